@@ -1,0 +1,342 @@
+//! Builds an [`EventBatch`] row by row.
+//!
+//! A door keeps the [`ColumnIndex`] of a column it has seen, so that the usual attribute costs a comparison
+//! of its key with the one at the same place of the record before, and a push.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::batch::{
+    Column, ColumnKey, ContextShape, EventBatch, Origin, Physical, Presence, ShapeTable, Token, Values,
+};
+use crate::columns::{Fixed, Level};
+use crate::dictionary::Interner;
+use crate::hash::HashKey;
+
+/// The place of a row column in the batch under construction.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ColumnIndex(pub u32);
+
+/// Columns of one level under construction.
+#[derive(Debug, Default)]
+struct Columns {
+    columns: Vec<OpenColumn>,
+    index: HashMap<ColumnKey, u32>,
+}
+
+#[derive(Debug)]
+struct OpenColumn {
+    key: ColumnKey,
+    rows: Vec<u32>,
+    values: Values,
+    /// Code of the last value, to recognise a repetition without hashing.
+    last_code: u32,
+}
+
+impl Columns {
+    fn get_or_add(&mut self, key: ColumnKey) -> u32 {
+        if let Some(&index) = self.index.get(&key) {
+            return index;
+        }
+        let index = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
+        let values = Values::empty(key.physical);
+        self.columns.push(OpenColumn { key: key.clone(), rows: Vec::new(), values, last_code: u32::MAX });
+        self.index.insert(key, index);
+        index
+    }
+
+    fn finish(self, rows: usize) -> Vec<Column> {
+        let close = |column: OpenColumn| {
+            let presence =
+                if column.rows.len() == rows { Presence::All } else { Presence::Rows(column.rows) };
+            Column { key: column.key, presence, values: column.values }
+        };
+        self.columns.into_iter().map(close).collect()
+    }
+}
+
+impl OpenColumn {
+    /// Whether the row already has a value here.
+    fn has(&self, row: u32) -> bool {
+        self.rows.last() == Some(&row)
+    }
+}
+
+/// A batch under construction.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    interner: Interner,
+    times: Vec<i64>,
+    contexts: Vec<u32>,
+    shapes: Vec<u32>,
+    rows: Columns,
+    context_shapes: Vec<ContextShape>,
+    context_values: Columns,
+    shape_table: ShapeTable,
+    shape_index: HashMap<Box<[Token]>, u32>,
+}
+
+macro_rules! push_method {
+    ($(#[$doc:meta])* $name:ident, $variant:ident, $type:ty) => {
+        $(#[$doc])*
+        ///
+        /// Returns false, and changes nothing, when the row already has a value in this column.
+        #[inline]
+        pub fn $name(&mut self, column: ColumnIndex, row: u32, value: $type) -> bool {
+            push(&mut self.rows, column, row, |values| {
+                if let Values::$variant(values) = values { values.push(value) }
+            })
+        }
+    };
+}
+
+impl BatchBuilder {
+    /// An empty batch whose dictionary hashes with `key`.
+    pub fn new(key: HashKey) -> BatchBuilder {
+        BatchBuilder {
+            interner: Interner::new(key),
+            times: Vec::new(),
+            contexts: Vec::new(),
+            shapes: Vec::new(),
+            rows: Columns::default(),
+            context_shapes: Vec::new(),
+            context_values: Columns::default(),
+            shape_table: ShapeTable::default(),
+            shape_index: HashMap::new(),
+        }
+    }
+
+    /// Number of rows so far.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Number of row columns so far.
+    pub fn column_count(&self) -> usize {
+        self.rows.columns.len()
+    }
+
+    /// The code of a value in the batch's dictionary.
+    #[inline]
+    pub fn intern(&mut self, value: &[u8]) -> u32 {
+        self.interner.intern(value)
+    }
+
+    /// The row column of a key, added when new. The key must be of row level.
+    pub fn column(&mut self, origin: Origin, physical: Physical, name: &str) -> ColumnIndex {
+        ColumnIndex(self.rows.get_or_add(ColumnKey { origin, physical, name: Arc::from(name) }))
+    }
+
+    /// The row column of a fixed column of row level.
+    pub fn fixed(&mut self, fixed: Fixed) -> ColumnIndex {
+        debug_assert_eq!(fixed.level(), Level::Row, "{}", fixed.name());
+        ColumnIndex(self.rows.get_or_add(ColumnKey::fixed(fixed)))
+    }
+
+    /// The row column of a key, when the batch has it.
+    pub fn find(&self, key: &ColumnKey) -> Option<ColumnIndex> {
+        self.rows.index.get(key).copied().map(ColumnIndex)
+    }
+
+    /// The key of a row column.
+    pub fn key(&self, column: ColumnIndex) -> Option<&ColumnKey> {
+        self.rows.columns.get(column.0 as usize).map(|open| &open.key)
+    }
+
+    /// Whether a row has a value in a column. Only the row under construction can be asked for.
+    #[inline]
+    pub fn has(&self, column: ColumnIndex, row: u32) -> bool {
+        self.rows.columns.get(column.0 as usize).is_some_and(|open| open.has(row))
+    }
+
+    /// Opens the next row; its values are pushed with the returned number, which is the row's index.
+    #[inline]
+    pub fn begin_row(&mut self, time_ns: i64, context: u32) -> u32 {
+        let row = u32::try_from(self.times.len()).unwrap_or(u32::MAX);
+        self.times.push(time_ns);
+        self.contexts.push(context);
+        self.shapes.push(0);
+        row
+    }
+
+    /// Sets the shape of a row.
+    #[inline]
+    pub fn set_shape(&mut self, row: u32, shape: u32) {
+        if let Some(slot) = self.shapes.get_mut(row as usize) {
+            *slot = shape;
+        }
+    }
+
+    /// The number of a shape, added when new.
+    pub fn shape(&mut self, tokens: &[Token]) -> u32 {
+        if let Some(&shape) = self.shape_index.get(tokens) {
+            return shape;
+        }
+        let shape = self.shape_table.push(tokens).unwrap_or_default();
+        self.shape_index.insert(tokens.into(), shape);
+        shape
+    }
+
+    push_method!(
+        /// Pushes a boolean.
+        push_bool, Bool, bool);
+    push_method!(
+        /// Pushes an integer, or nanoseconds of a duration.
+        push_i64, I64, i64);
+    push_method!(
+        /// Pushes a double.
+        push_f64, F64, f64);
+    push_method!(
+        /// Pushes a trace id.
+        push_trace_id, Id16, [u8; 16]);
+    push_method!(
+        /// Pushes a span id.
+        push_span_id, Id8, [u8; 8]);
+    push_method!(
+        /// Pushes the dictionary code of a text, bytes or json value.
+        push_code, Code, u32);
+
+    /// Interns and pushes a text, bytes or json value. A repetition of the column's last value is recognised
+    /// without hashing.
+    ///
+    /// Returns false, and changes nothing, when the row already has a value in this column.
+    #[inline]
+    pub fn push_bytes(&mut self, column: ColumnIndex, row: u32, value: &[u8]) -> bool {
+        let Some(open) = self.rows.columns.get_mut(column.0 as usize) else { return false };
+        if open.has(row) {
+            return false;
+        }
+        let code = if open.last_code != u32::MAX && self.interner.get(open.last_code) == value {
+            open.last_code
+        } else {
+            self.interner.intern(value)
+        };
+        open.last_code = code;
+        open.rows.push(row);
+        if let Values::Code(codes) = &mut open.values {
+            codes.push(code);
+        }
+        true
+    }
+
+    /// Adds a context with the shapes of its attribute lists; its values are pushed with
+    /// [`BatchBuilder::context_value`].
+    pub fn begin_context(&mut self) -> u32 {
+        let context = u32::try_from(self.context_shapes.len()).unwrap_or(u32::MAX);
+        let empty = self.shape(&[]);
+        self.context_shapes.push(ContextShape { resource: empty, scope: empty });
+        context
+    }
+
+    /// Sets the shapes of a context.
+    pub fn set_context_shape(&mut self, context: u32, shape: ContextShape) {
+        if let Some(slot) = self.context_shapes.get_mut(context as usize) {
+            *slot = shape;
+        }
+    }
+
+    /// Sets a context's value in a context column, added when new; returns the column, or `None` when the
+    /// context already has a value there.
+    pub fn context_value(
+        &mut self,
+        key: ColumnKey,
+        context: u32,
+        value: ContextValue<'_>,
+    ) -> Option<ColumnIndex> {
+        let column = ColumnIndex(self.context_values.get_or_add(key));
+        let code = match value {
+            ContextValue::Bytes(bytes) => self.interner.intern(bytes),
+            _ => 0,
+        };
+        let pushed = push(&mut self.context_values, column, context, |values| match (values, value) {
+            (Values::Bool(values), ContextValue::Bool(value)) => values.push(value),
+            (Values::I64(values), ContextValue::I64(value)) => values.push(value),
+            (Values::F64(values), ContextValue::F64(value)) => values.push(value),
+            (Values::Code(values), ContextValue::Bytes(_)) => values.push(code),
+            _ => {}
+        });
+        pushed.then_some(column)
+    }
+
+    /// The finished batch.
+    ///
+    /// POST: it passes [`EventBatch::validate`], given that each push fitted its column's storage form.
+    pub fn finish(self) -> EventBatch {
+        let rows = self.times.len();
+        let contexts = self.context_shapes.len();
+        EventBatch {
+            dictionary: self.interner.finish(),
+            times: self.times,
+            contexts: self.contexts,
+            shapes: self.shapes,
+            columns: self.rows.finish(rows),
+            context_shapes: self.context_shapes,
+            context_columns: self.context_values.finish(contexts),
+            shape_table: self.shape_table,
+        }
+    }
+}
+
+/// A context's value.
+#[derive(Clone, Copy, Debug)]
+pub enum ContextValue<'a> {
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    I64(i64),
+    /// A double.
+    F64(f64),
+    /// Text, bytes or a json value, as the column's key says.
+    Bytes(&'a [u8]),
+}
+
+#[inline]
+fn push(columns: &mut Columns, column: ColumnIndex, row: u32, add: impl FnOnce(&mut Values)) -> bool {
+    let Some(open) = columns.columns.get_mut(column.0 as usize) else { return false };
+    if open.has(row) {
+        return false;
+    }
+    add(&mut open.values);
+    open.rows.push(row);
+    debug_assert_eq!(open.values.len(), open.rows.len(), "value of another type for {:?}", open.key);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::TokenKind;
+
+    #[test]
+    fn a_built_batch_is_valid() {
+        let mut builder = BatchBuilder::new(HashKey(1));
+        let context = builder.begin_context();
+        let service =
+            ColumnKey { origin: Origin::Resource, physical: Physical::Text, name: Arc::from("service.name") };
+        builder.context_value(service.clone(), context, ContextValue::Bytes(b"cart"));
+        let route = builder.column(Origin::Item, Physical::Text, "http.route");
+        let status = builder.column(Origin::Item, Physical::I64, "http.status_code");
+        for row_time in 0..10 {
+            let row = builder.begin_row(row_time, context);
+            assert!(builder.push_bytes(route, row, b"/buy"));
+            assert!(!builder.push_bytes(route, row, b"/sell"), "one value per row");
+            if row.is_multiple_of(2) {
+                assert!(builder.push_i64(status, row, 200));
+            }
+            let key = builder.intern(b"http.route");
+            let shape = builder.shape(&[Token { kind: TokenKind::Value, key, target: route.0 }]);
+            builder.set_shape(row, shape);
+        }
+        let batch = builder.finish();
+        assert_eq!(batch.validate(), Ok(()));
+        assert_eq!(batch.columns[0].presence, Presence::All);
+        assert_eq!(batch.columns[1].presence, Presence::Rows(vec![0, 2, 4, 6, 8]));
+        assert_eq!(batch.shape_table.len(), 2);
+        assert!(batch.context_column(&service).is_some());
+    }
+}

@@ -1,0 +1,63 @@
+//! Every limit in one place, each with its reason (invariant I7).
+//!
+//! A limit that a configuration can change has its default here.
+
+/// A request larger than this, before or after decompression, is refused with 413 / RESOURCE_EXHAUSTED.
+/// OTLP 1.11 recommends 64 MiB as the default of a receiver.
+pub const REQUEST_BYTES_MAX: usize = 64 << 20;
+
+/// Ingest bytes in flight over all connections: two requests of the largest size plus their decoded form
+/// fit, and a 2 GiB machine keeps three quarters of its memory for queries.
+pub const INFLIGHT_BYTES_MAX: usize = 512 << 20;
+
+/// A single value up to this size is stored whole (DESIGN.md §2); a record with a larger one is rejected.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// Columns of one event; the values beyond go into the overflow map (DESIGN.md §2).
+pub const EVENT_COLUMNS_MAX: usize = 2_000;
+
+/// Distinct row-level columns of one batch or one dataset of a segment; beyond, the overflow map.
+/// 10,000 live columns per dataset is the promise of DESIGN.md §2.
+pub const DATASET_COLUMNS_MAX: usize = 10_000;
+
+/// A kvlist is flattened into columns down to this depth, below it the value is one json column.
+/// Honeycomb flattens five levels, so dashboards built there keep working.
+pub const FLATTEN_DEPTH_MAX: usize = 5;
+
+/// Nesting of AnyValue that a door walks before it rejects the record. protobuf libraries stop at 100;
+/// 256 leaves them room and keeps recursion under 100 KiB of stack.
+pub const NESTING_DEPTH_MAX: usize = 256;
+
+/// A column name longer than this goes into the overflow map with its value: OpenTelemetry allows any
+/// length, and 1 KiB keeps a footer of 10,000 columns under 10 MiB.
+pub const COLUMN_NAME_BYTES_MAX: usize = 1 << 10;
+
+/// Rows of one batch: a 64 MiB request of the smallest spans (about 30 bytes) stays below it.
+pub const BATCH_ROWS_MAX: usize = 4 << 20;
+
+/// Rows of one segment (DESIGN.md §3, "up to about a million events").
+pub const SEGMENT_ROWS_MAX: usize = 1 << 20;
+
+/// Partitions of a local store (DESIGN.md §1). Fixed for the life of the data.
+pub const PARTITIONS_LOCAL: u16 = 8;
+
+/// Group commit: the log waits this long for more batches before it syncs (DESIGN.md §1).
+pub const GROUP_COMMIT_MS: u64 = 5;
+
+/// Group commit: or until this many bytes wait (DESIGN.md §1).
+pub const GROUP_COMMIT_BYTES: usize = 4 << 20;
+
+/// A batch re-sent within this time appears once (I4).
+pub const DEDUP_WINDOW_NS: i64 = 15 * 60 * 1_000_000_000;
+
+/// Rejections kept in memory for `/api/v1/rejections`; older ones are summed up.
+pub const REJECTIONS_KEPT: usize = 1_000;
+
+/// A timestamp further ahead of arrival than this is filed under arrival time and flagged.
+pub const FUTURE_NS_MAX: i64 = 24 * 3_600 * 1_000_000_000;
+
+/// Rows of a query answer (CONTRACT.md: limit at most 10,000).
+pub const QUERY_LIMIT_MAX: usize = 10_000;
+
+/// Rows of a query answer when none is asked for.
+pub const QUERY_LIMIT_DEFAULT: usize = 100;

@@ -1,0 +1,369 @@
+//! Splits a batch over the partitions of the log.
+//!
+//! Partition = hash(environment, trace id), or hash(batch key, index) for an event without a trace
+//! (DESIGN.md §1), so that a trace is whole in one partition and a resent batch is split the same way.
+
+use crate::batch::{Column, ColumnKey, EventBatch, Presence, ShapeTable, Token, Values};
+use crate::columns::Fixed;
+use crate::dictionary::Dictionary;
+use crate::hash::HashKey;
+use crate::ids::{Environment, Partition};
+
+/// Marks a code that a part has not used yet.
+const UNUSED: u32 = u32::MAX;
+
+/// Splits a batch into its partitions' parts, in order of partition; parts without events are left out.
+///
+/// POST: every event is in exactly one part, in its order; each part passes [`EventBatch::validate`].
+pub fn split(
+    batch: EventBatch,
+    environment: &Environment,
+    batch_digest: u128,
+    partitions: u16,
+    key: HashKey,
+) -> Vec<(Partition, EventBatch)> {
+    let assignment = assign(&batch, environment, batch_digest, partitions, key);
+    let first = assignment.first().copied().unwrap_or_default();
+    if assignment.iter().all(|&partition| partition == first) {
+        return if batch.is_empty() { Vec::new() } else { vec![(Partition(first), batch)] };
+    }
+    distribute(&batch, &assignment, partitions)
+}
+
+/// The partition of each row.
+fn assign(
+    batch: &EventBatch,
+    environment: &Environment,
+    batch_digest: u128,
+    partitions: u16,
+    key: HashKey,
+) -> Vec<u16> {
+    let environment_hash = key.hash(environment.as_str().as_bytes());
+    let modulus = u64::from(partitions.max(1));
+    let to_partition = |hash: u64| u16::try_from(hash % modulus).unwrap_or_default();
+    let mut seed = [0_u8; 24];
+    seed[..8].copy_from_slice(&environment_hash.to_le_bytes());
+    seed[8..].copy_from_slice(&batch_digest.to_le_bytes());
+    let batch_hash = key.hash(&seed);
+    // Without a trace: the row's index spread by a Weyl sequence from the batch's hash.
+    let mut assignment: Vec<u16> = (0..batch.rows() as u64)
+        .map(|index| to_partition((batch_hash.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 32))
+        .collect();
+    let trace = batch.column(&ColumnKey::fixed(Fixed::TraceId));
+    if let Some(Column { presence, values: Values::Id16(ids), .. }) = trace {
+        let mut buffer = seed;
+        let mut place = |row: usize, id: &[u8; 16]| {
+            buffer[8..].copy_from_slice(id);
+            assignment[row] = to_partition(key.hash(&buffer) >> 32);
+        };
+        match presence {
+            Presence::All => ids.iter().enumerate().for_each(|(row, id)| place(row, id)),
+            Presence::Rows(rows) => rows.iter().zip(ids).for_each(|(&row, id)| place(row as usize, id)),
+        }
+    }
+    assignment
+}
+
+/// One partition's part under construction.
+struct Part {
+    batch: EventBatch,
+    /// Old code → new code.
+    codes: Vec<u32>,
+    /// Old context → new context.
+    contexts: Vec<u32>,
+    /// Old context of each new one.
+    context_rows: Vec<u32>,
+    /// Old shape → new shape.
+    shapes: Vec<u32>,
+    /// Old row column → new row column.
+    columns: Vec<u32>,
+}
+
+impl Part {
+    fn new(source: &EventBatch) -> Part {
+        Part {
+            batch: EventBatch::default(),
+            codes: vec![UNUSED; source.dictionary.len()],
+            contexts: vec![UNUSED; source.context_shapes.len()],
+            context_rows: Vec::new(),
+            shapes: vec![UNUSED; source.shape_table.len()],
+            columns: vec![UNUSED; source.columns.len()],
+        }
+    }
+
+    #[inline]
+    fn code(&mut self, dictionary: &Dictionary, old: u32) -> u32 {
+        let slot = &mut self.codes[old as usize];
+        if *slot == UNUSED {
+            *slot = self.batch.dictionary.push(dictionary.get(old), dictionary.hash(old)).unwrap_or_default();
+        }
+        *slot
+    }
+
+    #[inline]
+    fn add_row(&mut self, source: &EventBatch, row: usize) {
+        self.batch.times.push(source.times[row]);
+        let old = source.contexts[row];
+        let context = &mut self.contexts[old as usize];
+        if *context == UNUSED {
+            *context = u32::try_from(self.context_rows.len()).unwrap_or(UNUSED);
+            self.context_rows.push(old);
+        }
+        self.batch.contexts.push(*context);
+        self.batch.shapes.push(source.shapes[row]); // renumbered once the columns are known
+    }
+
+    /// Copies a shape, with the columns its targets have here.
+    fn shape(&mut self, source: &EventBatch, table: &mut ShapeTable, columns: &[u32], old: u32) -> u32 {
+        let mut tokens = Vec::new();
+        for token in source.shape_table.get(old) {
+            let target = if token.kind.targets_column() {
+                columns.get(token.target as usize).copied().unwrap_or_default()
+            } else if token.kind.targets_dictionary() {
+                self.code(&source.dictionary, token.target)
+            } else {
+                0
+            };
+            tokens.push(Token { kind: token.kind, key: self.code(&source.dictionary, token.key), target });
+        }
+        table.push(&tokens).unwrap_or_default()
+    }
+
+    fn finish(mut self, source: &EventBatch) -> EventBatch {
+        let mut table = ShapeTable::default();
+        let columns = std::mem::take(&mut self.columns);
+        let mut shapes = std::mem::take(&mut self.shapes);
+        let mut rows = std::mem::take(&mut self.batch.shapes);
+        for shape in &mut rows {
+            let old = *shape;
+            if shapes[old as usize] == UNUSED {
+                shapes[old as usize] = self.shape(source, &mut table, &columns, old);
+            }
+            *shape = shapes[old as usize];
+        }
+        self.batch.shapes = rows;
+        let context_rows = std::mem::take(&mut self.context_rows);
+        let mut context_columns = Vec::new();
+        let mut new_places = Vec::new();
+        for column in &source.context_columns {
+            let gathered = gather(column, &context_rows, &mut |code| self.code(&source.dictionary, code));
+            new_places.push(u32::try_from(context_columns.len()).unwrap_or(UNUSED));
+            context_columns.extend(gathered);
+        }
+        for &old in &context_rows {
+            let mut shape = source.context_shapes[old as usize];
+            shape.resource = self.shape(source, &mut table, &new_places, shape.resource);
+            shape.scope = self.shape(source, &mut table, &new_places, shape.scope);
+            self.batch.context_shapes.push(shape);
+        }
+        self.batch.context_columns = context_columns;
+        self.batch.shape_table = table;
+        self.batch
+    }
+}
+
+fn distribute(source: &EventBatch, assignment: &[u16], partitions: u16) -> Vec<(Partition, EventBatch)> {
+    let mut parts: Vec<Part> = (0..partitions).map(|_| Part::new(source)).collect();
+    let mut new_rows = Vec::with_capacity(assignment.len());
+    for (row, &partition) in assignment.iter().enumerate() {
+        let part = &mut parts[usize::from(partition)];
+        new_rows.push(u32::try_from(part.batch.times.len()).unwrap_or(UNUSED));
+        part.add_row(source, row);
+    }
+    for (index, column) in source.columns.iter().enumerate() {
+        scatter(source, column, assignment, &new_rows, &mut parts, index);
+    }
+    let numbered = (0..partitions).map(Partition).zip(parts);
+    numbered
+        .filter(|(_, part)| !part.batch.times.is_empty())
+        .map(|(partition, part)| (partition, part.finish(source)))
+        .collect()
+}
+
+/// Distributes one row column over the parts in a single pass over its values.
+fn scatter(
+    source: &EventBatch,
+    column: &Column,
+    assignment: &[u16],
+    new_rows: &[u32],
+    parts: &mut [Part],
+    index: usize,
+) {
+    let mut pieces: Vec<(Vec<u32>, Values)> =
+        parts.iter().map(|_| (Vec::new(), Values::empty(column.key.physical))).collect();
+    let row_of = |place: usize| match &column.presence {
+        Presence::All => place,
+        Presence::Rows(rows) => rows[place] as usize,
+    };
+    macro_rules! spread {
+        ($variant:ident, $values:expr, |$part:ident, $value:ident| $convert:expr) => {
+            for (place, &$value) in $values.iter().enumerate() {
+                let row = row_of(place);
+                let partition = usize::from(assignment[row]);
+                let $part = &mut parts[partition];
+                let converted = $convert;
+                let (rows, values) = &mut pieces[partition];
+                rows.push(new_rows[row]);
+                if let Values::$variant(values) = values {
+                    values.push(converted);
+                }
+            }
+        };
+    }
+    match &column.values {
+        Values::Bool(values) => spread!(Bool, values, |_part, value| value),
+        Values::I64(values) => spread!(I64, values, |_part, value| value),
+        Values::F64(values) => spread!(F64, values, |_part, value| value),
+        Values::Code(values) => spread!(Code, values, |part, value| part.code(&source.dictionary, value)),
+        Values::Id16(values) => spread!(Id16, values, |_part, value| value),
+        Values::Id8(values) => spread!(Id8, values, |_part, value| value),
+    }
+    for (part, (rows, values)) in parts.iter_mut().zip(pieces) {
+        if values.is_empty() {
+            continue;
+        }
+        let presence = if rows.len() == part.batch.rows() { Presence::All } else { Presence::Rows(rows) };
+        part.columns[index] = u32::try_from(part.batch.columns.len()).unwrap_or(UNUSED);
+        part.batch.columns.push(Column { key: column.key.clone(), presence, values });
+    }
+}
+
+/// The column's values at some rows, in their order; `None` when none has one.
+fn gather(column: &Column, rows: &[u32], code: &mut impl FnMut(u32) -> u32) -> Option<Column> {
+    let place_of = |row: u32| match &column.presence {
+        Presence::All => Some(row as usize),
+        Presence::Rows(present) => present.binary_search(&row).ok(),
+    };
+    let found: Vec<(u32, usize)> =
+        (0_u32..).zip(rows).filter_map(|(new, &row)| Some((new, place_of(row)?))).collect();
+    if found.is_empty() {
+        return None;
+    }
+    let places = found.iter().map(|&(_, place)| place);
+    let values = match &column.values {
+        Values::Bool(values) => Values::Bool(places.map(|place| values[place]).collect()),
+        Values::I64(values) => Values::I64(places.map(|place| values[place]).collect()),
+        Values::F64(values) => Values::F64(places.map(|place| values[place]).collect()),
+        Values::Code(values) => Values::Code(places.map(|place| code(values[place])).collect()),
+        Values::Id16(values) => Values::Id16(places.map(|place| values[place]).collect()),
+        Values::Id8(values) => Values::Id8(places.map(|place| values[place]).collect()),
+    };
+    let presence = if found.len() == rows.len() {
+        Presence::All
+    } else {
+        Presence::Rows(found.into_iter().map(|(new, _)| new).collect())
+    };
+    Some(Column { key: column.key.clone(), presence, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Origin, Physical, TokenKind};
+    use crate::builder::{BatchBuilder, ContextValue};
+    use std::sync::Arc;
+
+    const KEY: HashKey = HashKey(3);
+
+    fn sample(rows: u32) -> EventBatch {
+        let mut builder = BatchBuilder::new(KEY);
+        let context_key =
+            ColumnKey { origin: Origin::Resource, physical: Physical::Text, name: Arc::from("service.name") };
+        let contexts: Vec<u32> = ["cart", "pay"]
+            .iter()
+            .map(|name| {
+                let context = builder.begin_context();
+                builder.context_value(context_key.clone(), context, ContextValue::Bytes(name.as_bytes()));
+                context
+            })
+            .collect();
+        let trace = builder.fixed(Fixed::TraceId);
+        let user = builder.column(Origin::Item, Physical::Text, "user.id");
+        let count = builder.column(Origin::Item, Physical::I64, "count");
+        for index in 0..rows {
+            let row = builder.begin_row(i64::from(index), contexts[(index % 2) as usize]);
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&(index / 10).to_le_bytes());
+            if index % 7 != 0 {
+                builder.push_trace_id(trace, row, id);
+            }
+            let key = builder.intern(b"user.id");
+            let mut tokens = vec![Token { kind: TokenKind::Value, key, target: user.0 }];
+            builder.push_bytes(user, row, format!("u{}", index % 13).as_bytes());
+            if index % 3 == 0 {
+                let key = builder.intern(b"count");
+                tokens.push(Token { kind: TokenKind::Value, key, target: count.0 });
+                builder.push_i64(count, row, i64::from(index));
+            }
+            let shape = builder.shape(&tokens);
+            builder.set_shape(row, shape);
+        }
+        builder.finish()
+    }
+
+    fn text(batch: &EventBatch, column: &Column, row: u32) -> Option<String> {
+        let place = match &column.presence {
+            Presence::All => row as usize,
+            Presence::Rows(rows) => rows.binary_search(&row).ok()?,
+        };
+        Some(match &column.values {
+            Values::Code(codes) => String::from_utf8_lossy(batch.dictionary.get(codes[place])).into_owned(),
+            Values::I64(values) => values[place].to_string(),
+            Values::Id16(ids) => format!("{:?}", ids[place]),
+            other => format!("{other:?}"),
+        })
+    }
+
+    /// Every row as text: time, service, and its attributes by way of its shape.
+    fn rows_of(batch: &EventBatch) -> Vec<String> {
+        (0_u32..)
+            .zip(&batch.times)
+            .map(|(row, time)| {
+                let context = batch.contexts[row as usize];
+                let service = text(batch, &batch.context_columns[0], context);
+                let tokens = batch.shape_table.get(batch.shapes[row as usize]);
+                let attributes: Vec<_> = tokens
+                    .iter()
+                    .map(|token| text(batch, &batch.columns[token.target as usize], row))
+                    .collect();
+                let trace = batch.column(&ColumnKey::fixed(Fixed::TraceId)).and_then(|c| text(batch, c, row));
+                format!("{time} {service:?} {attributes:?} {trace:?}")
+            })
+            .collect()
+    }
+
+    #[test]
+    fn splitting_keeps_every_event_once_and_whole() {
+        let batch = sample(1_000);
+        let before = rows_of(&batch);
+        let environment = Environment::default_environment();
+        let parts = split(batch, &environment, 99, 8, KEY);
+        assert!(parts.len() > 1);
+        let mut after: Vec<String> = Vec::new();
+        for (_, part) in &parts {
+            assert_eq!(part.validate(), Ok(()));
+            let rows = rows_of(part);
+            let times: Vec<&i64> = part.times.iter().collect();
+            assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "order is kept");
+            after.extend(rows);
+        }
+        let number = |line: &String| line.split(' ').next().and_then(|n| n.parse::<i64>().ok());
+        after.sort_by_key(number);
+        assert_eq!(before, after);
+    }
+
+    #[test]
+    fn a_trace_stays_in_one_partition() {
+        let parts = split(sample(500), &Environment::default_environment(), 5, 8, KEY);
+        let mut home = std::collections::HashMap::new();
+        for (partition, part) in &parts {
+            let column = part.column(&ColumnKey::fixed(Fixed::TraceId));
+            if let Some(Column { values: Values::Id16(ids), .. }) = column {
+                for id in ids {
+                    assert_eq!(home.insert(*id, *partition).unwrap_or(*partition), *partition);
+                }
+            }
+        }
+        assert!(home.len() > 20);
+    }
+}
