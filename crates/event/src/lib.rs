@@ -18,6 +18,7 @@ pub mod flow;
 pub mod hash;
 pub mod ids;
 pub mod limits;
+pub mod observe;
 pub mod rejection;
 pub mod split;
 pub mod value;
