@@ -1,1 +1,2 @@
+//! Measures Skein: see `make bench`.
 fn main() {}

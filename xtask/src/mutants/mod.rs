@@ -1,0 +1,214 @@
+//! Breaks each guarantee on purpose and expects a named test to turn red.
+//!
+//! A mutant is one exact replacement in one file. It is applied in a scratch copy of the repository under the
+//! target folder, which shares the build of all foreign crates; the work tree is never touched. Only the named
+//! test runs. It must be green without the mutant and red with it: a mutant that does not compile, whose text
+//! is gone, or whose test passes is a finding. A test that hangs for longer than the time limit counts as red.
+
+mod table;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+pub(crate) use table::MUTANTS;
+
+/// A guarantee, broken.
+pub(crate) struct Mutant {
+    /// Its name in docs/architecture.md.
+    pub(crate) name: &'static str,
+    /// What is broken, as a sentence.
+    pub(crate) breaks: &'static str,
+    /// Where, relative to the repository's root.
+    pub(crate) file: &'static str,
+    /// The exact text, which stands in the file once.
+    pub(crate) find: &'static str,
+    /// What takes its place.
+    pub(crate) replace: &'static str,
+    /// The package whose test must notice.
+    pub(crate) package: &'static str,
+    /// The test, or the end of its path.
+    pub(crate) test: &'static str,
+}
+
+/// The slowest named test takes about half a minute with its build in place; a hang is told from work by ten
+/// times that.
+const SECONDS_MAX: u32 = 300;
+
+/// Runs all mutants, or those named.
+pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
+    if arguments.first().is_some_and(|flag| flag == "--list") {
+        for mutant in MUTANTS {
+            println!("{:32} {} → {}::{}", mutant.name, mutant.breaks, mutant.package, mutant.test);
+        }
+        return Ok(());
+    }
+    let chosen: Vec<&Mutant> = MUTANTS
+        .iter()
+        .filter(|m| arguments.is_empty() || arguments.iter().any(|name| name == m.name))
+        .collect();
+    ensure!(!chosen.is_empty(), "no mutant of that name; `cargo xtask mutants --list` shows all");
+    let scratch = Scratch::new(root)?;
+    let mut findings = Vec::new();
+    for package in chosen.iter().map(|mutant| mutant.package).collect::<BTreeSet<_>>() {
+        let of_package: Vec<&Mutant> =
+            chosen.iter().filter(|mutant| mutant.package == package).copied().collect();
+        findings.extend(scratch.try_package(package, &of_package)?);
+    }
+    for finding in &findings {
+        println!("{finding}");
+    }
+    if findings.is_empty() {
+        println!("mutants: {} broken guarantees, each noticed by its test", chosen.len());
+        Ok(())
+    } else {
+        bail!("mutants: {} of {} went unnoticed", findings.len(), chosen.len())
+    }
+}
+
+/// What a test run showed.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The named tests ran and passed.
+    Green,
+    /// One of them failed, aborted or hung.
+    Red,
+    /// The build failed.
+    NoBuild(String),
+    /// No test of that name ran.
+    NotFound,
+}
+
+/// A copy of the repository.
+struct Scratch {
+    tree: PathBuf,
+    target: PathBuf,
+}
+
+impl Scratch {
+    fn new(root: &Path) -> Result<Scratch> {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let tree = target.join("mutants");
+        let listed = Command::new("git")
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+            .current_dir(root)
+            .output()
+            .context("git ls-files")?;
+        ensure!(listed.status.success(), "git ls-files failed");
+        let listed = String::from_utf8(listed.stdout).context("a path that is not UTF-8")?;
+        for path in listed.split('\0').filter(|path| !path.is_empty()) {
+            copy_if_changed(&root.join(path), &tree.join(path))?;
+        }
+        Ok(Scratch { tree, target })
+    }
+
+    fn try_package(&self, package: &str, mutants: &[&Mutant]) -> Result<Vec<String>> {
+        let mut findings = Vec::new();
+        let tests: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.test).collect();
+        let mut usable = BTreeSet::new();
+        for test in tests {
+            match self.test(package, test)? {
+                Outcome::Green => drop(usable.insert(test)),
+                other => findings.push(format!("{package}::{test} without a mutant: {other:?}")),
+            }
+        }
+        for mutant in mutants.iter().filter(|mutant| usable.contains(mutant.test)) {
+            let outcome = self.mutate(mutant)?;
+            println!("{:32} {outcome:?}", mutant.name);
+            if outcome != Outcome::Red {
+                let Mutant { name, breaks, file, test, .. } = mutant;
+                findings.push(format!("{name} ({breaks}; {file}): {package}::{test} is {outcome:?}"));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Applies a mutant, runs its test, restores the file whatever happened.
+    fn mutate(&self, mutant: &Mutant) -> Result<Outcome> {
+        let path = self.tree.join(mutant.file);
+        let text = std::fs::read_to_string(&path).with_context(|| mutant.file.to_owned())?;
+        let found = text.matches(mutant.find).count();
+        ensure!(found == 1, "{}: its text stands {found} times in {}", mutant.name, mutant.file);
+        std::fs::write(&path, text.replacen(mutant.find, mutant.replace, 1))?;
+        let outcome = self.test(mutant.package, mutant.test);
+        std::fs::write(&path, text)?;
+        outcome
+    }
+
+    fn test(&self, package: &str, test: &str) -> Result<Outcome> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = self
+            .cargo(&cargo, &["test", "--no-run", "--quiet", "--locked", "--tests", "--package", package])
+            .output()?;
+        if !build.status.success() {
+            let text = String::from_utf8_lossy(&build.stderr).into_owned();
+            let first = text.lines().find(|line| line.starts_with("error")).unwrap_or("no build").to_owned();
+            return Ok(Outcome::NoBuild(first));
+        }
+        let arguments = ["test", "--locked", "--no-fail-fast", "--tests", "--package", package, test];
+        let mut limited = Command::new("timeout");
+        limited.arg(SECONDS_MAX.to_string()).arg(&cargo).args(arguments);
+        let output = self.in_tree(&mut limited).output().context("timeout (package coreutils)")?;
+        Ok(judge(output.status.code(), &String::from_utf8_lossy(&output.stdout), test))
+    }
+
+    fn cargo(&self, cargo: &std::ffi::OsStr, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cargo);
+        command.args(arguments);
+        self.in_tree(&mut command);
+        command
+    }
+
+    fn in_tree<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        // A mutant breaks code that later code leaned on: what becomes unused is no error here.
+        command
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("SKEIN_MUTANT", "1")
+            .stdin(Stdio::null())
+    }
+}
+
+/// Reads the lines `test path::name ... ok`.
+fn judge(code: Option<i32>, stdout: &str, test: &str) -> Outcome {
+    let ran: Vec<&str> = stdout
+        .lines()
+        .filter(|line| {
+            line.starts_with("test ") && line.split(" ... ").next().is_some_and(|l| l.ends_with(test))
+        })
+        .collect();
+    match code {
+        Some(0) if ran.is_empty() => Outcome::NotFound,
+        Some(0) => Outcome::Green,
+        // `timeout` says 124; an abort ends the binary before it writes a result.
+        _ => Outcome::Red,
+    }
+}
+
+/// Copies a file unless the copy is equal, so that Cargo builds only what changed.
+fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
+    let Ok(wanted) = std::fs::read(from) else { return Ok(()) };
+    if std::fs::read(to).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(to, wanted).with_context(|| to.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_judged_by_the_named_test() {
+        let green = "test a::named ... ok\ntest result: ok. 1 passed\n";
+        assert_eq!(judge(Some(0), green, "named"), Outcome::Green);
+        assert_eq!(judge(Some(0), green, "other"), Outcome::NotFound);
+        assert_eq!(judge(Some(101), "test a::named ... FAILED\n", "named"), Outcome::Red);
+        assert_eq!(judge(Some(124), "", "named"), Outcome::Red);
+    }
+}
