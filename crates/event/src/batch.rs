@@ -235,7 +235,7 @@ pub enum TokenKind {
     Open = 2,
     /// The innermost kvlist closes.
     Close = 3,
-    /// An attribute without a value.
+    /// An attribute whose value message is empty.
     Empty = 4,
     /// An attribute whose value is the next entry of the row's overflow map.
     Overflow = 5,
@@ -243,14 +243,16 @@ pub enum TokenKind {
     Inline = 6,
     /// A metric point: descriptor `key` (a `Metric` message without points), value in column `target`.
     Point = 7,
-    /// A metric point whose data point message is dictionary value `target`.
+    /// A metric point whose whole data point message is dictionary value `target`.
     InlinePoint = 8,
+    /// An attribute that lacks even the value message that [`TokenKind::Empty`] has.
+    Absent = 9,
 }
 
 impl TokenKind {
     /// The kind of its number on disk.
     pub fn from_number(number: u8) -> Option<TokenKind> {
-        const ALL: [TokenKind; 9] = [
+        const ALL: [TokenKind; 10] = [
             TokenKind::Value,
             TokenKind::InvalidText,
             TokenKind::Open,
@@ -260,6 +262,7 @@ impl TokenKind {
             TokenKind::Inline,
             TokenKind::Point,
             TokenKind::InlinePoint,
+            TokenKind::Absent,
         ];
         ALL.get(usize::from(number)).copied()
     }

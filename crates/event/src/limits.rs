@@ -61,3 +61,10 @@ pub const QUERY_LIMIT_MAX: usize = 10_000;
 
 /// Rows of a query answer when none is asked for.
 pub const QUERY_LIMIT_DEFAULT: usize = 100;
+
+/// Rejections of one request that are kept in full; the rest are counted by reason. A client's log line
+/// shows the first ones at most, and each costs a path and a sentence.
+pub const REJECTIONS_PER_REQUEST_MAX: usize = 100;
+
+/// Length of a `Skein-Batch-Id`: room for `import/<sha256>/<line>` and for any client's UUIDs.
+pub const BATCH_ID_BYTES_MAX: usize = 256;
