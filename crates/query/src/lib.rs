@@ -1,1 +1,31 @@
-//! query
+//! What a question is and what an answer is: languages → typed [`plan::Plan`], [`result`]s, and the seam
+//! [`engine::QueryEngine`] behind which plans run.
+//!
+//! A question goes through three stages, each a type of its own: text or JSON; the plan, whose literals are
+//! typed and whose names are lists of places to look ([`names`]); and the engine's private form, bound to one
+//! snapshot, where a name that nothing has is an error with candidates. An unresolved name cannot reach
+//! execution.
+//!
+//! What this crate refuses to do: no I/O, no clock, no randomness (invariant I9). "Now" is an argument. It
+//! never guesses: a field, an operator or a value it does not know is an error that says where it stands and
+//! what was probably meant.
+//!
+//! Reading order: [`plan`], [`names`], [`spec`], [`test`], [`aggregate`], [`result`], [`engine`], [`error`].
+
+pub mod aggregate;
+pub mod engine;
+pub mod error;
+pub mod names;
+pub mod number;
+pub mod plan;
+pub mod render;
+pub mod result;
+pub mod spec;
+pub mod suggest;
+pub mod test;
+pub mod time_text;
+
+pub use engine::{QueryEngine, RunContext};
+pub use error::{ErrorKind, Location, QueryError};
+pub use plan::Plan;
+pub use result::QueryResult;

@@ -1,0 +1,214 @@
+//! The states of aggregates, shared by every engine so that their answers agree (SEMANTICS.md, "Numbers").
+//!
+//! A state takes weighted values, merges with another of its kind, and finishes as a cell. Merging in a fixed
+//! order gives the same bits; an engine that merges its parts in the order of the snapshot therefore answers
+//! the same plan on the same snapshot with the same bytes.
+//!
+//! What is *not* decided here is which values take part: that is the engine's reading of the plan.
+
+pub mod histogram;
+pub mod quantile;
+pub mod sum;
+
+use std::collections::HashSet;
+
+use crate::number::Number;
+use crate::plan::Operation;
+use crate::result::{Cell, CellValue, Stats};
+
+pub use histogram::{Extent, histogram_edges};
+pub use quantile::{EXACT_ROWS_MAX, Quantiles};
+pub use sum::{Sum, WeightSum};
+
+/// The state of one aggregate of one group.
+#[derive(Clone, Debug)]
+pub struct State {
+    kind: Kind,
+    /// Whether any weight was other than 1.
+    sampled: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Count(WeightSum),
+    Distinct(HashSet<u64>),
+    Sum(Sum),
+    Avg { sum: Sum, weight: WeightSum },
+    Min(Option<Number>),
+    Max(Option<Number>),
+    Quantile(u16, Quantiles),
+    Extent(Extent),
+}
+
+/// What [`State::finish`] has to say beside the cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Remarks {
+    /// An integer sum did not fit i64 and became a double.
+    pub overflowed: bool,
+}
+
+impl State {
+    /// The empty state of an operation. `exact`: percentiles keep every value
+    /// ([`EXACT_ROWS_MAX`]) instead of a sketch.
+    pub fn new(operation: Operation, exact: bool) -> State {
+        let kind = match operation {
+            Operation::Count => Kind::Count(WeightSum::default()),
+            Operation::CountDistinct => Kind::Distinct(HashSet::new()),
+            Operation::Sum => Kind::Sum(Sum::default()),
+            Operation::Avg => Kind::Avg { sum: Sum::default(), weight: WeightSum::default() },
+            Operation::Min => Kind::Min(None),
+            Operation::Max => Kind::Max(None),
+            Operation::Percentile(percentile) => Kind::Quantile(percentile.0, Quantiles::new(exact)),
+            Operation::Heatmap => Kind::Extent(Extent::default()),
+        };
+        State { kind, sampled: false }
+    }
+
+    /// An event that counts: for COUNT only.
+    pub fn add_event(&mut self, weight: f64) {
+        self.note_weight(weight);
+        if let Kind::Count(count) = &mut self.kind {
+            count.add(weight);
+        }
+    }
+
+    /// The hash of a value's canonical text: for COUNT_DISTINCT only.
+    ///
+    /// The hash is 64 bits: among n different values the chance that any two share one is about n²/2⁶⁵,
+    /// 3·10⁻⁸ for a million.
+    pub fn add_hash(&mut self, hash: u64, weight: f64) {
+        self.note_weight(weight);
+        if let Kind::Distinct(hashes) = &mut self.kind {
+            hashes.insert(hash);
+        }
+    }
+
+    /// A number: for every numeric operation.
+    pub fn add_number(&mut self, number: Number, weight: f64) {
+        self.note_weight(weight);
+        match &mut self.kind {
+            Kind::Sum(sum) => sum.add(number, weight),
+            Kind::Avg { sum, weight: weights } => {
+                sum.add(number, weight);
+                weights.add(weight);
+            }
+            Kind::Min(least) => keep(least, number, |new, old| new.compare(old).is_some_and(|o| o.is_lt())),
+            Kind::Max(most) => keep(most, number, |new, old| new.compare(old).is_some_and(|o| o.is_gt())),
+            Kind::Quantile(_, quantiles) => quantiles.add(number.to_f64(), weight),
+            Kind::Extent(extent) => extent.add(number.to_f64()),
+            Kind::Count(_) | Kind::Distinct(_) => {}
+        }
+    }
+
+    /// Takes over what another state of the same operation has seen; the other's values count as later ones.
+    pub fn merge(&mut self, other: &State) {
+        self.sampled |= other.sampled;
+        match (&mut self.kind, &other.kind) {
+            (Kind::Count(count), Kind::Count(more)) => count.merge(more),
+            (Kind::Distinct(hashes), Kind::Distinct(more)) => hashes.extend(more),
+            (Kind::Sum(sum), Kind::Sum(more)) => sum.merge(more),
+            (Kind::Avg { sum, weight }, Kind::Avg { sum: more, weight: more_weight }) => {
+                sum.merge(more);
+                weight.merge(more_weight);
+            }
+            (Kind::Min(_), Kind::Min(Some(number))) | (Kind::Max(_), Kind::Max(Some(number))) => {
+                let sampled = self.sampled;
+                self.add_number(*number, 1.0);
+                self.sampled = sampled;
+            }
+            (Kind::Quantile(_, quantiles), Kind::Quantile(_, more)) => quantiles.merge(more),
+            (Kind::Extent(extent), Kind::Extent(more)) => extent.merge(more),
+            _ => {}
+        }
+    }
+
+    /// Gives up exact percentiles: the query has matched [`EXACT_ROWS_MAX`] rows.
+    pub fn make_sketch(&mut self) {
+        if let Kind::Quantile(_, quantiles) = &mut self.kind {
+            quantiles.make_sketch();
+        }
+    }
+
+    /// Bytes on the heap, about.
+    pub fn heap_bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Distinct(hashes) => hashes.capacity() * 9,
+            Kind::Quantile(_, quantiles) => quantiles.heap_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// What a HEATMAP has seen.
+    pub fn extent(&self) -> Option<Extent> {
+        match &self.kind {
+            Kind::Extent(extent) => Some(*extent),
+            _ => None,
+        }
+    }
+
+    /// The cell, and what there is to say about it. A HEATMAP finishes as missing: its counts come from a
+    /// second pass, when its edges are known.
+    pub fn finish(&self) -> (Cell, Remarks) {
+        let mut remarks = Remarks::default();
+        let mut sketched = false;
+        let value = match &self.kind {
+            Kind::Count(count) => count.finish(),
+            Kind::Distinct(hashes) => CellValue::I64(i64::try_from(hashes.len()).unwrap_or(i64::MAX)),
+            Kind::Sum(sum) => {
+                remarks.overflowed = sum.overflows();
+                sum.finish()
+            }
+            Kind::Avg { sum, weight } => match (sum.is_empty(), weight.to_f64()) {
+                (false, weight) if weight > 0.0 => CellValue::F64(sum.to_f64() / weight),
+                _ => CellValue::Missing,
+            },
+            Kind::Min(number) | Kind::Max(number) => number.map_or(CellValue::Missing, number_cell),
+            Kind::Quantile(thousandths, quantiles) => {
+                sketched = quantiles.is_sketch();
+                quantiles.quantile(*thousandths).map_or(CellValue::Missing, CellValue::F64)
+            }
+            Kind::Extent(_) => CellValue::Missing,
+        };
+        let stats = stats(&value, self.sampled, sketched);
+        (Cell { value, stats }, remarks)
+    }
+
+    fn note_weight(&mut self, weight: f64) {
+        #[expect(clippy::float_cmp, reason = "a weight of exactly 1 means not sampled")]
+        let sampled = weight != 1.0;
+        self.sampled |= sampled;
+    }
+}
+
+/// How sure a value is. Exact values are their own interval; a sketch states its error; what is sampled gets
+/// no interval until it can be computed honestly.
+pub fn stats(value: &CellValue, sampled: bool, sketched: bool) -> Stats {
+    let number = value.number().filter(|number| number.is_finite());
+    let margin = if sketched { quantile::RELATIVE_ERROR } else { 0.0 };
+    let interval = if sampled { None } else { number };
+    Stats {
+        lo95: interval.map(|number| number - number.abs() * margin),
+        hi95: interval.map(|number| number + number.abs() * margin),
+        exact: !sampled && !sketched,
+        n_traces: None,
+        reliable: !sampled,
+    }
+}
+
+fn number_cell(number: Number) -> CellValue {
+    match number {
+        Number::I64(value) => CellValue::I64(value),
+        // −0 = 0.
+        Number::F64(value) => CellValue::F64(value + 0.0),
+    }
+}
+
+/// Keeps the better number; NaN is left out. Of equal numbers the first stays.
+fn keep(kept: &mut Option<Number>, number: Number, better: impl Fn(Number, Number) -> bool) {
+    if !number.is_nan() && kept.is_none_or(|old| better(number, old)) {
+        *kept = Some(number);
+    }
+}
+
+#[cfg(test)]
+mod tests;

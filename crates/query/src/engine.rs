@@ -1,0 +1,104 @@
+//! The seam behind which plans run. `skein-engine` implements it on encoded segments; `sim` has a reference
+//! interpreter behind the same trait; both are held to the same answers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use skein_event::ids::Environment;
+use skein_event::observe::Clock;
+
+use crate::error::QueryError;
+use crate::plan::{Plan, TimeRange};
+use crate::result::{ColumnInfo, DatasetInfo, QueryResult, ScanBatch, TraceRows, ValueCount};
+
+/// What a run may use, and whom it tells.
+#[derive(Clone, Copy)]
+pub struct RunContext<'a> {
+    /// Where time is read: for `elapsed`, for the deadline and for `complete_to`.
+    pub clock: &'a dyn Clock,
+    /// Set by whoever cancels; checked once per block of rows.
+    pub cancelled: &'a AtomicBool,
+    /// Told the fraction done, 0 to 1, after each segment.
+    pub progress: &'a (dyn Fn(f64) + Sync),
+    /// The run fails with `limit_exceeded` once the clock passes it.
+    pub deadline_ns: Option<i64>,
+    /// Memory of the run's state (groups, sketches, rows), in bytes. More is `limit_exceeded`.
+    pub memory_bytes_max: usize,
+}
+
+impl RunContext<'_> {
+    /// Whether the run may go on.
+    pub fn check(&self) -> Result<(), QueryError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(QueryError::cancelled());
+        }
+        match self.deadline_ns {
+            Some(deadline) if self.clock.now_ns() > deadline => {
+                Err(QueryError::limit("the query took longer than it may")
+                    .hint("narrow the time range or add filters"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes batches of a scan; an error ends it.
+pub type ScanSink<'a> = dyn FnMut(ScanBatch) -> Result<(), QueryError> + 'a;
+
+/// Runs plans over a snapshot. The calls block: they belong on CPU threads.
+pub trait QueryEngine: Send + Sync {
+    /// Answers a plan.
+    ///
+    /// POST: the answer covers EVERY event of the plan's environment, datasets and time range that was
+    /// acknowledged before the call (I2), and none of another environment (I10). The same plan on the same
+    /// snapshot gives the same data. On `Err` with candidates, a column or dataset was unknown.
+    fn run(&self, plan: &Plan, context: &RunContext<'_>) -> Result<QueryResult, QueryError>;
+
+    /// All events of a trace, whatever their time.
+    ///
+    /// POST: no rows means that no event of the environment has the id.
+    fn trace(
+        &self,
+        environment: &Environment,
+        trace_id: [u8; 16],
+        context: &RunContext<'_>,
+    ) -> Result<TraceRows, QueryError>;
+
+    /// The datasets of an environment, by name.
+    fn datasets(
+        &self,
+        environment: &Environment,
+        context: &RunContext<'_>,
+    ) -> Result<Vec<DatasetInfo>, QueryError>;
+
+    /// The columns of a dataset (of all, without one), by name.
+    fn columns(
+        &self,
+        environment: &Environment,
+        dataset: Option<&str>,
+        context: &RunContext<'_>,
+    ) -> Result<Vec<ColumnInfo>, QueryError>;
+
+    /// The most frequent values of a column that begin with `prefix`, at most `limit`.
+    fn values(
+        &self,
+        environment: &Environment,
+        dataset: Option<&str>,
+        column: &str,
+        prefix: &str,
+        limit: usize,
+        context: &RunContext<'_>,
+    ) -> Result<Vec<ValueCount>, QueryError>;
+
+    /// Every event of some datasets (of all, when none is named) and a time range, for an export.
+    ///
+    /// POST: each event exactly once; within a segment in order of event id, so that a span is followed by its
+    /// span events and links.
+    fn scan(
+        &self,
+        environment: &Environment,
+        datasets: &[String],
+        time_range: TimeRange,
+        context: &RunContext<'_>,
+        sink: &mut ScanSink<'_>,
+    ) -> Result<(), QueryError>;
+}

@@ -1,0 +1,336 @@
+//! The plan: a question with typed literals and names that are lists of places to look.
+//!
+//! Every language ends here and both engines start here. A plan belongs to one environment (invariant I10);
+//! it cannot be built without one.
+
+use std::sync::Arc;
+
+use skein_event::ids::{Environment, EventId};
+
+use crate::error::Location;
+use crate::names::Reference;
+use crate::result::Warning;
+
+/// A question, ready to run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    /// Whose data.
+    pub environment: Environment,
+    /// Datasets; empty means all.
+    pub datasets: Vec<Named>,
+    /// Time of the events.
+    pub time_range: TimeRange,
+    /// Which events.
+    pub filter: FilterSet,
+    /// What to make of them.
+    pub output: Output,
+    /// Ignore sample rates: every event counts once.
+    pub usage_mode: bool,
+    /// Answer only what would be scanned.
+    pub dry_run: bool,
+    /// What planning has to say, e.g. a granularity that was moved to its bound.
+    pub warnings: Vec<Warning>,
+}
+
+/// A name with its place in the question, for errors.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// Where it stands.
+    pub location: Location,
+}
+
+/// A half-open range of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeRange {
+    /// First nanosecond, epoch.
+    pub start_ns: i64,
+    /// One past the last nanosecond.
+    pub end_ns: i64,
+}
+
+impl TimeRange {
+    /// All of time.
+    pub const ALL: TimeRange = TimeRange { start_ns: i64::MIN, end_ns: i64::MAX };
+
+    /// Whether a time lies in it.
+    pub fn contains(self, time_ns: i64) -> bool {
+        self.start_ns <= time_ns && time_ns < self.end_ns
+    }
+
+    /// Whether any time from `first_ns` to `last_ns`, both included, lies in it. This is the pruning test of
+    /// zone maps, whose bounds are included.
+    pub fn overlaps(self, first_ns: i64, last_ns: i64) -> bool {
+        self.start_ns <= last_ns && first_ns < self.end_ns
+    }
+
+    /// Its length.
+    pub fn length_ns(self) -> u64 {
+        self.end_ns.abs_diff(self.start_ns)
+    }
+}
+
+/// What a question wants of the events.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Aggregates, by group and by time.
+    Groups(GroupPlan),
+    /// The events themselves.
+    Rows(RowPlan),
+}
+
+/// Aggregates.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GroupPlan {
+    /// At least one.
+    pub calculations: Vec<Calculation>,
+    /// Group by these; none is one group of everything.
+    pub breakdowns: Vec<Column>,
+    /// Order of the results; what they leave equal is ordered by the canonical text of the groups.
+    pub orders: Vec<Order>,
+    /// Which groups are shown.
+    pub havings: Vec<Having>,
+    /// Number of groups shown.
+    pub limit: usize,
+    /// Length of a series' buckets, which begin at multiples of it since the epoch. `None`: no series.
+    pub granularity_ns: Option<i64>,
+}
+
+/// The events themselves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RowPlan {
+    /// Number of events.
+    pub limit: usize,
+    /// By (timestamp, event.id).
+    pub direction: Direction,
+    /// Continue after this event.
+    pub after: Option<Cursor>,
+}
+
+/// The place of an event in the order of raw rows.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Cursor {
+    /// Its timestamp.
+    pub time_ns: i64,
+    /// Its identity.
+    pub event_id: EventId,
+}
+
+/// One aggregate.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Calculation {
+    /// Its key in the answer: the given name, `OP` or `OP(column)`.
+    pub name: String,
+    /// What is computed.
+    pub operation: Operation,
+    /// Of what; every operation but COUNT has one.
+    pub column: Option<Column>,
+    /// Over which of the query's events.
+    pub filter: Option<FilterSet>,
+}
+
+/// What is computed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operation {
+    /// Sum of the weights, of all events or of those that have the column.
+    Count,
+    /// Number of different values by canonical text. Not weighted.
+    CountDistinct,
+    /// Weighted sum.
+    Sum,
+    /// Weighted mean.
+    Avg,
+    /// Smallest. Not weighted.
+    Min,
+    /// Largest. Not weighted.
+    Max,
+    /// Weighted percentile.
+    Percentile(Percentile),
+    /// Weighted histogram, by time.
+    Heatmap,
+}
+
+/// A percentile in thousandths: P001 is 1, P50 is 500, P999 is 999.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Percentile(pub u16);
+
+/// The operations by their names in the builder language, in the order of the documentation.
+pub const OPERATIONS: &[(&str, Operation)] = &[
+    ("COUNT", Operation::Count),
+    ("COUNT_DISTINCT", Operation::CountDistinct),
+    ("SUM", Operation::Sum),
+    ("AVG", Operation::Avg),
+    ("MIN", Operation::Min),
+    ("MAX", Operation::Max),
+    ("P001", Operation::Percentile(Percentile(1))),
+    ("P01", Operation::Percentile(Percentile(10))),
+    ("P05", Operation::Percentile(Percentile(50))),
+    ("P10", Operation::Percentile(Percentile(100))),
+    ("P20", Operation::Percentile(Percentile(200))),
+    ("P25", Operation::Percentile(Percentile(250))),
+    ("P50", Operation::Percentile(Percentile(500))),
+    ("P75", Operation::Percentile(Percentile(750))),
+    ("P80", Operation::Percentile(Percentile(800))),
+    ("P90", Operation::Percentile(Percentile(900))),
+    ("P95", Operation::Percentile(Percentile(950))),
+    ("P99", Operation::Percentile(Percentile(990))),
+    ("P999", Operation::Percentile(Percentile(999))),
+    ("HEATMAP", Operation::Heatmap),
+];
+
+impl Operation {
+    /// Its name in the builder language.
+    pub fn name(self) -> &'static str {
+        OPERATIONS.iter().find(|(_, operation)| *operation == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether only numbers and wholly numeric text count.
+    pub fn is_numeric(self) -> bool {
+        !matches!(self, Operation::Count | Operation::CountDistinct)
+    }
+}
+
+/// A logical column: a name and where to look for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Column {
+    /// The name as asked; the key in answers.
+    pub name: Arc<str>,
+    /// Places in order: an event's value is that of the first it has.
+    pub references: Vec<Reference>,
+    /// Where it stands in the question.
+    pub location: Location,
+}
+
+/// Several filters.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct FilterSet {
+    /// How they combine.
+    pub combination: Combination,
+    /// Without any, every event passes, whatever the combination.
+    pub filters: Vec<Filter>,
+}
+
+/// How filters combine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Combination {
+    /// All hold.
+    #[default]
+    All,
+    /// At least one holds.
+    Any,
+}
+
+/// A test of one column.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Filter {
+    /// What is tested.
+    pub column: Column,
+    /// How.
+    pub test: Test,
+}
+
+/// How a value is tested. What each means is in [`crate::test`].
+#[derive(Clone, PartialEq, Debug)]
+pub enum Test {
+    /// The event has the column.
+    Exists,
+    /// The event lacks it.
+    DoesNotExist,
+    /// Equals one of these; `=` has one.
+    In(Vec<Literal>),
+    /// Equals none of these; matches a missing column.
+    NotIn(Vec<Literal>),
+    /// `<` and friends. A boolean literal is refused before.
+    Compare(Comparison, Literal),
+    /// A test of the canonical text.
+    Text(TextTest, String),
+    /// Its negation; matches a missing column.
+    NotText(TextTest, String),
+}
+
+/// An ordering comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+/// A test of text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TextTest {
+    /// `starts-with`
+    StartsWith,
+    /// `ends-with`
+    EndsWith,
+    /// `contains`
+    Contains,
+}
+
+/// A typed literal.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Literal {
+    /// `true`, `false`.
+    Bool(bool),
+    /// A whole number.
+    I64(i64),
+    /// Any other number; never NaN.
+    F64(f64),
+    /// Text; also stands for bytes and json values, by their canonical text.
+    Text(String),
+}
+
+/// One key of the order of results.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Order {
+    /// What is compared.
+    pub by: OrderBy,
+    /// Which way.
+    pub direction: Direction,
+}
+
+/// What results are ordered by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OrderBy {
+    /// Place of the calculation in the plan.
+    Calculation(usize),
+    /// Place of the breakdown in the plan.
+    Breakdown(usize),
+}
+
+/// Which way an order goes. NaN and missing values come last either way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// A condition on an aggregate. An aggregate without a value meets none but `!=`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Having {
+    /// Place of the calculation in the plan.
+    pub calculation: usize,
+    /// How.
+    pub operator: HavingOperator,
+    /// With what.
+    pub value: f64,
+}
+
+/// How an aggregate is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HavingOperator {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<` and friends.
+    Compare(Comparison),
+}

@@ -1,0 +1,1 @@
+//! Specifications and what becomes of them.
