@@ -8,6 +8,12 @@ use std::fmt;
 /// process (CONTRACT.md, errors).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QueryError {
+    // Boxed: results are returned on hot paths, and an error this wide would widen them all.
+    inner: Box<Inner>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Inner {
     kind: ErrorKind,
     message: String,
     location: Option<Location>,
@@ -64,14 +70,15 @@ impl ErrorKind {
 impl QueryError {
     /// A failure with its message for the client.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> QueryError {
-        QueryError {
+        let inner = Inner {
             kind,
             message: message.into(),
             location: None,
             candidates: Vec::new(),
             hint: None,
             internal: None,
-        }
+        };
+        QueryError { inner: Box::new(inner) }
     }
 
     /// A wrong question.
@@ -82,7 +89,7 @@ impl QueryError {
     /// A defect or damage; the client learns only that there is one.
     pub fn internal(detail: impl Into<String>) -> QueryError {
         let mut error = QueryError::new(ErrorKind::Internal, "the query failed inside the server");
-        error.internal = Some(detail.into());
+        error.inner.internal = Some(detail.into());
         error
     }
 
@@ -99,71 +106,71 @@ impl QueryError {
     /// Says where, as a JSON pointer.
     #[must_use]
     pub fn at_path(mut self, path: impl Into<String>) -> QueryError {
-        self.location = Some(Location::Path(path.into()));
+        self.inner.location = Some(Location::Path(path.into()));
         self
     }
 
     /// Says where.
     #[must_use]
     pub fn at(mut self, location: Location) -> QueryError {
-        self.location = Some(location);
+        self.inner.location = Some(location);
         self
     }
 
     /// Says what was probably meant, best first.
     #[must_use]
     pub fn candidates(mut self, candidates: Vec<String>) -> QueryError {
-        self.candidates = candidates;
+        self.inner.candidates = candidates;
         self
     }
 
     /// Says what to do instead.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> QueryError {
-        self.hint = Some(hint.into());
+        self.inner.hint = Some(hint.into());
         self
     }
 
     /// What sort it is.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.inner.kind
     }
 
     /// The message for the client.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.inner.message
     }
 
     /// Where in the question.
     pub fn location(&self) -> Option<&Location> {
-        self.location.as_ref()
+        self.inner.location.as_ref()
     }
 
     /// What was probably meant.
     pub fn candidate_list(&self) -> &[String] {
-        &self.candidates
+        &self.inner.candidates
     }
 
     /// What to do instead.
     pub fn hint_text(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.inner.hint.as_deref()
     }
 
     /// The detail for the operator's log; never for a client.
     pub fn internal_detail(&self) -> Option<&str> {
-        self.internal.as_deref()
+        self.inner.internal.as_deref()
     }
 }
 
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.location {
+        f.write_str(&self.inner.message)?;
+        match &self.inner.location {
             Some(Location::Path(path)) => write!(f, " (at {path})")?,
             Some(Location::Span { start, end }) => write!(f, " (at {start}..{end})")?,
             None => {}
         }
-        match &self.hint {
+        match &self.inner.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
         }
