@@ -13,8 +13,10 @@
 pub mod batch_key;
 pub mod door;
 pub mod error;
+pub mod json;
 pub mod record_flags;
 
 pub use batch_key::{InvalidBatchId, batch_key};
 pub use door::{Decoded, DoorContext, Rejected, Signal, Warning, WarningCode, decode_protobuf};
 pub use error::DoorError;
+pub use json::decode_json;
