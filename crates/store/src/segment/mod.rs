@@ -1,0 +1,37 @@
+//! Segments: immutable columnar files of one environment, one partition and one day of event time, scanned in
+//! encoded form. docs/formats/segment.md describes every byte; docs/adr/0010-segment-body.md says why it is
+//! our own.
+//!
+//! What this module refuses to do: no I/O beyond opening a file, no clock, no catalog. It trusts nothing that
+//! it reads: opening checks header and footer, the first touch of a chunk checks the chunk, and what fails is
+//! an error of kind `Damaged`.
+//!
+//! Reading order: [`Segment`], [`ColumnReader`], [`PresentRows`], [`Ints`], [`merge`], [`Gathered`].
+//!
+//! How to scan: find columns with [`Segment::by_name`]; open one with [`Segment::column`]; skip blocks whose
+//! [`ColumnReader::zone`] excludes what is asked; decode the rest into a reused buffer. Values are dense and
+//! [`PresentRows`] leads from values to rows and back. A context column has one value per context; rows name
+//! their context in [`RowField::Context`].
+
+mod bytes;
+mod column;
+mod encode;
+mod gather;
+mod ints;
+mod layout;
+mod mapping;
+mod merge;
+mod presence;
+mod reader;
+mod shapes;
+mod text;
+
+pub use column::ColumnReader;
+pub use gather::Gathered;
+pub use ints::{BLOCK_VALUES, Ints};
+pub use layout::{ColumnId, ColumnInfo, FlushPart, Header, VERSION, Zone};
+pub use merge::{BatchSource, Source, Target, merge, merge_in_memory};
+pub use presence::{Bitmap, PresentRows};
+pub use reader::{RowField, Segment};
+pub use shapes::Shapes;
+pub use text::{Compression, Hashes, TextReader};

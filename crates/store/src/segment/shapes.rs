@@ -1,0 +1,91 @@
+//! The shape table: how the attribute list of a record is rebuilt from its columns (invariant I3). A shape is
+//! stored once per segment; each row and each context names one.
+
+use skein_event::batch::{Token, TokenKind};
+
+use super::ints::{Ints, write_ints};
+use crate::error::Error;
+
+/// Appends shapes: where each ends, then kinds, keys and targets of their tokens.
+pub(crate) fn write_shapes(tokens: &[Token], ends: &[u32], out: &mut Vec<u8>) {
+    write_ints(ends, out);
+    write_ints(&tokens.iter().map(|token| token.kind as u32).collect::<Vec<_>>(), out);
+    write_ints(&tokens.iter().map(|token| token.key).collect::<Vec<_>>(), out);
+    write_ints(&tokens.iter().map(|token| token.target).collect::<Vec<_>>(), out);
+}
+
+/// A segment's shapes. Keys and inline values are codes of the segment's dictionary; column targets are the
+/// numbers of [`super::ColumnId`].
+#[derive(Clone, Copy, Debug)]
+pub struct Shapes<'a> {
+    ends: Ints<'a>,
+    kinds: Ints<'a>,
+    keys: Ints<'a>,
+    targets: Ints<'a>,
+}
+
+impl<'a> Shapes<'a> {
+    pub(crate) fn open(bytes: &'a [u8], shapes: u32) -> Result<Shapes<'a>, Error> {
+        let (ends, rest) = Ints::open(bytes)?;
+        let (kinds, rest) = Ints::open(rest)?;
+        let (keys, rest) = Ints::open(rest)?;
+        let (targets, _) = Ints::open(rest)?;
+        let tokens = kinds.len();
+        if ends.len() != shapes as usize || keys.len() != tokens || targets.len() != tokens {
+            return Err(Error::damaged("the shape table's parts differ in length"));
+        }
+        Ok(Shapes { ends, kinds, keys, targets })
+    }
+
+    /// Number of shapes.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Replaces `out` by the tokens of a shape; an unknown shape has none.
+    pub fn tokens(&self, shape: u32, out: &mut Vec<Token>) {
+        out.clear();
+        let shape = shape as usize;
+        if shape >= self.len() {
+            return;
+        }
+        let place = |value: i64| usize::try_from(value).unwrap_or(0);
+        let start = if shape == 0 { 0 } else { place(self.ends.get(shape - 1)) };
+        let code = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+        out.extend((start..place(self.ends.get(shape))).filter_map(|token| {
+            let kind = u8::try_from(self.kinds.get(token)).ok().and_then(TokenKind::from_number)?;
+            Some(Token { kind, key: code(self.keys.get(token)), target: code(self.targets.get(token)) })
+        }));
+    }
+}
+
+/// Checks every index of the table. Done once, after its checksum.
+pub(crate) fn validate_shapes(shapes: &Shapes<'_>, columns: u32, values: u32) -> Result<(), Error> {
+    let tokens = shapes.kinds.len();
+    let ends = shapes.ends.to_vec();
+    let rising = ends.windows(2).all(|pair| pair[0] <= pair[1]) && ends.first().is_none_or(|&end| end >= 0);
+    let whole = ends.last().map_or(0, |&end| usize::try_from(end).unwrap_or(usize::MAX)) == tokens;
+    if !rising || !whole {
+        return Err(Error::damaged("shapes do not follow one another"));
+    }
+    shapes.keys.validate(0, i64::from(values) - 1)?;
+    let (kinds, targets) = (shapes.kinds.to_vec(), shapes.targets.to_vec());
+    for (&kind, &target) in kinds.iter().zip(&targets) {
+        let kind = u8::try_from(kind).ok().and_then(TokenKind::from_number);
+        let bound = match kind {
+            Some(kind) if kind.targets_column() => columns,
+            Some(kind) if kind.targets_dictionary() => values,
+            Some(_) => u32::MAX,
+            None => return Err(Error::damaged("a shape holds an unknown token")),
+        };
+        if !(0..i64::from(bound)).contains(&target) {
+            return Err(Error::damaged("a shape's target does not exist"));
+        }
+    }
+    Ok(())
+}

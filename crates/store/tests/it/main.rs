@@ -1,0 +1,7 @@
+//! Integration tests of the store, each named after the guarantee it checks.
+
+#![expect(clippy::expect_used, reason = "a failed step of a test ends it; helpers are not #[test] functions")]
+#![expect(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
+
+mod model;
+mod segment;
