@@ -62,9 +62,39 @@ pub const QUERY_LIMIT_MAX: usize = 10_000;
 /// Rows of a query answer when none is asked for.
 pub const QUERY_LIMIT_DEFAULT: usize = 100;
 
+<<<<<<< HEAD
 /// Rejections of one request that are kept in full; the rest are counted by reason. A client's log line
 /// shows the first ones at most, and each costs a path and a sentence.
 pub const REJECTIONS_PER_REQUEST_MAX: usize = 100;
 
 /// Length of a `Skein-Batch-Id`: room for `import/<sha256>/<line>` and for any client's UUIDs.
 pub const BATCH_ID_BYTES_MAX: usize = 256;
+=======
+/// Bytes of encoded records that wait for the log's committer: a second of full load (100,000 spans at
+/// 830 bytes), so that a slow fdatasync is ridden out and a stuck disk is told to clients at once.
+pub const LOG_QUEUE_BYTES_MAX: usize = 96 << 20;
+
+/// One record of the log. A decoded request of [`REQUEST_BYTES_MAX`] stays below it: its columns are narrower
+/// than its protobuf, and only invented extremes reach twice their size.
+pub const LOG_RECORD_BYTES_MAX: usize = 256 << 20;
+
+/// The log's files have about this size: a thousand of them hold an hour of full load, and one is read
+/// into memory whole at recovery.
+pub const LOG_FILE_BYTES: u64 = 64 << 20;
+
+/// The log is kept this long beyond the commit of its records to segments (DESIGN.md §7).
+pub const LOG_RETENTION_NS: i64 = 24 * 3_600 * 1_000_000_000;
+
+/// The log kept beyond commit takes at most this part of the disk (DESIGN.md §7).
+pub const LOG_RETENTION_DISK_FRACTION: u64 = 10;
+
+/// Batch keys remembered within [`DEDUP_WINDOW_NS`]: 2,300 batches a second for all of it, at about 100 bytes
+/// each. Beyond it appends are refused as overloaded, because forgetting a key early would break I4.
+pub const BATCH_KEYS_MAX: usize = 2 << 20;
+
+/// Length of a `Skein-Batch-Id`: a UUID or a path-like id fits many times.
+pub const BATCH_KEY_BYTES_MAX: usize = 256;
+
+/// Reply bytes stored with a batch: an OTLP partial success with a long message.
+pub const BATCH_REPLY_BYTES_MAX: usize = 4 << 10;
+>>>>>>> b950cbd (log: follower, settings and errors)

@@ -1,5 +1,12 @@
 //! The durable log: what is acknowledged is on disk, once, and stays as it was written.
 //!
-//! Reading order: [`disk`].
+//! Reading order: [`disk`], [`follow`], [`config`].
 
+pub mod config;
 pub mod disk;
+mod error;
+pub mod follow;
+
+pub use config::LogConfig;
+pub use error::{Error, ErrorKind};
+pub use follow::{DurableRecord, Follower, Unfollowed};
