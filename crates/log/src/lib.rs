@@ -2,10 +2,14 @@
 //!
 //! Reading order: [`disk`], [`follow`], [`config`].
 
+pub mod codec;
 pub mod config;
 pub mod disk;
 mod error;
 pub mod follow;
+
+#[cfg(test)]
+mod testing;
 
 pub use config::LogConfig;
 pub use error::{Error, ErrorKind};
