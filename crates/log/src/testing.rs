@@ -114,7 +114,7 @@ pub(crate) fn random_batch(random: &mut Random, key: HashKey) -> EventBatch {
             let mut id = [0; 16];
             id[..8].copy_from_slice(&number.to_le_bytes());
             match form {
-                Physical::Bool => builder.push_bool(column, row, number % 2 == 0),
+                Physical::Bool => builder.push_bool(column, row, number.is_multiple_of(2)),
                 Physical::I64 | Physical::DurationNs => builder.push_i64(column, row, number.cast_signed()),
                 Physical::F64 => builder.push_f64(column, row, f64::from_bits(number)),
                 Physical::TraceId => builder.push_trace_id(column, row, id),
