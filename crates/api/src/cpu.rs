@@ -27,7 +27,10 @@ impl CpuPool {
 
     /// Runs a job when its turn comes. Not cancelled when the caller goes away: a batch on its way into the
     /// log is finished whether or not the client still listens.
-    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, JobLost> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobLost> {
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_closed| JobLost)?;
         let task = tokio::task::spawn_blocking(move || {
             let result = job();

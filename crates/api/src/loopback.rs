@@ -52,12 +52,15 @@ mod tests {
         for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]"] {
             assert!(check(Some(host), None), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "192.168.0.1:8080", "", "127.0.0.1.evil.example"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "192.168.0.1:8080", "", "127.0.0.1.evil.example"]
+        {
             assert!(!check(Some(host), None), "{host}");
         }
         assert!(!check(None, None));
         assert!(check(Some("localhost:8080"), Some("http://localhost:8080")));
-        for origin in ["http://localhost:9090", "https://evil.example", "null", "http://localhost:8080.evil"] {
+        for origin in ["http://localhost:9090", "https://evil.example", "null", "http://localhost:8080.evil"]
+        {
             assert!(!check(Some("localhost:8080"), Some(origin)), "{origin}");
         }
         assert!(foreign(&HeaderMap::new(), Some("localhost:1")).is_none(), "HTTP/2 names it elsewhere");

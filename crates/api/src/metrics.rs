@@ -22,16 +22,31 @@ const METRICS: &[(Metric, &str, &str, &str)] = &[
         "counter",
         "Batches that were there before.",
     ),
-    (Metric::RejectedEvents, "skein_rejected_events_total", "counter", "Records or requests that were not stored."),
+    (
+        Metric::RejectedEvents,
+        "skein_rejected_events_total",
+        "counter",
+        "Records or requests that were not stored.",
+    ),
     (Metric::LogFsync, "skein_log_fsync_seconds", "histogram", "Time of one fdatasync of the log."),
-    (Metric::LogDurableOffset, "skein_log_durable_offset", "gauge", "Offset up to which a partition is durable."),
+    (
+        Metric::LogDurableOffset,
+        "skein_log_durable_offset",
+        "gauge",
+        "Offset up to which a partition is durable.",
+    ),
     (Metric::HeadRows, "skein_head_rows", "gauge", "Rows that are not yet in a segment."),
     (Metric::Segments, "skein_segments", "gauge", "Live segments."),
     (Metric::StorageBytes, "skein_storage_bytes", "gauge", "Bytes on disk."),
     (Metric::QuerySeconds, "skein_query_seconds", "histogram", "Time of a query."),
     (Metric::Freshness, "skein_freshness_seconds", "gauge", "Age of the oldest event not yet queryable."),
     (Metric::InflightBytes, "skein_ingest_inflight_bytes", "gauge", "Bytes of the in-flight budget in use."),
-    (Metric::ObservationsDropped, "skein_observations_dropped_total", "counter", "Own events dropped under load."),
+    (
+        Metric::ObservationsDropped,
+        "skein_observations_dropped_total",
+        "counter",
+        "Own events dropped under load.",
+    ),
 ];
 
 /// One of the metrics.
@@ -158,8 +173,7 @@ impl Metrics {
 
     /// Counts what was not stored.
     pub fn rejected(&self, environment: &Environment, reason: ReasonCode, count: u64) {
-        let labels =
-            vec![("environment", environment.to_string()), ("reason", reason.as_str().to_owned())];
+        let labels = vec![("environment", environment.to_string()), ("reason", reason.as_str().to_owned())];
         self.add(Metric::RejectedEvents, labels, count);
     }
 
@@ -238,11 +252,8 @@ mod tests {
         metrics.ingest(&environment, Signal::Traces, "otlp_grpc", IngestResult::Stored, 3);
         metrics.rejected(&environment, ReasonCode::TooLarge, 1);
         metrics.query(&environment, "native", 0.003);
-        let gauge = Sample {
-            metric: Metric::HeadRows,
-            labels: vec![("environment", "a\"b\\c".into())],
-            value: 12.0,
-        };
+        let gauge =
+            Sample { metric: Metric::HeadRows, labels: vec![("environment", "a\"b\\c".into())], value: 12.0 };
         let text = metrics.render(&[gauge]);
         for expected in [
             "# TYPE skein_ingest_events_total counter\n\

@@ -1,1 +1,8 @@
-//! wire
+//! The public API's types and their OpenAPI schemas. Depends on nothing of ours, so that clients can use it
+//! alone. What is refused here: logic. A wire type is converted by hand at the edge.
+
+pub mod openapi;
+pub mod schema;
+mod types;
+
+pub use types::*;

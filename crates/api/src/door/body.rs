@@ -114,7 +114,12 @@ mod tests {
         let error = fill(&mut streamed(&[b"hello"]), &mut buffer, usize::MAX, usize::MAX).await.unwrap_err();
         assert!(matches!(error, ReadError::TooLarge), "{error}");
 
-        let exact = fill(&mut streamed(&[b"hell"]), &mut LeasedBuffer::new(budget.lease(0).unwrap(), 4), usize::MAX, usize::MAX);
+        let exact = fill(
+            &mut streamed(&[b"hell"]),
+            &mut LeasedBuffer::new(budget.lease(0).unwrap(), 4),
+            usize::MAX,
+            usize::MAX,
+        );
         assert!(exact.await.unwrap());
     }
 
@@ -123,7 +128,9 @@ mod tests {
         let budget = Budget::new(FRAME_BYTES - 1);
         let mut buffer = LeasedBuffer::new(budget.lease(0).unwrap(), 1 << 20);
         let untouched = Body::from_stream(futures_util::stream::poll_fn(
-            |_| -> std::task::Poll<Option<Result<&'static [u8], std::io::Error>>> { panic!("read without room") },
+            |_| -> std::task::Poll<Option<Result<&'static [u8], std::io::Error>>> {
+                panic!("read without room")
+            },
         ));
         let mut body = untouched;
         let error = fill(&mut body, &mut buffer, usize::MAX, usize::MAX).await.unwrap_err();

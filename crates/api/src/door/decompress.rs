@@ -125,7 +125,12 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn check(compression: Compression, input: &[u8], bytes_max: usize, budget: usize) -> Result<Vec<u8>, String> {
+    fn check(
+        compression: Compression,
+        input: &[u8],
+        bytes_max: usize,
+        budget: usize,
+    ) -> Result<Vec<u8>, String> {
         let account = Budget::new(budget);
         let result = decompress(compression, input, account.lease(0).unwrap(), bytes_max)
             .map(|buffer| buffer.as_slice().to_vec())

@@ -58,7 +58,8 @@ pub(super) fn routes() -> Router<Arc<Door>> {
         router = router.route(path, any(serve));
     }
     let profiles = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
-    router.route(profiles, any(|State(door): State<Arc<Door>>, request: Request| unimplemented(door, request)))
+    router
+        .route(profiles, any(|State(door): State<Arc<Door>>, request: Request| unimplemented(door, request)))
 }
 
 async fn unimplemented(door: Arc<Door>, request: Request) -> Response {
@@ -95,11 +96,13 @@ async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
 fn not_grpc(request: &Request) -> Option<Response> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    let is_grpc = request.method() == Method::POST && matches!(essence, "application/grpc" | "application/grpc+proto");
+    let is_grpc =
+        request.method() == Method::POST && matches!(essence, "application/grpc" | "application/grpc+proto");
     if is_grpc {
         return None;
     }
-    let mut response = Response::new(Body::from("this port speaks gRPC (application/grpc); OTLP over HTTP is on 4318\n"));
+    let mut response =
+        Response::new(Body::from("this port speaks gRPC (application/grpc); OTLP over HTTP is on 4318\n"));
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     Some(response)
 }

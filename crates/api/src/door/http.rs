@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
-use axum::Router;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use serde_json::Value;
@@ -98,7 +98,8 @@ async fn receive(
         Refusal::new(RefusalKind::UnsupportedMediaType, message)
     })?;
     let environment = writable_environment(&parts.headers)?;
-    let declared: Option<u64> = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared: Option<u64> =
+        parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let mut buffer = door.buffer(declared)?;
     let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
     fill(body, &mut buffer, usize::MAX, expected).await.map_err(|error| door.read_refusal(&error))?;

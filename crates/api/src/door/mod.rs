@@ -181,7 +181,8 @@ const REQUEST_OVERHEAD_BYTES: usize = 4 << 10;
 impl Door {
     /// A buffer for a body of a declared length, paid for.
     fn buffer(&self, declared: Option<u64>) -> Result<LeasedBuffer, Refusal> {
-        let declared = declared.map(usize::try_from).transpose().unwrap_or(Some(usize::MAX)).unwrap_or_default();
+        let declared =
+            declared.map(usize::try_from).transpose().unwrap_or(Some(usize::MAX)).unwrap_or_default();
         if declared > self.request_bytes_max {
             return Err(Refusal::too_large(self.request_bytes_max));
         }
@@ -234,7 +235,8 @@ impl Door {
     /// Decompresses and decodes, and polls the append once: whatever the log computes before it first waits
     /// is computed here too.
     fn decide(&self, received: Received) -> Result<Decided, Refusal> {
-        let Received { door, environment, signal, encoding, compression, batch_id, body, arrival_ns } = received;
+        let Received { door, environment, signal, encoding, compression, batch_id, body, arrival_ns } =
+            received;
         let body = self.decompressed(compression, body)?;
         let request = DecodeRequest {
             environment: &environment,

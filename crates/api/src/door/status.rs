@@ -84,8 +84,9 @@ impl Refusal {
 
     /// Larger than a request may be; sending it again never helps.
     pub(crate) fn too_large(bytes_max: usize) -> Refusal {
-        let message =
-            format!("the request is larger than {bytes_max} bytes, as sent or after decompression; send smaller batches");
+        let message = format!(
+            "the request is larger than {bytes_max} bytes, as sent or after decompression; send smaller batches"
+        );
         Refusal::new(RefusalKind::TooLarge, message)
     }
 
@@ -141,7 +142,8 @@ impl Refusal {
         }
         if let Some(ms) = self.retry_after_ms {
             let Duration { seconds, nanos } = delay(ms);
-            let text = if nanos == 0 { format!("{seconds}s") } else { format!("{seconds}.{:03}s", ms % 1_000) };
+            let text =
+                if nanos == 0 { format!("{seconds}s") } else { format!("{seconds}.{:03}s", ms % 1_000) };
             details.push(json!({"@type": RETRY_INFO_URL, "retryDelay": text}));
         }
         json!({"code": self.kind.codes().1, "message": self.message, "details": details})

@@ -1,0 +1,253 @@
+//! `/api/v1/query`: the builder language. Starts a query, waits for it a while, or streams its way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use event::Environment;
+use event::observe::Observation;
+use event::value::Value as EventValue;
+use futures_util::stream;
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use query::{Plan, QueryResult, RunContext, render};
+use serde_json::{Map, Value};
+use skein_event as event;
+use skein_query as query;
+use skein_wire::openapi::{Answer, Body as Schema, Operation};
+use skein_wire::schema::Object;
+use skein_wire::{Cancelled, QueryAnswer};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Route, json, json_body};
+use crate::error::ApiError;
+use crate::jobs::{Job, State as JobState};
+use crate::state::Api;
+
+/// How long an answer is waited for, unless the question says otherwise.
+const WAIT_MS_DEFAULT: u64 = 10_000;
+
+/// A question that asks for more is answered after this long.
+const WAIT_MS_MAX: u64 = 60_000;
+
+/// A stream tells of progress at most this often.
+const STREAM_INTERVAL: Duration = Duration::from_millis(200);
+
+pub(super) fn routes() -> Vec<Route> {
+    let start = Operation {
+        method: "POST",
+        path: "/api/v1/query",
+        id: "query",
+        summary: "Answers a specification of the builder language; 202 when it takes longer than wait_ms.",
+        query: &[],
+        request: Some(Schema::of::<Object>()),
+        response: Answer::Json(Schema::of::<QueryAnswer>()),
+    };
+    let by_id = Operation {
+        method: "GET",
+        path: "/api/v1/query/{id}",
+        id: "queryAnswer",
+        summary: "A query's answer, or how far it is.",
+        query: &[],
+        request: None,
+        ..start
+    };
+    let cancel = Operation {
+        method: "DELETE",
+        id: "cancelQuery",
+        summary: "Cancels a query, or forgets its answer.",
+        response: Answer::Json(Schema::of::<Cancelled>()),
+        ..by_id
+    };
+    vec![
+        Route { operation: start, serve: || post(ask) },
+        Route { operation: by_id, serve: || get(answer) },
+        Route { operation: cancel, serve: || axum::routing::delete(stop) },
+    ]
+}
+
+async fn ask(State(api): State<Arc<Api>>, request: Request) -> Result<Response, ApiError> {
+    if api.door.gate.is_closed() {
+        return Err(ApiError::stopping());
+    }
+    let (parts, body) = request.into_parts();
+    let environment = api.environment(&parts.headers)?;
+    let spec = json_body(&parts.headers, body).await?;
+    let plan = query::spec::parse(&spec, &environment, api.clock.now_ns())?;
+    let wait_ms = spec.get("wait_ms").and_then(Value::as_u64).unwrap_or(WAIT_MS_DEFAULT).min(WAIT_MS_MAX);
+    let job = api.jobs.start(api.new_id(), &environment, api.clock.now_ns())?;
+    let watch = job.watch();
+    let id = Arc::clone(&job.id);
+    tokio::spawn(run(Arc::clone(&api), job, plan, environment));
+    if wants_stream(&parts.headers) {
+        return Ok(stream_answer(id, watch));
+    }
+    wait(&id, watch, wait_ms).await
+}
+
+async fn answer(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let environment = api.environment(&headers)?;
+    let job = api.jobs.get(&id, &environment, api.clock.now_ns())?;
+    if wants_stream(&headers) {
+        return Ok(stream_answer(Arc::clone(&job.id), job.watch()));
+    }
+    wait(&job.id, job.watch(), 0).await
+}
+
+async fn stop(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let environment = api.environment(&headers)?;
+    let was_running = api.jobs.cancel(&id, &environment, api.clock.now_ns())?;
+    json(&Cancelled { id, was_running })
+}
+
+/// Runs a query to its end, whether or not anybody still waits for it.
+async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment) {
+    let start_ns = api.clock.now_ns();
+    let (worker, running) = (Arc::clone(&api), job.clone());
+    let answered = api.cpu.run(move || {
+        let context = RunContext {
+            clock: &*worker.clock,
+            cancelled: &running.cancelled,
+            progress: &|fraction| running.progress(fraction),
+            deadline_ns: Some(worker.clock.now_ns().saturating_add(worker.limits.duration_ns_max)),
+            memory_bytes_max: worker.limits.memory_bytes_max,
+        };
+        let result = worker.engine.run(&plan, &context)?;
+        let answer = whole_answer(&running.id, &result);
+        let bytes = serde_json::to_vec(&answer).map(|bytes| bytes.len()).unwrap_or_default();
+        Ok::<_, ApiError>((answer, bytes, result.meta))
+    });
+    let answered = answered.await.unwrap_or_else(|lost| Err(ApiError::internal(lost.to_string())));
+    let end_ns = api.clock.now_ns();
+    let duration_ns = end_ns.saturating_sub(start_ns);
+    api.door.metrics.query(&environment, "native", duration_ns as f64 / 1e9);
+    let mut fields = vec![
+        ("skein.environment", EventValue::Text(environment.to_string())),
+        ("skein.query_id", EventValue::Text(job.id.to_string())),
+        ("skein.engine", EventValue::Text("native".to_owned())),
+    ];
+    let (state, bytes, error) = match answered {
+        Ok((answer, bytes, meta)) => {
+            let number = |count: u64| EventValue::I64(i64::try_from(count).unwrap_or(i64::MAX));
+            fields.extend([
+                ("skein.rows_scanned", number(meta.rows_scanned)),
+                ("skein.rows_matched", number(meta.rows_matched)),
+                ("skein.bytes_scanned", number(meta.bytes_scanned)),
+                ("skein.segments_scanned", number(meta.segments.scanned)),
+                ("skein.segments_pruned", number(meta.segments.pruned)),
+                ("skein.answer_bytes", number(bytes as u64)),
+            ]);
+            (JobState::Done(Arc::new(answer)), bytes, None)
+        }
+        Err(error) => {
+            // The request that waits for it logs it under its own id; one that does not wait any more, here.
+            if let Some(detail) = error.internal_detail() {
+                tracing::error!(query = %job.id, detail, "a query failed");
+            }
+            fields.push(("skein.error_code", EventValue::Text(error.code().parts().0.to_owned())));
+            let message = error.message().to_owned();
+            (JobState::Failed(Arc::new(error)), 0, Some(message))
+        }
+    };
+    api.jobs.end(&job.id, state, bytes, end_ns);
+    if environment.as_str() != Environment::SKEIN {
+        api.observer.observe(Observation { name: "query", start_ns, duration_ns, error, fields });
+    }
+}
+
+fn whole_answer(id: &str, result: &QueryResult) -> QueryAnswer {
+    QueryAnswer {
+        id: id.to_owned(),
+        complete: true,
+        progress: None,
+        snapshot: result.meta.snapshot.clone(),
+        data: object(render::data(result)),
+        meta: object(render::meta(&result.meta)),
+    }
+}
+
+/// What is known of a query under way. Its aggregates are not meaningful before it ends, so `data` is empty.
+fn partial_answer(id: &str, progress: f64) -> QueryAnswer {
+    QueryAnswer {
+        id: id.to_owned(),
+        complete: false,
+        progress: Some(progress),
+        snapshot: String::new(),
+        data: Map::new(),
+        meta: Map::new(),
+    }
+}
+
+fn object(value: Value) -> Object {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+async fn wait(id: &str, mut watch: watch::Receiver<JobState>, wait_ms: u64) -> Result<Response, ApiError> {
+    let until = Instant::now() + Duration::from_millis(wait_ms);
+    let ended = timeout_at(until, watch.wait_for(|state| !matches!(state, JobState::Running(_)))).await;
+    let state = match ended {
+        Ok(Ok(state)) => state.clone(),
+        // Not done in time, or its sender is gone, which a swept answer's is.
+        Ok(Err(_)) => return Err(ApiError::internal("the query's state is gone")),
+        Err(_elapsed) => watch.borrow().clone(),
+    };
+    match state {
+        JobState::Done(answer) => json(&*answer),
+        JobState::Failed(error) => Err((*error).clone()),
+        JobState::Running(progress) => {
+            let mut response = json(&partial_answer(id, progress))?;
+            *response.status_mut() = StatusCode::ACCEPTED;
+            Ok(response)
+        }
+    }
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == "text/event-stream")
+}
+
+/// Server-sent events: `progress` with partial answers, then one `answer` or `error`.
+fn stream_answer(id: Arc<str>, watch: watch::Receiver<JobState>) -> Response {
+    let events = stream::unfold(Some((id, watch, true)), |state| async move {
+        let (id, mut watch, first) = state?;
+        if !first {
+            // Progress comes in bursts; the latest is enough.
+            let until = Instant::now() + STREAM_INTERVAL;
+            let ended = watch.wait_for(|state| !matches!(state, JobState::Running(_)));
+            if let Ok(Err(_)) = timeout_at(until, ended).await {
+                return None;
+            }
+        }
+        let now = watch.borrow_and_update().clone();
+        let (name, data, next) = match now {
+            JobState::Running(progress) => {
+                let data = serde_json::to_string(&partial_answer(&id, progress));
+                ("progress", data, Some((id, watch, false)))
+            }
+            JobState::Done(answer) => ("answer", serde_json::to_string(&*answer), None),
+            JobState::Failed(error) => ("error", serde_json::to_string(&error.body(None)), None),
+        };
+        let event = data.map(|data| format!("event: {name}\ndata: {data}\n\n"));
+        Some((event, next))
+    });
+    let mut response = Response::new(Body::from_stream(events));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

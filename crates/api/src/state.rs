@@ -1,0 +1,80 @@
+//! What the routes need, passed explicitly.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event::Environment;
+use event::hash::HashKey;
+use event::observe::{Clock, Observer};
+use http::HeaderMap;
+use query::QueryEngine;
+use skein_event as event;
+use skein_query as query;
+
+use crate::cpu::CpuPool;
+use crate::door::Door;
+use crate::error::{ApiError, Code};
+use crate::jobs::Jobs;
+use crate::loopback::ENVIRONMENT_HEADER;
+use crate::metrics::Gauges;
+
+/// Everything behind the routes. Shared, never changed.
+pub struct Api {
+    /// Answers questions.
+    pub engine: Arc<dyn QueryEngine>,
+    /// Takes telemetry; its gate, metrics and rejections are everybody's.
+    pub door: Arc<Door>,
+    /// Queries under way.
+    pub jobs: Arc<Jobs>,
+    /// Where queries run.
+    pub cpu: CpuPool,
+    /// What log and store know of themselves.
+    pub gauges: Arc<dyn Gauges>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Told about every request and query.
+    pub observer: Arc<dyn Observer>,
+    /// Limits of a query.
+    pub limits: QueryLimits,
+    /// Whether Host and Origin must be this machine's: always, unless the operator said otherwise.
+    pub loopback_only: bool,
+    /// Version of the server.
+    pub version: &'static str,
+    /// Makes ids that cannot be guessed from their number.
+    pub id_key: HashKey,
+    /// Requests and queries so far.
+    pub count: AtomicU64,
+}
+
+/// Limits of a query.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryLimits {
+    /// Memory of its state.
+    pub memory_bytes_max: usize,
+    /// Time it may take.
+    pub duration_ns_max: i64,
+}
+
+impl Api {
+    /// An id for a request or a query: 16 hex digits.
+    pub(crate) fn new_id(&self) -> String {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let mut seed = [0_u8; 16];
+        seed[..8].copy_from_slice(&number.to_le_bytes());
+        seed[8..].copy_from_slice(&self.clock.now_ns().to_le_bytes());
+        format!("{:016x}", self.id_key.hash(&seed))
+    }
+
+    /// The environment that a request reads. Without keys there are two (I10).
+    pub(crate) fn environment(&self, headers: &HeaderMap) -> Result<Environment, ApiError> {
+        let Some(value) = headers.get(ENVIRONMENT_HEADER) else {
+            return Ok(Environment::default_environment());
+        };
+        match value.to_str() {
+            Ok(Environment::DEFAULT) => Ok(Environment::default_environment()),
+            Ok(Environment::SKEIN) => Ok(Environment::skein()),
+            _ => Err(ApiError::new(Code::NotFound, "there is no such environment")
+                .candidates(vec![Environment::DEFAULT.to_owned(), Environment::SKEIN.to_owned()])),
+        }
+    }
+}
