@@ -7,10 +7,18 @@
 //!
 //! Reading order: [`door`] (how telemetry comes in), [`routes`] (what can be asked), [`budget`].
 
+mod assemble;
 pub mod budget;
 pub mod cpu;
 pub mod door;
+pub mod error;
 pub mod gate;
+pub mod jobs;
+mod layer;
 pub mod loopback;
 pub mod metrics;
 pub mod rejections;
+mod routes;
+pub mod state;
+
+pub use routes::{api_router, otlp_http_router};

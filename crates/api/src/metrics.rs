@@ -10,8 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use event::Environment;
 use event::rejection::ReasonCode;
 use skein_event as event;
-
-use crate::door::Signal;
+use skein_ingest::Signal;
 
 /// Every metric that is shown: name, type, help.
 const METRICS: &[(Metric, &str, &str, &str)] = &[
@@ -257,7 +256,7 @@ mod tests {
         let text = metrics.render(&[gauge]);
         for expected in [
             "# TYPE skein_ingest_events_total counter\n\
-             skein_ingest_events_total{environment=\"default\",signal=\"traces\",door=\"otlp_grpc\",result=\"stored\"} 10\n",
+             skein_ingest_events_total{environment=\"default\",signal=\"trace\",door=\"otlp_grpc\",result=\"stored\"} 10\n",
             "skein_rejected_events_total{environment=\"default\",reason=\"too_large\"} 1\n",
             "skein_query_seconds_bucket{environment=\"default\",engine=\"native\",le=\"0.002\"} 0\n",
             "skein_query_seconds_bucket{environment=\"default\",engine=\"native\",le=\"0.005\"} 1\n",

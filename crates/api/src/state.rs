@@ -8,6 +8,7 @@ use event::hash::HashKey;
 use event::observe::{Clock, Observer};
 use http::HeaderMap;
 use query::QueryEngine;
+use query::result::ScanBatch;
 use skein_event as event;
 use skein_query as query;
 
@@ -24,6 +25,8 @@ pub struct Api {
     pub engine: Arc<dyn QueryEngine>,
     /// Takes telemetry; its gate, metrics and rejections are everybody's.
     pub door: Arc<Door>,
+    /// Writes stored batches as OTLP.
+    pub exporter: Arc<dyn Exporter>,
     /// Queries under way.
     pub jobs: Arc<Jobs>,
     /// Where queries run.
@@ -44,6 +47,15 @@ pub struct Api {
     pub id_key: HashKey,
     /// Requests and queries so far.
     pub count: AtomicU64,
+}
+
+/// Writes stored batches as OTLP: the reverse of a door.
+pub trait Exporter: Send + Sync {
+    /// A batch as lines of OTLP/JSON requests, each ended by a line feed. `Err` tells of a defect, for the
+    /// operator.
+    ///
+    /// POST: every event of the batch is in the lines, as it came in.
+    fn lines(&self, batch: &ScanBatch) -> Result<Vec<u8>, String>;
 }
 
 /// Limits of a query.

@@ -83,14 +83,14 @@ fn describe(operation: &Operation) -> Value {
         .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
         .collect();
     for (name, meaning) in operation.query {
-        let parameter =
-            json!({"name": name, "in": "query", "required": false, "description": meaning, "schema": {"type": "string"}});
+        let parameter = json!({"name": name, "in": "query", "required": false, "description": meaning, "schema": {"type": "string"}});
         parameters.push(parameter);
     }
     parameters.push(json!({"name": "Skein-Environment", "in": "header", "required": false,
         "description": "The environment: default, or skein for the server's own events.",
         "schema": {"type": "string"}}));
-    let error = json!({"description": "an error", "content": {"application/json": {"schema": ErrorBody::schema()}}});
+    let error =
+        json!({"description": "an error", "content": {"application/json": {"schema": ErrorBody::schema()}}});
     let success = match operation.response {
         Answer::Json(body) => {
             json!({"description": "the answer", "content": {"application/json": {"schema": (body.schema)()}}})

@@ -107,7 +107,7 @@ macro_rules! wire_type {
                     let mut member = <$type as $crate::schema::Schema>::schema();
                     if let Some(member) = member.as_object_mut() {
                         let text = [$($member_doc),+].concat();
-                        member.insert("description".to_owned(), serde_json::json!(text.trim()));
+                        member.insert("description".to_owned(), serde_json::json!((text.trim())));
                     }
                     properties.insert(stringify!($member).to_owned(), member);
                     if !<$type as $crate::schema::Schema>::OPTIONAL {
@@ -117,7 +117,7 @@ macro_rules! wire_type {
                 )+
                 definitions.insert(stringify!($name).to_owned(), serde_json::json!({
                     "type": "object",
-                    "description": [$($doc),+].concat().trim(),
+                    "description": ([$($doc),+].concat().trim()),
                     "properties": properties,
                     "required": required,
                 }));

@@ -15,12 +15,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use skein_event::Environment;
+use skein_ingest::Signal;
 
 use super::body::fill;
 use super::decompress::Compression;
 use super::http::{batch_id, writable_environment};
 use super::status::{Refusal, RefusalKind};
-use super::{Accepted, Door, Encoding, Received, Signal, forget, leased_body};
+use super::{Accepted, Door, Encoding, Received, forget, leased_body};
 
 /// The name of this door in metrics and rejections.
 const DOOR: &str = "otlp_grpc";

@@ -14,15 +14,19 @@ use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use serde_json::Value;
 use skein_event::Environment;
+use skein_ingest::Signal;
 
 use super::body::fill;
 use super::decompress::Compression;
 use super::status::{Refusal, RefusalKind};
-use super::{Accepted, Door, Encoding, Received, Signal, forget, grpc, leased_body};
+use super::{Accepted, Door, Encoding, Received, forget, grpc, leased_body};
 use crate::loopback::ENVIRONMENT_HEADER;
 
 /// The name of this door in metrics and rejections.
 const DOOR: &str = "otlp_http";
+
+const PATHS: [(Signal, &str); 3] =
+    [(Signal::Traces, "/v1/traces"), (Signal::Logs, "/v1/logs"), (Signal::Metrics, "/v1/metrics")];
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
@@ -30,9 +34,9 @@ const JSON: &str = "application/json";
 /// The routes of the HTTP door. Whatever is posted as gRPC is served as gRPC here too.
 pub fn http_router(door: Arc<Door>) -> Router {
     let mut router = Router::new();
-    for signal in Signal::ALL {
+    for (signal, path) in PATHS {
         // Some exporters are configured with a trailing slash.
-        for path in [format!("/v1/{}", signal.as_str()), format!("/v1/{}/", signal.as_str())] {
+        for path in [path.to_owned(), format!("{path}/")] {
             let serve = move |State(door): State<Arc<Door>>, request: Request| async move {
                 export(door, signal, request).await
             };

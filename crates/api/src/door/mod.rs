@@ -11,15 +11,17 @@
 
 mod body;
 mod buffer;
+mod decode;
 mod decompress;
 mod grpc;
 mod http;
 mod outcome;
 mod status;
 
+pub use decode::OtlpDecoder;
 pub use grpc::grpc_router;
 pub use http::http_router;
-pub use outcome::Signal;
+pub(crate) use http::unknown_path;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +35,7 @@ use event::rejection::ReasonCode;
 use event::value::Value;
 use event::{Environment, EventBatch, Rejection};
 use skein_event as event;
+use skein_ingest::Signal;
 
 use self::body::ReadError;
 use self::buffer::LeasedBuffer;

@@ -7,46 +7,14 @@ use event::Rejection;
 use prost::Message as _;
 use serde_json::{Value, json};
 use skein_event as event;
+use skein_ingest::Signal;
 
-/// The three signals of OTLP that are stored.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub enum Signal {
-    /// Spans with their events and links.
-    Traces,
-    /// Log records.
-    Logs,
-    /// Metric points.
-    Metrics,
-}
-
-impl Signal {
-    /// Every signal.
-    pub const ALL: [Signal; 3] = [Signal::Traces, Signal::Logs, Signal::Metrics];
-
-    /// The name in paths and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Signal::Traces => "traces",
-            Signal::Logs => "logs",
-            Signal::Metrics => "metrics",
-        }
-    }
-
-    /// The name of the count of rejected records in JSON.
-    fn rejected_name(self) -> &'static str {
-        match self {
-            Signal::Traces => "rejectedSpans",
-            Signal::Logs => "rejectedLogRecords",
-            Signal::Metrics => "rejectedDataPoints",
-        }
-    }
-
-    fn record_name(self) -> &'static str {
-        match self {
-            Signal::Traces => "spans",
-            Signal::Logs => "log records",
-            Signal::Metrics => "data points",
-        }
+/// The name of the count of rejected records in JSON, and what the records are called.
+fn record_names(signal: Signal) -> (&'static str, &'static str) {
+    match signal {
+        Signal::Traces => ("rejectedSpans", "spans"),
+        Signal::Logs => ("rejectedLogRecords", "log records"),
+        Signal::Metrics => ("rejectedDataPoints", "data points"),
     }
 }
 
@@ -76,7 +44,7 @@ impl Outcome {
         if rejections.is_empty() {
             return Outcome::default();
         }
-        let mut message = format!("{rejected} {} rejected; do not send them again", signal.record_name());
+        let mut message = format!("{rejected} {} rejected; do not send them again", record_names(signal).1);
         for (index, rejection) in rejections.iter().enumerate() {
             let Rejection { reason, path, message: why } = rejection;
             let line = format!("; {path}: {why} ({})", reason.as_str());
@@ -125,7 +93,7 @@ impl Outcome {
         }
         let mut partial = serde_json::Map::new();
         if self.rejected != 0 {
-            partial.insert(signal.rejected_name().into(), json!(self.rejected.to_string()));
+            partial.insert(record_names(signal).0.into(), json!(self.rejected.to_string()));
         }
         partial.insert("errorMessage".into(), json!(self.message));
         json!({"partialSuccess": partial})

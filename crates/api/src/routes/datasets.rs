@@ -86,7 +86,11 @@ async fn columns(
     });
     let columns = columns.await?.into_iter().map(|info| Column {
         name: info.name,
-        types: info.types.into_iter().map(|(name, count)| ColumnType { name: name.to_owned(), count }).collect(),
+        types: info
+            .types
+            .into_iter()
+            .map(|(name, count)| ColumnType { name: name.to_owned(), count })
+            .collect(),
         scopes: info.scopes.into_iter().map(str::to_owned).collect(),
         first_seen: format_ns(info.first_ns),
         last_seen: format_ns(info.last_ns),

@@ -79,9 +79,9 @@ pub fn api_router(api: Arc<Api>) -> Router {
 
 /// The router of the OTLP/HTTP port: the doors alone, behind the same check of Host and Origin.
 pub fn otlp_http_router(api: Arc<Api>) -> Router {
-    let doors = door::http_router(Arc::clone(&api.door)).fallback(
-        |request: Request| async move { door::unknown_path(request.headers(), request.uri().path()) },
-    );
+    let doors = door::http_router(Arc::clone(&api.door)).fallback(|request: Request| async move {
+        door::unknown_path(request.headers(), request.uri().path())
+    });
     let around = axum::middleware::from_fn_with_state(api, layer::around);
     doors.layer(DefaultBodyLimit::disable()).layer(around)
 }

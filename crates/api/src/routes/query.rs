@@ -199,13 +199,12 @@ fn object(value: Value) -> Object {
 
 async fn wait(id: &str, mut watch: watch::Receiver<JobState>, wait_ms: u64) -> Result<Response, ApiError> {
     let until = Instant::now() + Duration::from_millis(wait_ms);
-    let ended = timeout_at(until, watch.wait_for(|state| !matches!(state, JobState::Running(_)))).await;
-    let state = match ended {
-        Ok(Ok(state)) => state.clone(),
-        // Not done in time, or its sender is gone, which a swept answer's is.
-        Ok(Err(_)) => return Err(ApiError::internal("the query's state is gone")),
-        Err(_elapsed) => watch.borrow().clone(),
-    };
+    let ended = watch.wait_for(|state| !matches!(state, JobState::Running(_)));
+    // Whether it ended or not, its state now is the answer.
+    if let Ok(Err(_gone)) = timeout_at(until, ended).await {
+        return Err(ApiError::internal("the query's state is gone"));
+    }
+    let state = watch.borrow().clone();
     match state {
         JobState::Done(answer) => json(&*answer),
         JobState::Failed(error) => Err((*error).clone()),

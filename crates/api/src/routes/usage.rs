@@ -49,7 +49,11 @@ fn storage_bytes(api: &Api, environment: &Environment) -> BTreeMap<String, u64> 
         let ours = label("environment").is_none_or(|owner| owner == environment.as_str());
         if sample.metric == Metric::StorageBytes && ours {
             let kind = label("kind").unwrap_or("other").to_owned();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a size of files is a whole number far below 2^53")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a size of files is a whole number far below 2^53"
+            )]
             let size = sample.value.max(0.0) as u64;
             *bytes.entry(kind).or_default() += size;
         }

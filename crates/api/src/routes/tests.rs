@@ -1,0 +1,1 @@
+//! Golden answers and errors of every route, over a fixed engine.
