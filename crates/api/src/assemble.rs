@@ -62,7 +62,7 @@ fn sort(rows: &mut Vec<FlatRow>, depths: Vec<usize>) {
         let EventId { partition, offset, index } = row.event_id;
         (row.time_ns, depth, partition, offset, index)
     };
-    keyed.sort_by(|(a_depth, a), (b_depth, b)| key(*a_depth, a).cmp(&key(*b_depth, b)));
+    keyed.sort_by_key(|(depth, row)| key(*depth, row));
     rows.extend(keyed.into_iter().map(|(_, row)| row));
 }
 

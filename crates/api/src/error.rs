@@ -70,6 +70,12 @@ impl Code {
 /// A refused or failed request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ApiError {
+    // Boxed: results are returned everywhere, and an error this wide would widen them all.
+    inner: Box<Inner>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Inner {
     code: Code,
     message: String,
     location: Option<Location>,
@@ -83,7 +89,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error with its message for the client.
     pub fn new(code: Code, message: impl Into<String>) -> ApiError {
-        ApiError {
+        let inner = Inner {
             code,
             message: message.into(),
             location: None,
@@ -91,7 +97,8 @@ impl ApiError {
             hint: None,
             retry_after_ms: None,
             internal: None,
-        }
+        };
+        ApiError { inner: Box::new(inner) }
     }
 
     /// A wrong request.
@@ -101,8 +108,9 @@ impl ApiError {
 
     /// A defect; the client learns only that there is one.
     pub fn internal(detail: impl Into<String>) -> ApiError {
-        let error = ApiError::new(Code::Internal, "the request failed inside the server");
-        ApiError { internal: Some(detail.into()), ..error }
+        let mut error = ApiError::new(Code::Internal, "the request failed inside the server");
+        error.inner.internal = Some(detail.into());
+        error
     }
 
     /// The server stops.
@@ -113,49 +121,49 @@ impl ApiError {
     /// What to do instead.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> ApiError {
-        self.hint = Some(hint.into());
+        self.inner.hint = Some(hint.into());
         self
     }
 
     /// Where, as a JSON pointer.
     #[must_use]
     pub fn at_path(mut self, path: impl Into<String>) -> ApiError {
-        self.location = Some(Location::Path(path.into()));
+        self.inner.location = Some(Location::Path(path.into()));
         self
     }
 
     /// What was probably meant.
     #[must_use]
     pub fn candidates(mut self, candidates: Vec<String>) -> ApiError {
-        self.candidates = candidates;
+        self.inner.candidates = candidates;
         self
     }
 
     /// When a retry may help.
     #[must_use]
     pub fn retry_after_ms(mut self, ms: u64) -> ApiError {
-        self.retry_after_ms = Some(ms);
+        self.inner.retry_after_ms = Some(ms);
         self
     }
 
     /// The code.
     pub fn code(&self) -> Code {
-        self.code
+        self.inner.code
     }
 
     /// The message for the client.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.inner.message
     }
 
     /// The detail for the server's log.
     pub(crate) fn internal_detail(&self) -> Option<&str> {
-        self.internal.as_deref()
+        self.inner.internal.as_deref()
     }
 
     /// The body as the client reads it.
     pub(crate) fn body(&self, request_id: Option<&str>) -> ErrorBody {
-        let (span, path) = match &self.location {
+        let (span, path) = match &self.inner.location {
             Some(Location::Span { start, end }) => {
                 (Some(Span { start: *start as u64, end: *end as u64 }), None)
             }
@@ -164,13 +172,13 @@ impl ApiError {
         };
         ErrorBody {
             error: ErrorDetail {
-                code: self.code.parts().0.to_owned(),
-                message: self.message.clone(),
+                code: self.inner.code.parts().0.to_owned(),
+                message: self.inner.message.clone(),
                 span,
                 path,
-                candidates: (!self.candidates.is_empty()).then(|| self.candidates.clone()),
-                hint: self.hint.clone(),
-                retry_after_ms: self.retry_after_ms,
+                candidates: (!self.inner.candidates.is_empty()).then(|| self.inner.candidates.clone()),
+                hint: self.inner.hint.clone(),
+                retry_after_ms: self.inner.retry_after_ms,
                 request_id: request_id.map(str::to_owned),
             },
         }
@@ -178,14 +186,14 @@ impl ApiError {
 
     /// The whole response.
     pub(crate) fn respond(&self, request_id: &str) -> Response {
-        if let Some(detail) = &self.internal {
+        if let Some(detail) = &self.inner.internal {
             tracing::error!(request_id, detail, "a request failed");
         }
         let body = serde_json::to_vec(&self.body(Some(request_id))).unwrap_or_default();
         let mut response = Response::new(body.into());
-        *response.status_mut() = self.code.parts().1;
+        *response.status_mut() = self.inner.code.parts().1;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(ms) = self.retry_after_ms {
+        if let Some(ms) = self.inner.retry_after_ms {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1_000).max(1)));
         }
         response
@@ -202,7 +210,7 @@ impl From<QueryError> for ApiError {
             ErrorKind::Unavailable => Code::Unavailable,
             ErrorKind::Internal => Code::Internal,
         };
-        ApiError {
+        let inner = Inner {
             code,
             message: error.message().to_owned(),
             location: error.location().cloned(),
@@ -210,7 +218,8 @@ impl From<QueryError> for ApiError {
             hint: error.hint_text().map(str::to_owned),
             retry_after_ms: (code == Code::Unavailable).then_some(1_000),
             internal: error.internal_detail().map(str::to_owned),
-        }
+        };
+        ApiError { inner: Box::new(inner) }
     }
 }
 
@@ -218,7 +227,7 @@ impl From<QueryError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(axum::body::Body::empty());
-        *response.status_mut() = self.code.parts().1;
+        *response.status_mut() = self.inner.code.parts().1;
         response.extensions_mut().insert(self);
         response
     }
