@@ -25,16 +25,16 @@ check: ## formatting, tidy and lints only
 
 e2e: ## real exporters, kill -9 and strace against the built server
 	@.ci/setup build test
-	.ci/e2e
+	e2e/run
 
-bench: ## release figures: bench/results.json and bench/RESULTS.md (SECONDS_SUSTAINED=300)
+bench: ## release figures: bench/results.json and bench/RESULTS.md
 	@.ci/setup build
-	cargo build --locked --release --package skein-cli --package skein-bench
-	cargo run --locked --release --package skein-bench
+	cargo build --locked --release --package skein-cli
+	cargo run --locked --release --package skein-bench --
 
 soak: ## hours, not minutes: 1,000 kills, the OpenTelemetry Collector, long random runs
 	@.ci/setup build test soak
-	.ci/soak
+	e2e/soak
 
 fuzz: ## run every fuzz target for SECONDS_EACH (60) seconds; needs a nightly toolchain and cargo-fuzz
 	.ci/fuzz

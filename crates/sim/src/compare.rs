@@ -1,0 +1,170 @@
+//! Where an answer differs from the reference's.
+//!
+//! Numbers that depend on the order of additions may differ within the margin the reference states; sketched
+//! percentiles within 1 %; the edges of a histogram are the engine's choice, its counts are not. Everything
+//! else must be equal to the byte.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use crate::random::data::SEQUENCE;
+use crate::reference::Answer;
+use crate::reference::aggregate::Cell;
+use crate::reference::execute::{Group, time_text};
+
+/// Columns of raw rows that the reference does not know: they depend on the log, not on the question.
+const UNKNOWN: [&str; 2] = ["event.id", "meta.ingest_time"];
+
+/// The first difference between the reference's answer and `data` of the engine's, if there is one.
+pub fn difference(expected: &Answer, data: &Json) -> Option<String> {
+    match expected {
+        Answer::Rows { rows, limit } => compare_rows(rows, *limit, data).err(),
+        Answer::Groups { results, series, total, other, names } => {
+            let comparison = Comparison { names };
+            comparison.groups(results, series.as_deref(), total, other.as_deref(), data).err()
+        }
+    }
+}
+
+struct Comparison<'a> {
+    names: &'a [String],
+}
+
+impl Comparison<'_> {
+    fn groups(
+        &self,
+        results: &[Group],
+        series: Option<&[(i64, usize, Vec<Cell>)]>,
+        total: &[Cell],
+        other: Option<&[Cell]>,
+        data: &Json,
+    ) -> Result<(), String> {
+        let found = data["results"].as_array().ok_or("no results")?;
+        if found.len() != results.len() {
+            return Err(format!("{} results, expected {}", found.len(), results.len()));
+        }
+        for (place, (group, found)) in results.iter().zip(found).enumerate() {
+            self.cells(&group.key, &group.cells, &found["data"])
+                .map_err(|e| format!("results[{place}]: {e}"))?;
+        }
+        self.cells(&Map::new(), total, &data["total"]).map_err(|e| format!("total: {e}"))?;
+        match (other, data.get("other").filter(|other| !other.is_null())) {
+            (None, None) => {}
+            (Some(cells), Some(found)) => {
+                self.cells(&Map::new(), cells, found).map_err(|e| format!("other: {e}"))?
+            }
+            (expected, _) => return Err(format!("other expected: {}", expected.is_some())),
+        }
+        let Some(series) = series else { return Ok(()) };
+        let found = data["series"].as_array().ok_or("no series")?;
+        if found.len() != series.len() {
+            return Err(format!("{} series entries, expected {}", found.len(), series.len()));
+        }
+        for (place, ((time, group, cells), found)) in series.iter().zip(found).enumerate() {
+            if found["time"] != time_text(*time) {
+                return Err(format!(
+                    "series[{place}]: time {}, expected {}",
+                    found["time"],
+                    time_text(*time)
+                ));
+            }
+            self.cells(&results[*group].key, cells, &found["data"])
+                .map_err(|e| format!("series[{place}]: {e}"))?;
+        }
+        Ok(())
+    }
+
+    fn cells(&self, key: &Map<String, Json>, cells: &[Cell], found: &Json) -> Result<(), String> {
+        let members = found.as_object().ok_or("no object")?;
+        if members.len() != key.len() + cells.len() {
+            return Err(format!("members {:?}", members.keys().collect::<Vec<_>>()));
+        }
+        for (name, value) in key {
+            if members.get(name) != Some(value) {
+                return Err(format!("{name} is {}, expected {value}", found[name]));
+            }
+        }
+        for (name, cell) in self.names.iter().zip(cells) {
+            let found = members.get(name).unwrap_or(&Json::Null);
+            if !agrees(cell, found) {
+                return Err(format!("{name} is {found}, expected {cell:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn agrees(cell: &Cell, found: &Json) -> bool {
+    match cell {
+        // The same double may be written 1 or 1.0 only by whoever breaks the rule that it is 1.
+        Cell::Exactly(expected) => expected == found,
+        Cell::About { value, margin } => {
+            let number = found.as_f64().or_else(|| found.as_str().and_then(|text| text.parse().ok()));
+            // A division and a conversion may round differently in the last place.
+            let margin = margin.max(value.abs() * 1e-14);
+            number.is_some_and(|number| (number - value).abs() <= margin)
+        }
+        Cell::Histogram(values) => histogram_agrees(values, found),
+    }
+}
+
+/// Counts by the engine's edges; outside of a series a histogram may be left out.
+fn histogram_agrees(values: &[(f64, f64)], found: &Json) -> bool {
+    if found.is_null() {
+        return true;
+    }
+    let numbers = |list: &Json| -> Vec<f64> {
+        list.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Json::as_f64).collect()
+    };
+    let (edges, counts) = (numbers(&found["edges"]), numbers(&found["counts"]));
+    if values.is_empty() {
+        return counts.iter().all(|count| *count == 0.0);
+    }
+    if edges.len() != counts.len() + 1 || edges.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return false;
+    }
+    let mut expected = vec![0.0; counts.len()];
+    for &(value, weight) in values {
+        // A value on an edge belongs to the bar above, on the last edge to the last bar.
+        let above = edges.partition_point(|edge| *edge <= value);
+        if above == 0 || value > edges[edges.len() - 1] {
+            return false;
+        }
+        expected[(above - 1).min(counts.len() - 1)] += weight;
+    }
+    expected.iter().zip(&counts).all(|(a, b)| (a - b).abs() <= a.abs() * 1e-9)
+}
+
+/// Raw rows: times in order, each row equal to the event of its number, none twice; where the limit cuts
+/// through rows of one time, any of them.
+fn compare_rows(expected: &[(i64, Map<String, Json>)], limit: usize, data: &Json) -> Result<(), String> {
+    let found = data["rows"].as_array().ok_or("no rows")?;
+    if found.len() != expected.len().min(limit) {
+        return Err(format!("{} rows, expected {}", found.len(), expected.len().min(limit)));
+    }
+    let mut by_number: BTreeMap<i64, &(i64, Map<String, Json>)> =
+        expected.iter().filter_map(|row| Some((row.1.get(SEQUENCE)?.as_i64()?, row))).collect();
+    for (place, (found, (time, _))) in found.iter().zip(expected).enumerate() {
+        let wrong = |what: String| format!("rows[{place}]: {what}");
+        let number = found[SEQUENCE].as_i64().ok_or_else(|| wrong("no number".to_owned()))?;
+        let (own_time, fields) = by_number
+            .remove(&number)
+            .ok_or_else(|| wrong(format!("event {number} is not due or came twice")))?;
+        if own_time != time || found["timestamp"] != time_text(*time) {
+            return Err(wrong(format!("event {number} stands at the wrong time {}", found["timestamp"])));
+        }
+        let members = found.as_object().ok_or_else(|| wrong("no object".to_owned()))?;
+        let shown =
+            members.iter().filter(|(name, _)| !UNKNOWN.contains(&name.as_str()) && *name != "timestamp");
+        let shown: BTreeMap<&String, &Json> = shown.collect();
+        let due: BTreeMap<&String, &Json> = fields.iter().collect();
+        if shown != due {
+            let differs = |name: &&&String| shown.get(**name) != due.get(**name);
+            let name = shown.keys().chain(due.keys()).find(differs).map_or("", |name| name.as_str());
+            let (is, expected) = (found.get(name), fields.get(name));
+            return Err(wrong(format!("event {number}: {name} is {is:?}, expected {expected:?}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! An event as a map: the form that the rest of Skein avoids and that is easiest to believe.
+
+use std::collections::BTreeMap;
+
+use skein_event::value::Value;
+
+/// Where a value of an event comes from, in the order in which equal names hide each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Place {
+    /// A column with a fixed meaning.
+    Fixed,
+    /// An attribute of the record itself.
+    Item,
+    /// A metric's value.
+    Metric,
+    /// A field of a JSON log body.
+    Body,
+    /// Computed by Skein.
+    Derived,
+    /// An attribute of the instrumentation scope.
+    Scope,
+    /// An attribute of the resource.
+    Resource,
+}
+
+impl Place {
+    /// The places of attributes, in the order in which equal names hide each other.
+    pub const ATTRIBUTES: [Place; 6] =
+        [Place::Item, Place::Metric, Place::Body, Place::Derived, Place::Scope, Place::Resource];
+}
+
+/// One event.
+#[derive(Clone, Debug, Default)]
+pub struct Event {
+    /// `timestamp`, epoch nanoseconds.
+    pub time_ns: i64,
+    /// Every value it has.
+    pub values: BTreeMap<(Place, String), Value>,
+}
+
+impl Event {
+    /// Sets a column with a fixed meaning.
+    pub fn fix(&mut self, name: &str, value: Value) {
+        self.values.insert((Place::Fixed, name.to_owned()), value);
+    }
+
+    /// Sets a fixed text, unless it is empty: protobuf does not tell empty from absent.
+    pub fn fix_text(&mut self, name: &str, text: &str) {
+        if !text.is_empty() {
+            self.fix(name, Value::Text(text.to_owned()));
+        }
+    }
+
+    /// Adds an attribute; of a key that came twice the first counts.
+    pub fn add(&mut self, place: Place, name: &str, value: Value) {
+        self.values.entry((place, name.to_owned())).or_insert(value);
+    }
+
+    /// The value of one place.
+    pub fn at(&self, place: Place, name: &str) -> Option<&Value> {
+        self.values.get(&(place, name.to_owned()))
+    }
+
+    /// A fixed text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.at(Place::Fixed, name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// How many events this one stands for.
+    pub fn weight(&self) -> f64 {
+        match self.at(Place::Fixed, "sample_rate") {
+            Some(Value::F64(rate)) => *rate,
+            _ => 1.0,
+        }
+    }
+}
