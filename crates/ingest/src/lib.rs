@@ -13,10 +13,12 @@
 pub mod batch_key;
 pub mod door;
 pub mod error;
+pub mod export;
 pub mod json;
 pub mod record_flags;
 
 pub use batch_key::{InvalidBatchId, batch_key};
 pub use door::{Decoded, DoorContext, Rejected, Signal, Warning, WarningCode, decode_protobuf};
 pub use error::DoorError;
+pub use export::{ExportError, Exported, export};
 pub use json::decode_json;

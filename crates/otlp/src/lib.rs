@@ -18,6 +18,7 @@ pub mod rpc;
 pub mod trace;
 
 pub use prost::Message;
+pub use prost::encoding::encode_varint;
 
 #[cfg(test)]
 mod tests;

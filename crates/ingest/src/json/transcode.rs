@@ -240,7 +240,8 @@ impl<'a> Transcoder<'a> {
         let is_value = schema.role == Role::Value;
         if is_value {
             self.depth += 1;
-            if self.depth > NESTING_DEPTH_MAX {
+            // A scalar may lie below the deepest array or kvlist; the protobuf door judges what lies between.
+            if self.depth > NESTING_DEPTH_MAX + 1 {
                 let message = format!("is nested deeper than {NESTING_DEPTH_MAX} levels");
                 return Err(self.fault_with(ReasonCode::TooDeep, &message));
             }
