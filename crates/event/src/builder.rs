@@ -4,6 +4,7 @@
 //! of its key with the one at the same place of the record before, and a push.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::batch::{
@@ -18,37 +19,71 @@ use crate::hash::HashKey;
 pub struct ColumnIndex(pub u32);
 
 /// Columns of one level under construction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Columns {
     columns: Vec<OpenColumn>,
-    index: HashMap<ColumnKey, u32>,
+    /// Hash of a key → its column. Another key of equal hash sits at the next free hash.
+    index: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
+    hash_key: HashKey,
 }
 
 #[derive(Debug)]
 struct OpenColumn {
     key: ColumnKey,
-    rows: Vec<u32>,
     values: Values,
+    /// The rows of the values; empty as long as each row so far has one.
+    rows: Vec<u32>,
+    /// The last row with a value; `u32::MAX` when none has.
+    last_row: u32,
     /// Code of the last value, to recognise a repetition without hashing.
     last_code: u32,
 }
 
 impl Columns {
-    fn get_or_add(&mut self, key: ColumnKey) -> u32 {
-        if let Some(&index) = self.index.get(&key) {
-            return index;
+    fn new(hash_key: HashKey) -> Columns {
+        Columns { columns: Vec::new(), index: HashMap::default(), hash_key }
+    }
+
+    /// The place of a column, or the hash under which to add it.
+    fn find(&self, origin: Origin, physical: Physical, name: &str) -> Result<u32, u64> {
+        let salt = u64::from(origin as u8) << 8 | u64::from(physical as u8);
+        let mut hash = self.hash_key.hash(name.as_bytes()) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        while let Some(&index) = self.index.get(&hash) {
+            let key = &self.columns[index as usize].key;
+            if key.origin == origin && key.physical == physical && *key.name == *name {
+                return Ok(index);
+            }
+            hash = hash.wrapping_add(1);
         }
+        Err(hash)
+    }
+
+    fn get_or_add(&mut self, origin: Origin, physical: Physical, name: &str) -> u32 {
+        let hash = match self.find(origin, physical, name) {
+            Ok(index) => return index,
+            Err(hash) => hash,
+        };
         let index = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
-        let values = Values::empty(key.physical);
-        self.columns.push(OpenColumn { key: key.clone(), rows: Vec::new(), values, last_code: u32::MAX });
-        self.index.insert(key, index);
+        self.columns.push(OpenColumn {
+            key: ColumnKey { origin, physical, name: Arc::from(name) },
+            values: Values::empty(physical),
+            rows: Vec::new(),
+            last_row: u32::MAX,
+            last_code: u32::MAX,
+        });
+        self.index.insert(hash, index);
         index
     }
 
     fn finish(self, rows: usize) -> Vec<Column> {
         let close = |column: OpenColumn| {
-            let presence =
-                if column.rows.len() == rows { Presence::All } else { Presence::Rows(column.rows) };
+            let presence = if column.values.len() == rows {
+                Presence::All
+            } else if column.rows.is_empty() {
+                Presence::Rows((0_u32..).take(column.values.len()).collect())
+            } else {
+                Presence::Rows(column.rows)
+            };
             Column { key: column.key, presence, values: column.values }
         };
         self.columns.into_iter().map(close).collect()
@@ -57,8 +92,54 @@ impl Columns {
 
 impl OpenColumn {
     /// Whether the row already has a value here.
+    #[inline]
     fn has(&self, row: u32) -> bool {
-        self.rows.last() == Some(&row)
+        self.last_row == row
+    }
+
+    /// Notes that the row has a value, which is pushed next.
+    #[inline]
+    fn add_row(&mut self, row: u32) {
+        self.last_row = row;
+        if !self.rows.is_empty() || self.values.len() != row as usize {
+            self.add_sparse_row(row);
+        }
+    }
+
+    fn add_sparse_row(&mut self, row: u32) {
+        if self.rows.is_empty() {
+            self.rows.extend((0_u32..).take(self.values.len()));
+        }
+        self.rows.push(row);
+    }
+
+    #[inline]
+    fn push_code(&mut self, row: u32, code: u32) {
+        self.last_code = code;
+        self.add_row(row);
+        if let Values::Code(codes) = &mut self.values {
+            codes.push(code);
+        }
+    }
+}
+
+/// The hasher of a map whose keys are hashes.
+#[derive(Clone, Copy, Debug, Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -98,9 +179,9 @@ impl BatchBuilder {
             times: Vec::new(),
             contexts: Vec::new(),
             shapes: Vec::new(),
-            rows: Columns::default(),
+            rows: Columns::new(key),
             context_shapes: Vec::new(),
-            context_values: Columns::default(),
+            context_values: Columns::new(key),
             shape_table: ShapeTable::default(),
             shape_index: HashMap::new(),
         }
@@ -129,18 +210,28 @@ impl BatchBuilder {
 
     /// The row column of a key, added when new. The key must be of row level.
     pub fn column(&mut self, origin: Origin, physical: Physical, name: &str) -> ColumnIndex {
-        ColumnIndex(self.rows.get_or_add(ColumnKey { origin, physical, name: Arc::from(name) }))
+        ColumnIndex(self.rows.get_or_add(origin, physical, name))
     }
 
     /// The row column of a fixed column of row level.
     pub fn fixed(&mut self, fixed: Fixed) -> ColumnIndex {
         debug_assert_eq!(fixed.level(), Level::Row, "{}", fixed.name());
-        ColumnIndex(self.rows.get_or_add(ColumnKey::fixed(fixed)))
+        ColumnIndex(self.rows.get_or_add(Origin::Fixed, fixed.physical(), fixed.name()))
     }
 
     /// The row column of a key, when the batch has it.
-    pub fn find(&self, key: &ColumnKey) -> Option<ColumnIndex> {
-        self.rows.index.get(key).copied().map(ColumnIndex)
+    pub fn find(&self, origin: Origin, physical: Physical, name: &str) -> Option<ColumnIndex> {
+        self.rows.find(origin, physical, name).ok().map(ColumnIndex)
+    }
+
+    /// The context column of a key, when the batch has it.
+    pub fn find_context(&self, origin: Origin, physical: Physical, name: &str) -> Option<ColumnIndex> {
+        self.context_values.find(origin, physical, name).ok().map(ColumnIndex)
+    }
+
+    /// Number of context columns so far.
+    pub fn context_column_count(&self) -> usize {
+        self.context_values.columns.len()
     }
 
     /// The key of a row column.
@@ -201,8 +292,21 @@ impl BatchBuilder {
         /// Pushes the dictionary code of a text, bytes or json value.
         push_code, Code, u32);
 
-    /// Interns and pushes a text, bytes or json value. A repetition of the column's last value is recognised
-    /// without hashing.
+    /// Pushes a text, bytes or json value if it repeats the column's last one, which costs no hashing.
+    ///
+    /// Returns false, and changes nothing, when it is another value or the row already has one here.
+    #[inline]
+    pub fn push_repeated(&mut self, column: ColumnIndex, row: u32, value: &[u8]) -> bool {
+        let Some(open) = self.rows.columns.get_mut(column.0 as usize) else { return false };
+        let repeated = open.last_code != u32::MAX && self.interner.get(open.last_code) == value;
+        if !repeated || open.has(row) {
+            return false;
+        }
+        open.push_code(row, open.last_code);
+        true
+    }
+
+    /// Interns and pushes a text, bytes or json value.
     ///
     /// Returns false, and changes nothing, when the row already has a value in this column.
     #[inline]
@@ -211,16 +315,9 @@ impl BatchBuilder {
         if open.has(row) {
             return false;
         }
-        let code = if open.last_code != u32::MAX && self.interner.get(open.last_code) == value {
-            open.last_code
-        } else {
-            self.interner.intern(value)
-        };
-        open.last_code = code;
-        open.rows.push(row);
-        if let Values::Code(codes) = &mut open.values {
-            codes.push(code);
-        }
+        let repeated = open.last_code != u32::MAX && self.interner.get(open.last_code) == value;
+        let code = if repeated { open.last_code } else { self.interner.intern(value) };
+        open.push_code(row, code);
         true
     }
 
@@ -248,7 +345,8 @@ impl BatchBuilder {
         context: u32,
         value: ContextValue<'_>,
     ) -> Option<ColumnIndex> {
-        let column = ColumnIndex(self.context_values.get_or_add(key));
+        let place = self.context_values.get_or_add(key.origin, key.physical, &key.name);
+        let column = ColumnIndex(place);
         let code = match value {
             ContextValue::Bytes(bytes) => self.interner.intern(bytes),
             _ => 0,
@@ -301,9 +399,10 @@ fn push(columns: &mut Columns, column: ColumnIndex, row: u32, add: impl FnOnce(&
     if open.has(row) {
         return false;
     }
+    open.add_row(row);
+    let before = open.values.len();
     add(&mut open.values);
-    open.rows.push(row);
-    debug_assert_eq!(open.values.len(), open.rows.len(), "value of another type for {:?}", open.key);
+    debug_assert_eq!(open.values.len(), before + 1, "value of another type for {:?}", open.key);
     true
 }
 

@@ -4,7 +4,13 @@ use skein_event::EventBatch;
 use skein_event::hash::HashKey;
 use skein_event::rejection::{ReasonCode, Rejection};
 
+use crate::context::Contexts;
 use crate::error::DoorError;
+use crate::logs::LogReader;
+use crate::metrics::MetricReader;
+use crate::request::walk;
+use crate::rows::Rows;
+use crate::traces::SpanReader;
 
 /// The three signals of OTLP.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -136,6 +142,32 @@ impl WarningCode {
 /// POST: on `Ok`, the batch passes [`EventBatch::validate`], and every record of the body is either in the
 /// batch or counted in `rejected`. The same arguments give the same result.
 pub fn decode_protobuf(signal: Signal, body: &[u8], context: &DoorContext) -> Result<Decoded, DoorError> {
-    let _ = (signal, body, context);
-    Ok(Decoded { every_record_has_time: true, ..Decoded::default() })
+    let mut rows = Rows::new(context);
+    let mut contexts = Contexts::new(signal, context.hash_key);
+    let counts = match signal {
+        Signal::Traces => {
+            let mut spans = SpanReader::default();
+            walk(signal, body, &mut rows, &mut contexts, &mut spans)
+                .map(|()| (spans.records, spans.records_without_time))
+        }
+        Signal::Logs => {
+            let mut logs = LogReader::default();
+            walk(signal, body, &mut rows, &mut contexts, &mut logs)
+                .map(|()| (logs.records, logs.records_without_time))
+        }
+        Signal::Metrics => {
+            let mut metrics = MetricReader::new(context.hash_key);
+            walk(signal, body, &mut rows, &mut contexts, &mut metrics)
+                .and_then(|()| metrics.finish(&mut rows, &contexts))
+                .map(|()| (metrics.records, metrics.records_without_time))
+        }
+    };
+    let (records, records_without_time) = counts.map_err(|malformed| malformed.into_error(body))?;
+    Ok(Decoded {
+        batch: rows.builder.finish(),
+        rejected: rows.rejected,
+        records,
+        every_record_has_time: records > 0 && records_without_time == 0,
+        warnings: rows.warnings,
+    })
 }

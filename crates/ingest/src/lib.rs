@@ -10,12 +10,28 @@
 //!
 //! Reading order: [`door`], [`record_flags`] (what the export must know), then one file per concern.
 
+mod any_value;
+mod attribute;
 pub mod batch_key;
+mod body;
+mod context;
+mod context_list;
 pub mod door;
 pub mod error;
 pub mod export;
 pub mod json;
+mod logs;
+mod metrics;
+mod point_value;
 pub mod record_flags;
+mod request;
+mod rows;
+mod sampling_rate;
+mod shape_path;
+mod times;
+mod trace_id;
+mod traces;
+mod wire;
 
 pub use batch_key::{InvalidBatchId, batch_key};
 pub use door::{Decoded, DoorContext, Rejected, Signal, Warning, WarningCode, decode_protobuf};
