@@ -145,7 +145,9 @@ fn read_simple(entry: &[u8]) -> Option<Attribute<'_>> {
     let value = match message {
         [0x0a, length, text @ ..] if usize::from(*length) == text.len() => Value::Text(text),
         [0x18, number @ 0..0x80] => Value::I64(i64::from(*number)),
-        [0x18, low @ 0x80..=0xff, high @ 0..0x80] => Value::I64(i64::from(*low & 0x7f) | i64::from(*high) << 7),
+        [0x18, low @ 0x80..=0xff, high @ 0..0x80] => {
+            Value::I64(i64::from(*low & 0x7f) | i64::from(*high) << 7)
+        }
         [0x10, bit @ 0..2] => Value::Bool(*bit == 1),
         [0x21, number @ ..] => Value::F64(f64::from_le_bytes(number.try_into().ok()?)),
         _ => return None,
