@@ -66,9 +66,6 @@ pub const QUERY_LIMIT_DEFAULT: usize = 100;
 /// shows the first ones at most, and each costs a path and a sentence.
 pub const REJECTIONS_PER_REQUEST_MAX: usize = 100;
 
-/// Length of a `Skein-Batch-Id`: room for `import/<sha256>/<line>` and for any client's UUIDs.
-pub const BATCH_ID_BYTES_MAX: usize = 256;
-
 /// Bytes of encoded records that wait for the log's committer: a second of full load (100,000 spans at
 /// 830 bytes), so that a slow fdatasync is ridden out and a stuck disk is told to clients at once.
 pub const LOG_QUEUE_BYTES_MAX: usize = 96 << 20;
@@ -96,6 +93,7 @@ pub const BATCH_KEY_BYTES_MAX: usize = 256;
 
 /// Reply bytes stored with a batch: an OTLP partial success with a long message.
 pub const BATCH_REPLY_BYTES_MAX: usize = 4 << 10;
+
 /// Attributes of one record, entries of its flattened kvlists included. Six times what anybody was seen to
 /// send; it keeps what a record of many empty attributes (two bytes each) costs in memory near its size.
 pub const RECORD_ATTRIBUTES_MAX: usize = 1 << 16;

@@ -3,7 +3,7 @@
 use skein_event::Environment;
 use skein_event::flow::BatchKey;
 use skein_event::hash::HashKey;
-use skein_event::limits::BATCH_ID_BYTES_MAX;
+use skein_event::limits::BATCH_KEY_BYTES_MAX;
 
 use crate::door::{Decoded, Signal};
 
@@ -11,7 +11,7 @@ use crate::door::{Decoded, Signal};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidBatchId {
     /// Empty, too long, or with other characters than visible ASCII.
-    #[error("Skein-Batch-Id must be 1 to {BATCH_ID_BYTES_MAX} visible ASCII characters")]
+    #[error("Skein-Batch-Id must be 1 to {BATCH_KEY_BYTES_MAX} visible ASCII characters")]
     Form,
     /// `import/` not followed by a SHA-256 in hex and a line number.
     #[error("Skein-Batch-Id of an import must be import/<sha256 in 64 hex digits>/<line from 0>")]
@@ -47,7 +47,7 @@ pub fn batch_key(
 }
 
 fn client_key(id: &str) -> Result<BatchKey, InvalidBatchId> {
-    if id.is_empty() || id.len() > BATCH_ID_BYTES_MAX || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if id.is_empty() || id.len() > BATCH_KEY_BYTES_MAX || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(InvalidBatchId::Form);
     }
     match id.strip_prefix("import/") {
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_batch_id_of_another_form_is_refused() {
-        for id in ["", "with space", "é", "import/", "import/12/3", &"x".repeat(BATCH_ID_BYTES_MAX + 1)] {
+        for id in ["", "with space", "é", "import/", "import/12/3", &"x".repeat(BATCH_KEY_BYTES_MAX + 1)] {
             assert!(client_key(id).is_err(), "{id}");
         }
         let hex = "0f".repeat(32);

@@ -89,7 +89,7 @@ fn nesting_is_read_to_its_limit_and_rejected_beyond() {
     assert_eq!(transcoded.rejected.counts, [(ReasonCode::TooDeep, 1)]);
     // Neither does nesting outside of values exhaust the stack.
     let unknown = format!(r#"{{"x":{}{}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
-    assert_eq!(run(Signal::Traces, &unknown).protobuf, []);
+    assert!(run(Signal::Traces, &unknown).protobuf.is_empty());
 }
 
 #[test]
