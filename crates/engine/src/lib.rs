@@ -1,1 +1,38 @@
-//! engine
+//! Answers plans natively, on segments in their encoded form.
+//!
+//! A plan is bound to each segment of a snapshot in turn: names become physical columns, filters become tests
+//! of dictionary codes, groups become numbers. Rows are looked at in blocks of 1,024, the unit of the zone
+//! maps. Text is read once per distinct value, for a test or for what is shown. Head and file segments are the
+//! same thing here.
+//!
+//! What this crate refuses to do: it reads no clock but the one it is given, keeps no state between queries,
+//! and never holds more memory than [`skein_query::RunContext::memory_bytes_max`] for what it gathers. It does
+//! not know the store's catalog or head: it sees [`snapshot::Snapshots`].
+//!
+//! Determinism: segments are visited in the order of the snapshot and rows in their order, so that sums of
+//! doubles come out the same, bit by bit, every time.
+//!
+//! Reading order: [`snapshot`], `resolve`, `column`, `filter`, `scan`, `group`, `aggregate`, `finish`, `rows`,
+//! `trace`, `catalog`, `export`.
+
+mod aggregate;
+mod catalog;
+mod column;
+mod export;
+mod filter;
+mod finish;
+mod flat;
+mod group;
+mod native;
+mod resolve;
+mod rows;
+mod scan;
+mod series;
+pub mod snapshot;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+pub use native::NativeEngine;
+pub use snapshot::{SnapshotView, Snapshots};

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::result::CellValue;
+
 /// Bars of a heatmap's column: what a chart of usual height can tell apart.
 pub const BARS_MAX: usize = 50;
 
@@ -42,6 +44,38 @@ impl Extent {
     /// The bounds; `None` when nothing finite was seen.
     pub fn bounds(&self) -> Option<(f64, f64)> {
         (self.least <= self.most).then_some((self.least, self.most))
+    }
+}
+
+/// Weighted counts between edges.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    edges: Arc<[f64]>,
+    counts: Vec<f64>,
+}
+
+impl Histogram {
+    /// Nothing counted yet.
+    pub fn new(edges: Arc<[f64]>) -> Histogram {
+        let counts = vec![0.0; edges.len().saturating_sub(1)];
+        Histogram { edges, counts }
+    }
+
+    /// Counts a value; what is not finite has no place.
+    pub fn add(&mut self, value: f64, weight: f64) {
+        if let Some(count) = bar_of(&self.edges, value).and_then(|bar| self.counts.get_mut(bar)) {
+            *count += weight;
+        }
+    }
+
+    /// Adds the counts of another with the same edges.
+    pub fn merge(&mut self, other: &Histogram) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+    }
+
+    /// The cell.
+    pub fn finish(&self) -> CellValue {
+        CellValue::Histogram { edges: Arc::clone(&self.edges), counts: self.counts.clone() }
     }
 }
 

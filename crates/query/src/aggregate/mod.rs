@@ -11,12 +11,13 @@ pub mod quantile;
 pub mod sum;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::number::Number;
 use crate::plan::Operation;
 use crate::result::{Cell, CellValue, Stats};
 
-pub use histogram::{Extent, histogram_edges};
+pub use histogram::{Extent, Histogram, histogram_edges};
 pub use quantile::{EXACT_ROWS_MAX, Quantiles};
 pub use sum::{Sum, WeightSum};
 
@@ -38,6 +39,7 @@ enum Kind {
     Max(Option<Number>),
     Quantile(u16, Quantiles),
     Extent(Extent),
+    Histogram(Histogram),
 }
 
 /// What [`State::finish`] has to say beside the cell.
@@ -62,6 +64,11 @@ impl State {
             Operation::Heatmap => Kind::Extent(Extent::default()),
         };
         State { kind, sampled: false }
+    }
+
+    /// The empty histogram of a HEATMAP whose edges are known: for the second pass.
+    pub fn histogram(edges: Arc<[f64]>) -> State {
+        State { kind: Kind::Histogram(Histogram::new(edges)), sampled: false }
     }
 
     /// An event that counts: for COUNT only.
@@ -96,6 +103,7 @@ impl State {
             Kind::Max(most) => keep(most, number, |new, old| new.compare(old).is_some_and(|o| o.is_gt())),
             Kind::Quantile(_, quantiles) => quantiles.add(number.to_f64(), weight),
             Kind::Extent(extent) => extent.add(number.to_f64()),
+            Kind::Histogram(histogram) => histogram.add(number.to_f64(), weight),
             Kind::Count(_) | Kind::Distinct(_) => {}
         }
     }
@@ -118,6 +126,7 @@ impl State {
             }
             (Kind::Quantile(_, quantiles), Kind::Quantile(_, more)) => quantiles.merge(more),
             (Kind::Extent(extent), Kind::Extent(more)) => extent.merge(more),
+            (Kind::Histogram(histogram), Kind::Histogram(more)) => histogram.merge(more),
             _ => {}
         }
     }
@@ -134,6 +143,7 @@ impl State {
         match &self.kind {
             Kind::Distinct(hashes) => hashes.capacity() * 9,
             Kind::Quantile(_, quantiles) => quantiles.heap_bytes(),
+            Kind::Histogram(_) => (histogram::BARS_MAX + 1) * size_of::<f64>(),
             _ => 0,
         }
     }
@@ -168,6 +178,7 @@ impl State {
                 quantiles.quantile(*thousandths).map_or(CellValue::Missing, CellValue::F64)
             }
             Kind::Extent(_) => CellValue::Missing,
+            Kind::Histogram(histogram) => histogram.finish(),
         };
         let stats = stats(&value, self.sampled, sketched);
         (Cell { value, stats }, remarks)

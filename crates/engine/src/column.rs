@@ -1,0 +1,483 @@
+//! A logical column bound to one segment: for a block of rows, which physical column each row's value comes
+//! from, and its encoded form.
+
+use std::sync::Arc;
+
+use skein_event::any_value::{self, AnyValue};
+use skein_event::batch::{ColumnKey, Origin, Physical};
+use skein_event::columns::{Fixed, Level};
+use skein_event::ids::encode_hex;
+use skein_event::value::Value;
+use skein_query::names::{ATTRIBUTE_ORIGINS, Reference};
+use skein_query::number::ValueRef;
+use skein_query::plan::Column;
+use skein_query::test::Matcher;
+use skein_query::time_text::format_ns;
+use skein_store::Error;
+use skein_store::segment::{BLOCK_VALUES, ColumnInfo, ColumnReader, Ints, RowField, Segment, TextReader, Zone};
+
+use crate::flat;
+
+/// A row without a value.
+pub(crate) const MISSING: u8 = u8::MAX;
+
+/// Rows of a block: the unit of zone maps.
+pub(crate) const BLOCK_ROWS: u32 = 1_024;
+
+/// A logical column of one segment, with the cells of the block it was last filled for.
+pub(crate) struct BoundColumn<'a> {
+    pub(crate) parts: Vec<Part<'a>>,
+    /// For each row of the block: the part its value comes from, or [`MISSING`].
+    pub(crate) part_of: Vec<u8>,
+    /// Its value there: the bits of a number, or a code of the part's dictionary.
+    pub(crate) bits: Vec<u64>,
+    filled_for: Option<u32>,
+}
+
+/// One place a value can come from.
+pub(crate) struct Part<'a> {
+    source: Source<'a>,
+    /// How bits are read.
+    form: Form,
+    text: Option<TextReader<'a>>,
+    /// Of an overflow map: which codes' maps hold the name at all.
+    holds: Option<Vec<bool>>,
+    segment: &'a Segment,
+}
+
+enum Source<'a> {
+    Rows(RowCursor<'a>),
+    /// The bits of each context.
+    Contexts { reader: ColumnReader<'a>, bits: Vec<Option<u64>> },
+    /// A time of every row.
+    Time(Ints<'a>),
+    /// The row's number stands for its value.
+    RowNumber,
+}
+
+/// How bits become a value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Form {
+    Bool,
+    I64,
+    F64,
+    Milliseconds,
+    SpanId,
+    TraceId,
+    Text,
+    Bytes,
+    Json,
+    /// An entry of the overflow map, which is a json value.
+    Overflow(Arc<str>),
+    Time,
+    EventId,
+    Event,
+}
+
+/// Reads a column of rows block by block.
+struct RowCursor<'a> {
+    reader: ColumnReader<'a>,
+    /// The block of values that `raw` holds.
+    decoded: Option<usize>,
+    raw: Vec<u64>,
+    integers: Vec<i64>,
+    doubles: Vec<f64>,
+    codes: Vec<u32>,
+    ids: Vec<[u8; 8]>,
+    rows: Vec<u32>,
+}
+
+impl<'a> BoundColumn<'a> {
+    /// Finds the column's parts in a segment.
+    pub(crate) fn bind(segment: &'a Segment, column: &Column) -> Result<BoundColumn<'a>, Error> {
+        let mut parts = Vec::new();
+        for reference in &column.references {
+            push_parts(segment, reference, &mut parts)?;
+        }
+        parts.truncate(usize::from(MISSING));
+        Ok(BoundColumn { parts, part_of: Vec::new(), bits: Vec::new(), filled_for: None })
+    }
+
+    /// Fills the cells of a block, which begins at row `start` and whose contexts are given.
+    pub(crate) fn fill(&mut self, start: u32, contexts: &[u32]) {
+        if self.filled_for == Some(start) {
+            return;
+        }
+        self.filled_for = Some(start);
+        self.part_of.clear();
+        self.part_of.resize(contexts.len(), MISSING);
+        self.bits.clear();
+        self.bits.resize(contexts.len(), 0);
+        let mut open = contexts.len();
+        for (number, part) in (0_u8..).zip(&mut self.parts) {
+            if open == 0 {
+                break;
+            }
+            let (part_of, bits) = (&mut self.part_of, &mut self.bits);
+            let holds = part.holds.take();
+            let has = |value: u64| match (&holds, usize::try_from(value)) {
+                (Some(holds), Ok(code)) => holds.get(code).copied().unwrap_or_default(),
+                _ => true,
+            };
+            part.for_each_cell(start, contexts, |place, value| {
+                if part_of[place] == MISSING && has(value) {
+                    part_of[place] = number;
+                    bits[place] = value;
+                    open -= 1;
+                }
+            });
+            part.holds = holds;
+        }
+    }
+
+    /// Whether any row of a block may pass; false only when none can.
+    pub(crate) fn may_match(&self, matcher: &Matcher, start: u32, end: u32) -> bool {
+        matcher.matches_missing() || self.parts.iter().any(|part| part.may_match(matcher, start, end))
+    }
+
+    /// Whether any row of the segment may pass.
+    pub(crate) fn may_match_any(&self, matcher: &Matcher) -> bool {
+        matcher.matches_missing() || self.parts.iter().any(|part| part.may_match_any(matcher))
+    }
+
+    /// Encoded bytes of the columns behind it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.parts.iter().map(Part::bytes).sum()
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Whether the bits are codes of a dictionary of this many values.
+    pub(crate) fn dictionary_len(&self) -> Option<usize> {
+        match self.form {
+            Form::TraceId | Form::Text | Form::Bytes | Form::Json | Form::Overflow(_) => {
+                self.reader().map(|reader| reader.dictionary_len() as usize)
+            }
+            _ => None,
+        }
+    }
+
+    /// The keyed hash of a code's canonical text, where the store has it: of text.
+    pub(crate) fn stored_hash(&self, bits: u64) -> Option<u64> {
+        let code = u32::try_from(bits).ok()?;
+        self.reader().filter(|_| self.form == Form::Text)?.hash(code)
+    }
+
+    /// Hands out the value behind some bits; `None` where an overflow map lacks the name.
+    pub(crate) fn with_value<R>(
+        &mut self,
+        bits: u64,
+        read: impl FnOnce(Option<ValueRef<'_>>) -> R,
+    ) -> Result<R, Error> {
+        let signed = bits.cast_signed();
+        Ok(match &self.form {
+            Form::Bool => read(Some(ValueRef::Bool(bits != 0))),
+            Form::I64 => read(Some(ValueRef::I64(signed))),
+            Form::F64 => read(Some(ValueRef::F64(f64::from_bits(bits)))),
+            Form::Milliseconds => read(Some(ValueRef::F64(flat::milliseconds(signed)))),
+            Form::SpanId => read(Some(ValueRef::Text(&encode_hex(&bits.to_be_bytes())))),
+            Form::Time => read(Some(ValueRef::Text(&format_ns(signed)))),
+            Form::TraceId => {
+                let id = self.reader().and_then(|reader| reader.trace_id(low(bits))).unwrap_or_default();
+                read(Some(ValueRef::Text(&encode_hex(&id))))
+            }
+            Form::EventId => {
+                let ids = self.segment.event_ids(&[low(bits)])?;
+                let text = ids.first().map(ToString::to_string).unwrap_or_default();
+                read(Some(ValueRef::Text(&text)))
+            }
+            Form::Event => read(Some(ValueRef::Text(&flat::event_json(self.segment, low(bits))?))),
+            Form::Text => match std::str::from_utf8(self.dictionary_bytes(bits)?) {
+                Ok(text) => read(Some(ValueRef::Text(text))),
+                Err(_) => read(Some(ValueRef::Bytes(self.dictionary_bytes(bits)?))),
+            },
+            Form::Bytes => read(Some(ValueRef::Bytes(self.dictionary_bytes(bits)?))),
+            Form::Json => read(Some(ValueRef::Json(self.dictionary_bytes(bits)?))),
+            Form::Overflow(name) => {
+                let name = Arc::clone(name);
+                let value = overflow_value(self.dictionary_bytes(bits)?, &name);
+                read(value.as_ref().map(ValueRef::from))
+            }
+        })
+    }
+
+    fn dictionary_bytes(&mut self, bits: u64) -> Result<&[u8], Error> {
+        let code = self.reader().and_then(|reader| reader.segment_code(low(bits)));
+        let reader = match &mut self.text {
+            Some(reader) => reader,
+            none => none.insert(self.segment.text()?),
+        };
+        code.map_or(Ok(&[]), |code| reader.get(code))
+    }
+
+    fn reader(&self) -> Option<&ColumnReader<'a>> {
+        match &self.source {
+            Source::Rows(cursor) => Some(&cursor.reader),
+            Source::Contexts { reader, .. } => Some(reader),
+            Source::Time(_) | Source::RowNumber => None,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.reader().map_or(0, |reader| reader.info().bytes)
+    }
+
+    /// Calls back with the place in the block and the bits of each row that has a value here.
+    fn for_each_cell(&mut self, start: u32, contexts: &[u32], mut take: impl FnMut(usize, u64)) {
+        match &mut self.source {
+            Source::Rows(cursor) => cursor.for_each_cell(start, contexts.len(), take),
+            Source::Contexts { bits, .. } => {
+                for (place, &context) in contexts.iter().enumerate() {
+                    if let Some(Some(bits)) = bits.get(context as usize) {
+                        take(place, *bits);
+                    }
+                }
+            }
+            Source::Time(ints) => {
+                for place in 0..contexts.len() {
+                    take(place, ints.get(start as usize + place).cast_unsigned());
+                }
+            }
+            Source::RowNumber => {
+                for (place, row) in (u64::from(start)..).take(contexts.len()).enumerate() {
+                    take(place, row);
+                }
+            }
+        }
+    }
+
+    fn may_match(&self, matcher: &Matcher, start: u32, end: u32) -> bool {
+        let Source::Rows(cursor) = &self.source else { return true };
+        let present = cursor.reader.present();
+        let (first, last) = (present.rank(start), present.rank(end));
+        if first == last {
+            return false;
+        }
+        let Some(bounds) = self.bounds(matcher) else { return true };
+        let blocks = first as usize / BLOCK_VALUES..=(last as usize - 1) / BLOCK_VALUES;
+        blocks.into_iter().any(|block| overlaps(cursor.reader.zone(block), &self.form, bounds))
+    }
+
+    fn may_match_any(&self, matcher: &Matcher) -> bool {
+        let Some(reader) = self.reader() else { return true };
+        if reader.is_empty() {
+            return false;
+        }
+        self.bounds(matcher).is_none_or(|bounds| overlaps(reader.info().zone, &self.form, bounds))
+    }
+
+    /// The bounds that a test puts on this part, when its values are numbers.
+    fn bounds(&self, matcher: &Matcher) -> Option<(f64, f64)> {
+        let numeric = matches!(self.form, Form::I64 | Form::F64 | Form::Milliseconds);
+        if numeric { matcher.number_bounds() } else { None }
+    }
+}
+
+/// Whether a zone, both of whose ends are values, meets bounds that are included, too.
+fn overlaps(zone: Zone, form: &Form, (low, high): (f64, f64)) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "rounding is monotone: it never moves a value past a bound")]
+    let (min, max) = match zone {
+        Zone::I64(min, max) if *form == Form::Milliseconds => {
+            (flat::milliseconds(min), flat::milliseconds(max))
+        }
+        Zone::I64(min, max) => (min as f64, max as f64),
+        Zone::F64 { min, max, .. } => (min, max),
+        Zone::Code(..) | Zone::Unordered => return true,
+    };
+    min <= high && low <= max
+}
+
+impl RowCursor<'_> {
+    fn for_each_cell(&mut self, start: u32, rows: usize, mut take: impl FnMut(usize, u64)) {
+        let end = start.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
+        let present = self.reader.present();
+        let (first, last) = (present.rank(start), present.rank(end));
+        if first == last {
+            return;
+        }
+        let mut row_list = std::mem::take(&mut self.rows);
+        present.rows_of(first, last - first, &mut row_list);
+        for (value, &row) in (first as usize..).zip(&row_list) {
+            self.decode(value / BLOCK_VALUES);
+            let bits = self.raw.get(value % BLOCK_VALUES).copied().unwrap_or_default();
+            take((row - start) as usize, bits);
+        }
+        self.rows = row_list;
+    }
+
+    #[inline]
+    fn decode(&mut self, block: usize) {
+        if self.decoded != Some(block) {
+            self.decode_block(block);
+        }
+    }
+
+    #[cold]
+    fn decode_block(&mut self, block: usize) {
+        self.decoded = Some(block);
+        self.raw.clear();
+        match self.reader.info().key.physical {
+            Physical::Bool | Physical::I64 | Physical::DurationNs => {
+                self.reader.decode_i64(block, &mut self.integers);
+                self.raw.extend(self.integers.iter().map(|value| value.cast_unsigned()));
+            }
+            Physical::F64 => {
+                self.reader.decode_f64(block, &mut self.doubles);
+                self.raw.extend(self.doubles.iter().map(|value| value.to_bits()));
+            }
+            Physical::Text | Physical::Bytes | Physical::Json | Physical::TraceId => {
+                self.reader.decode_codes(block, &mut self.codes);
+                self.raw.extend(self.codes.iter().map(|&code| u64::from(code)));
+            }
+            Physical::SpanId => {
+                self.reader.decode_span_ids(block, &mut self.ids);
+                self.raw.extend(self.ids.iter().map(|&id| u64::from_be_bytes(id)));
+            }
+        }
+    }
+}
+
+/// Adds the parts of a reference, in order of precedence.
+fn push_parts<'a>(
+    segment: &'a Segment,
+    reference: &Reference,
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), Error> {
+    let plain = |source, form| Part { source, form, text: None, holds: None, segment };
+    match reference {
+        Reference::Timestamp => {
+            parts.push(plain(Source::Time(segment.field(RowField::Time)?), Form::Time));
+        }
+        Reference::IngestTime => {
+            parts.push(plain(Source::Time(segment.field(RowField::IngestTime)?), Form::Time));
+        }
+        Reference::EventId => parts.push(plain(Source::RowNumber, Form::EventId)),
+        Reference::Event => parts.push(plain(Source::RowNumber, Form::Event)),
+        Reference::Fixed(fixed) => {
+            push_fixed(segment, *fixed, parts)?;
+            if *fixed == Fixed::Body {
+                push_fixed(segment, Fixed::BodyValue, parts)?;
+            }
+        }
+        Reference::Attribute(name) => {
+            let infos = segment.by_name(name)?;
+            for origin in ATTRIBUTE_ORIGINS {
+                push_origin(segment, &infos, origin, parts)?;
+            }
+            push_overflow(segment, name, parts)?;
+        }
+        Reference::Origin(origin, name) => {
+            push_origin(segment, &segment.by_name(name)?, *origin, parts)?;
+            if *origin == Origin::Item {
+                push_overflow(segment, name, parts)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn push_fixed<'a>(segment: &'a Segment, fixed: Fixed, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
+    if let Some(reader) = segment.column_of(&ColumnKey::fixed(fixed))? {
+        parts.push(part_of_reader(segment, reader));
+    }
+    Ok(())
+}
+
+fn push_origin<'a>(
+    segment: &'a Segment,
+    infos: &[ColumnInfo],
+    origin: Origin,
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), Error> {
+    let mut infos: Vec<&ColumnInfo> = infos.iter().filter(|info| info.key.origin == origin).collect();
+    infos.sort_by_key(|info| info.key.physical);
+    for info in infos {
+        parts.push(part_of_reader(segment, segment.column(info.id)?));
+    }
+    Ok(())
+}
+
+fn push_overflow<'a>(segment: &'a Segment, name: &Arc<str>, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
+    if let Some(reader) = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))? {
+        let mut part = part_of_reader(segment, reader);
+        part.form = Form::Overflow(Arc::clone(name));
+        let codes = 0..part.dictionary_len().unwrap_or_default() as u64;
+        let holds = codes.map(|code| part.with_value(code, |value| value.is_some()));
+        let holds = holds.collect::<Result<Vec<bool>, Error>>()?;
+        if holds.contains(&true) {
+            part.holds = Some(holds);
+            parts.push(part);
+        }
+    }
+    Ok(())
+}
+
+fn part_of_reader<'a>(segment: &'a Segment, reader: ColumnReader<'a>) -> Part<'a> {
+    let form = match reader.info().key.physical {
+        Physical::Bool => Form::Bool,
+        Physical::I64 => Form::I64,
+        Physical::F64 => Form::F64,
+        Physical::Text => Form::Text,
+        Physical::Bytes => Form::Bytes,
+        Physical::Json => Form::Json,
+        Physical::TraceId => Form::TraceId,
+        Physical::SpanId => Form::SpanId,
+        Physical::DurationNs => Form::Milliseconds,
+    };
+    let source = if reader.info().level == Level::Row {
+        Source::Rows(RowCursor {
+            reader,
+            decoded: None,
+            raw: Vec::new(),
+            integers: Vec::new(),
+            doubles: Vec::new(),
+            codes: Vec::new(),
+            ids: Vec::new(),
+            rows: Vec::new(),
+        })
+    } else {
+        let bits = (0..segment.contexts()).map(|context| context_bits(&reader, context)).collect();
+        Source::Contexts { reader, bits }
+    };
+    Part { source, form, text: None, holds: None, segment }
+}
+
+fn context_bits(reader: &ColumnReader<'_>, context: u32) -> Option<u64> {
+    let value = reader.present().value_of(context)?;
+    match reader.info().key.physical {
+        Physical::Bool | Physical::I64 | Physical::DurationNs => reader.i64_at(value).map(i64::cast_unsigned),
+        Physical::F64 => reader.f64_at(value).map(f64::to_bits),
+        Physical::Text | Physical::Bytes | Physical::Json | Physical::TraceId => {
+            reader.code_at(value).map(u64::from)
+        }
+        Physical::SpanId => reader.span_id_at(value).map(u64::from_be_bytes),
+    }
+}
+
+/// The value of a name in an overflow map.
+pub(crate) fn overflow_value(map: &[u8], name: &str) -> Option<Value> {
+    let AnyValue::Map(entries) = any_value::read(map) else { return None };
+    let mut found = any_value::entries(entries).filter(|(key, _)| *key == name.as_bytes());
+    found.find_map(|(_, message)| any_to_value(message))
+}
+
+/// A typed OTLP value as a value of a column: lists and maps stay what they are.
+pub(crate) fn any_to_value(message: &[u8]) -> Option<Value> {
+    Some(match any_value::read(message) {
+        AnyValue::Empty => return None,
+        AnyValue::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Bytes(bytes.to_vec()),
+        },
+        AnyValue::Bool(value) => Value::Bool(value),
+        AnyValue::I64(value) => Value::I64(value),
+        AnyValue::F64(value) => Value::F64(value),
+        AnyValue::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+        AnyValue::Array(_) | AnyValue::Map(_) => Value::Json(message.to_vec()),
+    })
+}
+
+/// Codes and row numbers are 32 bits wide; the bits that carry them have nothing above.
+fn low(bits: u64) -> u32 {
+    u32::try_from(bits).unwrap_or(u32::MAX)
+}

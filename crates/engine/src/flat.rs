@@ -1,0 +1,177 @@
+//! Events as flat lists of their present columns, from rows that were taken out of a segment.
+
+use std::sync::Arc;
+
+use skein_event::any_value::{self, AnyValue};
+use skein_event::batch::{Column, EventBatch, Origin, Physical, Presence, Values};
+use skein_event::columns::Fixed;
+use skein_event::ids::encode_hex;
+use skein_event::value::Value;
+use skein_query::names::display_name;
+use skein_query::render;
+use skein_query::result::FlatRow;
+use skein_store::Error;
+use skein_store::segment::{Gathered, Segment};
+
+use crate::column::any_to_value;
+
+/// Nanoseconds as milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "the logical value is a double of milliseconds")]
+pub(crate) fn milliseconds(ns: i64) -> f64 {
+    ns as f64 / 1e6
+}
+
+/// One event as a JSON object: `@message` of an event without a body.
+pub(crate) fn event_json(segment: &Segment, row: u32) -> Result<String, Error> {
+    let rows = flat_rows(&segment.gather(&[row])?);
+    Ok(rows.first().map(|row| render::row(row).to_string()).unwrap_or_default())
+}
+
+/// A field under construction: its name, its value, and its origin for when the name is taken.
+struct Field {
+    name: Arc<str>,
+    value: Value,
+    origin: Origin,
+}
+
+/// The rows as flat lists, in the order in which they were taken out.
+///
+/// An attribute keeps its name unless a fixed column has it. Of equal names the one with precedence keeps it
+/// and the others are shown with their origin before it, which is also how a query reaches them.
+pub(crate) fn flat_rows(gathered: &Gathered) -> Vec<FlatRow> {
+    let batch = &gathered.batch;
+    let mut fields: Vec<Vec<Field>> = (0..batch.rows()).map(|_| Vec::new()).collect();
+    let mut columns: Vec<(&Column, bool)> = batch.columns.iter().map(|column| (column, false)).collect();
+    columns.extend(batch.context_columns.iter().map(|column| (column, true)));
+    // Origins are numbered by precedence.
+    columns.sort_by(|(a, _), (b, _)| a.key.origin.cmp(&b.key.origin).then(a.key.physical.cmp(&b.key.physical)));
+    for (column, of_context) in columns {
+        if column.key.origin == Origin::Fixed && is_unshown(&column.key.name) {
+            if &*column.key.name == Fixed::Overflow.name() {
+                push_overflow(batch, column, &mut fields);
+            }
+            continue;
+        }
+        push_column(batch, column, of_context, &mut fields);
+    }
+    let rows = batch.times.iter().zip(&gathered.ids).zip(&gathered.ingest_times).zip(fields);
+    let row = |(((&time_ns, &event_id), &ingest_time_ns), fields)| FlatRow {
+        time_ns,
+        ingest_time_ns,
+        event_id,
+        fields: named(fields),
+    };
+    rows.map(row).collect()
+}
+
+/// Hidden columns, and the overflow map, whose entries are shown in its stead.
+fn is_unshown(name: &str) -> bool {
+    name == Fixed::Overflow.name() || Fixed::ALL.iter().any(|fixed| fixed.is_hidden() && fixed.name() == name)
+}
+
+fn push_column(batch: &EventBatch, column: &Column, of_context: bool, fields: &mut [Vec<Field>]) {
+    let origin = column.key.origin;
+    let name = match display_name(origin, &column.key.name) {
+        Some(name) => Arc::from(name),
+        None => Arc::clone(&column.key.name),
+    };
+    let field = |value: usize| {
+        let value = value_of(batch, column, value)?;
+        Some(Field { name: Arc::clone(&name), value, origin })
+    };
+    if !of_context {
+        for (place, row) in present(column, batch.rows()).enumerate() {
+            if let Some(list) = fields.get_mut(row) {
+                list.extend(field(place));
+            }
+        }
+        return;
+    }
+    let mut places = vec![None; batch.context_shapes.len()];
+    for (place, context) in present(column, places.len()).enumerate() {
+        if let Some(slot) = places.get_mut(context) {
+            *slot = Some(place);
+        }
+    }
+    for (list, &context) in fields.iter_mut().zip(&batch.contexts) {
+        if let Some(Some(place)) = places.get(context as usize) {
+            list.extend(field(*place));
+        }
+    }
+}
+
+fn push_overflow(batch: &EventBatch, column: &Column, fields: &mut [Vec<Field>]) {
+    let Values::Code(codes) = &column.values else { return };
+    for (row, &code) in present(column, batch.rows()).zip(codes) {
+        let (AnyValue::Map(map), Some(list)) =
+            (any_value::read(batch.dictionary.get(code)), fields.get_mut(row))
+        else {
+            continue;
+        };
+        for (key, message) in any_value::entries(map) {
+            let key = String::from_utf8_lossy(key);
+            let name = display_name(Origin::Item, &key).unwrap_or_else(|| key.into_owned());
+            let field = |value| Field { name: Arc::from(name), value, origin: Origin::Item };
+            list.extend(any_to_value(message).map(field));
+        }
+    }
+}
+
+/// The rows (contexts) that have a value, in order.
+fn present(column: &Column, rows: usize) -> Box<dyn Iterator<Item = usize> + '_> {
+    match &column.presence {
+        Presence::All => Box::new(0..rows),
+        Presence::Rows(rows) => Box::new(rows.iter().map(|&row| row as usize)),
+    }
+}
+
+fn value_of(batch: &EventBatch, column: &Column, place: usize) -> Option<Value> {
+    Some(match &column.values {
+        Values::Bool(values) => Value::Bool(*values.get(place)?),
+        Values::I64(values) if column.key.physical == Physical::DurationNs => {
+            Value::F64(milliseconds(*values.get(place)?))
+        }
+        Values::I64(values) => Value::I64(*values.get(place)?),
+        Values::F64(values) => Value::F64(*values.get(place)?),
+        Values::Id16(values) => Value::Text(encode_hex(values.get(place)?)),
+        Values::Id8(values) => Value::Text(encode_hex(values.get(place)?)),
+        Values::Code(codes) => {
+            let bytes = batch.dictionary.get(*codes.get(place)?);
+            match column.key.physical {
+                Physical::Json => Value::Json(bytes.to_vec()),
+                Physical::Text => match std::str::from_utf8(bytes) {
+                    Ok(text) => Value::Text(text.to_owned()),
+                    Err(_) => Value::Bytes(bytes.to_vec()),
+                },
+                _ => Value::Bytes(bytes.to_vec()),
+            }
+        }
+    })
+}
+
+/// Sorts fields by name; a name that is taken by a field of precedence gets its origin before it.
+fn named(mut fields: Vec<Field>) -> Vec<(Arc<str>, Value)> {
+    // Stable: of equal names the first has precedence.
+    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut shown: Vec<(Arc<str>, Value)> = Vec::with_capacity(fields.len());
+    let mut hidden = Vec::new();
+    for field in fields {
+        match shown.last() {
+            Some((last, _)) if *last == field.name => hidden.push(field),
+            _ => shown.push((field.name, field.value)),
+        }
+    }
+    for field in hidden {
+        let prefix = match field.origin {
+            Origin::Resource => "resource.",
+            Origin::Scope => "scope.",
+            Origin::Body => "body.",
+            Origin::Fixed | Origin::Item | Origin::Metric | Origin::Derived => "attributes.",
+        };
+        let name: Arc<str> = Arc::from(format!("{prefix}{}", field.name));
+        if let Err(place) = shown.binary_search_by(|(known, _)| known.cmp(&name)) {
+            shown.insert(place, (name, field.value));
+        }
+    }
+    shown
+}

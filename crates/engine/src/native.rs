@@ -1,0 +1,319 @@
+//! The engine behind the trait: takes a snapshot, runs, and runs again without a segment that turns out to be
+//! damaged.
+
+use std::sync::Arc;
+
+use skein_event::ids::Environment;
+use skein_query::aggregate::EXACT_ROWS_MAX;
+use skein_query::engine::ScanSink;
+use skein_query::error::Location;
+use skein_query::names;
+use skein_query::plan::{
+    Calculation, Column, Filter, FilterSet, GroupPlan, Operation, Output, Plan, RowPlan, Test, TextTest,
+    TimeRange,
+};
+use skein_query::result::{
+    ColumnInfo, Data, DatasetInfo, Groups, Meta, QueryResult, TraceRows, ValueCount, Warning,
+};
+use skein_query::time_text::format_ns;
+use skein_query::{QueryEngine, QueryError, RunContext};
+
+use crate::aggregate::FirstPass;
+use crate::finish;
+use crate::rows::RowSink;
+use crate::scan::{Counters, Failure, Scan};
+use crate::series::SecondPass;
+use crate::snapshot::{SnapshotView, Snapshots};
+use crate::{catalog, export, resolve, trace};
+
+/// Answers plans from a store's snapshots.
+pub struct NativeEngine {
+    store: Arc<dyn Snapshots>,
+}
+
+impl NativeEngine {
+    /// An engine over a store.
+    pub fn new(store: Arc<dyn Snapshots>) -> NativeEngine {
+        NativeEngine { store }
+    }
+
+    /// Runs on one snapshot, leaving out segments that cannot be read, and says which those were.
+    fn with_readable<T>(
+        &self,
+        environment: &Environment,
+        context: &RunContext<'_>,
+        mut run: impl FnMut(&SnapshotView, &[usize]) -> Result<T, Failure>,
+    ) -> Result<(T, Vec<Warning>), QueryError> {
+        let view = self.store.snapshot(environment, context.clock.now_ns())?;
+        let mut excluded = Vec::new();
+        let mut damaged = view.damaged.len();
+        loop {
+            match run(&view, &excluded) {
+                Ok(done) => return Ok((done, damage_warnings(damaged))),
+                Err(Failure::Query(error)) => return Err(error),
+                // Each round leaves out one more, so there is a last one.
+                Err(Failure::Segment(place, error)) if excluded.contains(&place) => {
+                    return Err(QueryError::internal(format!("segment {place} is read though set aside: {error}")));
+                }
+                Err(Failure::Segment(place, _)) => {
+                    damaged += 1;
+                    excluded.push(place);
+                }
+            }
+        }
+    }
+}
+
+fn damage_warnings(damaged: usize) -> Vec<Warning> {
+    let message = format!("{damaged} damaged segments could not be read; their events are missing here");
+    if damaged == 0 { Vec::new() } else { vec![Warning { code: "segments_damaged", message }] }
+}
+
+// === impl QueryEngine ===
+
+impl QueryEngine for NativeEngine {
+    fn run(&self, plan: &Plan, context: &RunContext<'_>) -> Result<QueryResult, QueryError> {
+        let start_ns = context.clock.now_ns();
+        let run = |view: &SnapshotView, excluded: &[usize]| run_plan(plan, view, excluded, context);
+        let (mut result, warnings) = self.with_readable(&plan.environment, context, run)?;
+        result.meta.warnings.extend(warnings);
+        result.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(result)
+    }
+
+    fn trace(
+        &self,
+        environment: &Environment,
+        trace_id: [u8; 16],
+        context: &RunContext<'_>,
+    ) -> Result<TraceRows, QueryError> {
+        let start_ns = context.clock.now_ns();
+        let run = |view: &SnapshotView, excluded: &[usize]| trace::trace(view, excluded, trace_id, context);
+        let (mut rows, warnings) = self.with_readable(environment, context, run)?;
+        rows.meta.warnings.extend(warnings);
+        rows.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(rows)
+    }
+
+    fn datasets(
+        &self,
+        environment: &Environment,
+        context: &RunContext<'_>,
+    ) -> Result<Vec<DatasetInfo>, QueryError> {
+        let run = |view: &SnapshotView, excluded: &[usize]| catalog::datasets(view, excluded, context);
+        Ok(self.with_readable(environment, context, run)?.0)
+    }
+
+    fn columns(
+        &self,
+        environment: &Environment,
+        dataset: Option<&str>,
+        context: &RunContext<'_>,
+    ) -> Result<Vec<ColumnInfo>, QueryError> {
+        let run = |view: &SnapshotView, excluded: &[usize]| catalog::columns(view, excluded, dataset, context);
+        Ok(self.with_readable(environment, context, run)?.0)
+    }
+
+    fn values(
+        &self,
+        environment: &Environment,
+        dataset: Option<&str>,
+        column: &str,
+        prefix: &str,
+        limit: usize,
+        context: &RunContext<'_>,
+    ) -> Result<Vec<ValueCount>, QueryError> {
+        let plan = values_plan(environment, dataset, column, prefix, limit);
+        let Data::Groups(groups) = self.run(&plan, context)?.data else { return Ok(Vec::new()) };
+        let values = groups.results.into_iter().filter_map(|row| {
+            let value = row.key.into_iter().next().flatten()?;
+            let count = row.cells.first().and_then(|cell| cell.value.number()).unwrap_or_default();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rows")]
+            Some(ValueCount { value, count: count as u64 })
+        });
+        Ok(values.collect())
+    }
+
+    fn scan(
+        &self,
+        environment: &Environment,
+        datasets: &[String],
+        time_range: TimeRange,
+        context: &RunContext<'_>,
+        sink: &mut ScanSink<'_>,
+    ) -> Result<(), QueryError> {
+        let view = self.store.snapshot(environment, context.clock.now_ns())?;
+        if !view.damaged.is_empty() {
+            // An export that silently lacks events would be taken for a copy.
+            let names = view.damaged.join(", ");
+            return Err(QueryError::internal(format!("damaged segments: {names}")));
+        }
+        export::scan(&view, datasets, time_range, context, sink).map_err(export::refuse_damage)
+    }
+}
+
+fn values_plan(
+    environment: &Environment,
+    dataset: Option<&str>,
+    column: &str,
+    prefix: &str,
+    limit: usize,
+) -> Plan {
+    let location = Location::Path("/column".to_owned());
+    let column = Column { name: Arc::from(column), references: names::references(column), location };
+    let exists = Filter { column: column.clone(), test: Test::Exists };
+    let starts = Filter {
+        column: column.clone(),
+        test: Test::Text(TextTest::StartsWith, prefix.to_owned()),
+    };
+    let named = |name: &str| skein_query::plan::Named {
+        name: name.to_owned(),
+        location: Location::Path("/dataset".to_owned()),
+    };
+    let count =
+        Calculation { name: "COUNT".to_owned(), operation: Operation::Count, column: None, filter: None };
+    let order = skein_query::plan::Order {
+        by: skein_query::plan::OrderBy::Calculation(0),
+        direction: skein_query::plan::Direction::Descending,
+    };
+    Plan {
+        environment: environment.clone(),
+        datasets: dataset.into_iter().map(named).collect(),
+        time_range: TimeRange::ALL,
+        filter: FilterSet {
+            filters: if prefix.is_empty() { vec![exists] } else { vec![starts] },
+            ..FilterSet::default()
+        },
+        output: Output::Groups(GroupPlan {
+            calculations: vec![count],
+            breakdowns: vec![column],
+            orders: vec![order],
+            havings: Vec::new(),
+            limit,
+            granularity_ns: None,
+        }),
+        usage_mode: true,
+        dry_run: false,
+        warnings: Vec::new(),
+    }
+}
+
+fn run_plan(
+    plan: &Plan,
+    view: &SnapshotView,
+    excluded: &[usize],
+    context: &RunContext<'_>,
+) -> Result<QueryResult, Failure> {
+    let mut warnings = plan.warnings.clone();
+    resolve::check(plan, view, excluded, &mut warnings)?;
+    let scan = Scan::of_plan(plan, view, excluded, context);
+    let (data, counters) = match &plan.output {
+        _ if plan.dry_run => (Data::Nothing, dry_run(plan, view)),
+        Output::Groups(groups) => run_groups(plan, groups, &scan, &mut warnings)?,
+        Output::Rows(rows) => run_rows(rows, &scan)?,
+    };
+    if counters.rows_in_range == 0 && !plan.dry_run {
+        warnings.extend(where_data_is(plan, view, excluded, context)?);
+    }
+    let meta = Meta {
+        elapsed_ns: 0,
+        rows_scanned: counters.rows_scanned,
+        rows_matched: counters.rows_matched,
+        bytes_scanned: counters.bytes_scanned,
+        segments: counters.segments,
+        complete_to_ns: view.complete_to_ns,
+        time_range: Some(plan.time_range),
+        snapshot: view.name.clone(),
+        warnings,
+    };
+    Ok(QueryResult { data, meta })
+}
+
+/// What a run would look at, by the segments' statistics alone.
+fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
+    let mut counters = Counters::default();
+    for segment in &view.segments {
+        let (first, last) = segment.time_range();
+        counters.segments.considered += 1;
+        if segment.rows() > 0 && plan.time_range.overlaps(first, last) {
+            counters.segments.scanned += 1;
+            counters.rows_scanned += u64::from(segment.rows());
+        } else {
+            counters.segments.pruned += 1;
+        }
+    }
+    counters
+}
+
+fn run_rows(plan: &RowPlan, scan: &Scan<'_>) -> Result<(Data, Counters), Failure> {
+    let mut sink = RowSink::new(plan);
+    let counters = scan.run(&mut sink, |fraction| fraction)?;
+    Ok((Data::Rows(sink.finish(scan.view)?), counters))
+}
+
+fn run_groups(
+    plan: &Plan,
+    groups: &GroupPlan,
+    scan: &Scan<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(Data, Counters), Failure> {
+    let passes = if groups.granularity_ns.is_some() { 2.0 } else { 1.0 };
+    let mut first = FirstPass::new(groups, !plan.usage_mode);
+    let counters = scan.run(&mut first, |fraction| fraction / passes)?;
+    let mut overflowed = vec![false; groups.calculations.len()];
+    let mut ranked = finish::rank(groups, &first, &mut overflowed);
+    let mut series = None;
+    if let Some(granularity_ns) = groups.granularity_ns {
+        let edges = finish::edges(groups, &first);
+        let fates = std::mem::take(&mut ranked.fates);
+        let exact = counters.rows_matched < EXACT_ROWS_MAX;
+        let weighted = !plan.usage_mode;
+        let FirstPass { groups: known, accumulator, .. } = first;
+        warnings.extend(finish::value_warnings(groups, &accumulator, &overflowed));
+        drop(accumulator);
+        let mut second = SecondPass::new(groups, known, fates, edges, granularity_ns, exact, weighted);
+        scan.run(&mut second, |fraction| 0.5 + fraction / 2.0)?;
+        series = Some(finish::series(groups, &second, &mut ranked, &mut overflowed));
+    } else {
+        warnings.extend(finish::value_warnings(groups, &first.accumulator, &overflowed));
+    }
+    // A query without breakdowns has one result, even of nothing (CONTRACT.md); with them, none.
+    let data = Groups {
+        breakdowns: groups.breakdowns.iter().map(|column| Arc::clone(&column.name)).collect(),
+        calculations: groups.calculations.iter().map(|calculation| calculation.name.clone()).collect(),
+        results: ranked.results,
+        series,
+        total: ranked.total,
+        other: ranked.other,
+    };
+    Ok((Data::Groups(data), counters))
+}
+
+/// Nothing lies in the range: says where the datasets do have data.
+fn where_data_is(
+    plan: &Plan,
+    view: &SnapshotView,
+    excluded: &[usize],
+    context: &RunContext<'_>,
+) -> Result<Option<Warning>, Failure> {
+    const NAMED_MAX: usize = 5;
+    let wanted = |name: &str| plan.datasets.is_empty() || plan.datasets.iter().any(|d| d.name == name);
+    let mut datasets = catalog::datasets(view, excluded, context)?;
+    datasets.retain(|dataset| wanted(&dataset.name));
+    let first = datasets.iter().map(|dataset| dataset.first_ns).min();
+    let last = datasets.iter().map(|dataset| dataset.last_ns).max();
+    let (Some(first), Some(last)) = (first, last) else {
+        let message = "this environment has no events yet".to_owned();
+        return Ok(Some(Warning { code: "no_data", message }));
+    };
+    let named: Vec<&str> = datasets.iter().take(NAMED_MAX).map(|dataset| dataset.name.as_str()).collect();
+    let more = datasets.len().saturating_sub(NAMED_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!(
+        "no events in this range; {}{more} have data from {} to {}",
+        named.join(", "),
+        format_ns(first),
+        format_ns(last)
+    );
+    Ok(Some(Warning { code: "no_data_in_range", message }))
+}

@@ -1,0 +1,135 @@
+//! Names against a snapshot: a column or dataset that nothing has is an error with candidates, before a row is
+//! read (docs/adr/0010-unknown-columns.md).
+
+use std::collections::BTreeSet;
+
+use skein_event::batch::{ColumnKey, Origin};
+use skein_event::columns::Fixed;
+use skein_query::names::{ALWAYS, Reference, display_name};
+use skein_query::plan::{Column, FilterSet, Output, Plan, Test};
+use skein_query::result::Warning;
+use skein_query::{QueryError, suggest};
+use skein_store::Error;
+
+use crate::scan::{Failure, context_datasets};
+use crate::snapshot::SnapshotView;
+
+/// Checks every name of a plan. A column that is only tested for its presence may be unknown: then a warning
+/// says so.
+pub(crate) fn check(
+    plan: &Plan,
+    view: &SnapshotView,
+    excluded: &[usize],
+    warnings: &mut Vec<Warning>,
+) -> Result<(), Failure> {
+    if view.segments.iter().all(|segment| segment.rows() == 0) {
+        return Ok(());
+    }
+    check_datasets(plan, view, excluded)?;
+    let mut presence = Vec::new();
+    let mut columns = Vec::new();
+    split_filters(&plan.filter, &mut presence, &mut columns);
+    if let Output::Groups(groups) = &plan.output {
+        columns.extend(&groups.breakdowns);
+        for calculation in &groups.calculations {
+            columns.extend(&calculation.column);
+            if let Some(filter) = &calculation.filter {
+                split_filters(filter, &mut presence, &mut columns);
+            }
+        }
+    }
+    for column in columns {
+        if !is_known(column, view, excluded)? {
+            return Err(unknown_column(column, view, excluded)?.into());
+        }
+    }
+    for column in presence {
+        if !is_known(column, view, excluded)? {
+            let message = format!("no event of this environment has a column `{}`", column.name);
+            warnings.push(Warning { code: "unknown_column", message });
+        }
+    }
+    Ok(())
+}
+
+fn split_filters<'a>(set: &'a FilterSet, presence: &mut Vec<&'a Column>, others: &mut Vec<&'a Column>) {
+    for filter in &set.filters {
+        match filter.test {
+            Test::Exists | Test::DoesNotExist => presence.push(&filter.column),
+            _ => others.push(&filter.column),
+        }
+    }
+}
+
+fn check_datasets(plan: &Plan, view: &SnapshotView, excluded: &[usize]) -> Result<(), Failure> {
+    if plan.datasets.is_empty() {
+        return Ok(());
+    }
+    let mut known = BTreeSet::new();
+    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
+        let names = context_datasets(segment).map_err(|error| Failure::Segment(place, error))?;
+        known.extend(names.into_iter().flatten());
+    }
+    for dataset in &plan.datasets {
+        if !known.contains(&dataset.name) {
+            let candidates = suggest::candidates(&dataset.name, known.iter().map(String::as_str));
+            let error = QueryError::invalid(format!("there is no dataset `{}`", dataset.name));
+            let error = error.at(dataset.location.clone()).candidates(candidates);
+            return Err(error.hint("GET /api/v1/datasets lists the datasets of this environment").into());
+        }
+    }
+    Ok(())
+}
+
+fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<bool, Failure> {
+    // What every version of the event has a meaning for is known, even while no event has it.
+    let meaningful = |reference: &Reference| {
+        let service = |name: &str| name == "service.name";
+        match reference {
+            Reference::Origin(Origin::Resource, name) => service(name),
+            Reference::Origin(..) | Reference::Attribute(_) => false,
+            _ => true,
+        }
+    };
+    if column.references.iter().any(meaningful) {
+        return Ok(true);
+    }
+    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
+        let known = column.references.iter().map(|reference| -> Result<bool, Error> {
+            let (name, origin) = match reference {
+                Reference::Attribute(name) => (name, None),
+                Reference::Origin(origin, name) => (name, Some(*origin)),
+                _ => return Ok(true),
+            };
+            let fits = |found: Origin| found != Origin::Fixed && origin.is_none_or(|wanted| wanted == found);
+            if segment.by_name(name)?.iter().any(|info| fits(info.key.origin)) {
+                return Ok(true);
+            }
+            // An overflow map may hold any name.
+            Ok(segment.find(&ColumnKey::fixed(Fixed::Overflow))?.is_some())
+        });
+        for known in known {
+            if known.map_err(|error| Failure::Segment(place, error))? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn unknown_column(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<QueryError, Failure> {
+    let mut known: BTreeSet<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
+    known.extend(Fixed::ALL.iter().filter(|f| !f.is_hidden()).map(|fixed| fixed.name().to_owned()));
+    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
+        for info in segment.columns() {
+            let key = info.map_err(|error| Failure::Segment(place, error))?.key;
+            if key.origin != Origin::Fixed {
+                known.insert(display_name(key.origin, &key.name).unwrap_or_else(|| key.name.to_string()));
+            }
+        }
+    }
+    let candidates = suggest::candidates(&column.name, known.iter().map(String::as_str));
+    let error = QueryError::invalid(format!("no event of this environment has a column `{}`", column.name));
+    let error = error.at(column.location.clone()).candidates(candidates);
+    Ok(error.hint("GET /api/v1/datasets/{dataset}/columns lists the columns of a dataset"))
+}

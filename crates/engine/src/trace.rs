@@ -1,0 +1,51 @@
+//! Whole traces by id, whatever their time: the index of ids leads to the rows, nothing is scanned.
+
+use skein_query::result::{Meta, SegmentCounts, TraceRows};
+use skein_query::{QueryError, RunContext};
+
+use crate::flat::flat_rows;
+use crate::scan::Failure;
+use crate::snapshot::SnapshotView;
+
+/// Bytes that a flat row takes, about: thirty fields with their values.
+const FLAT_ROW_BYTES: usize = 2_048;
+
+/// Gathers a trace's rows.
+pub(crate) fn trace(
+    view: &SnapshotView,
+    excluded: &[usize],
+    trace_id: [u8; 16],
+    context: &RunContext<'_>,
+) -> Result<TraceRows, Failure> {
+    let mut rows = Vec::new();
+    let mut segments = SegmentCounts::default();
+    for (place, segment) in view.segments.iter().enumerate() {
+        context.check()?;
+        segments.considered += 1;
+        if excluded.contains(&place) {
+            continue;
+        }
+        let failed = |error| Failure::Segment(place, error);
+        let found = segment.rows_of_trace(&trace_id).map_err(failed)?;
+        if found.is_empty() {
+            segments.pruned += 1;
+            continue;
+        }
+        segments.scanned += 1;
+        if (rows.len() + found.len()) * FLAT_ROW_BYTES > context.memory_bytes_max {
+            let message = format!("the trace has more than {} events", rows.len());
+            return Err(QueryError::limit(message).hint("query its rows with a filter on trace.trace_id").into());
+        }
+        rows.extend(flat_rows(&segment.gather(&found).map_err(failed)?));
+    }
+    let scanned = rows.len() as u64;
+    let meta = Meta {
+        rows_scanned: scanned,
+        rows_matched: scanned,
+        segments,
+        complete_to_ns: view.complete_to_ns,
+        snapshot: view.name.clone(),
+        ..Meta::default()
+    };
+    Ok(TraceRows { trace_id, rows, complete_to_ns: view.complete_to_ns, meta })
+}
