@@ -250,12 +250,7 @@ impl BoundCalculation<'_> {
     }
 }
 
-fn worth_of(
-    part: &mut Part<'_>,
-    bits: u64,
-    operation: Operation,
-    hash_key: HashKey,
-) -> Result<Worth, Error> {
+fn worth_of(part: &mut Part<'_>, bits: u64, operation: Operation, hash_key: HashKey) -> Result<Worth, Error> {
     if operation == Operation::CountDistinct {
         if let Some(hash) = part.stored_hash(bits) {
             return Ok(Worth::Hash(hash));

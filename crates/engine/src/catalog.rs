@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use skein_event::batch::{Origin, Physical};
 use skein_event::columns::{Fixed, Level};
+use skein_query::RunContext;
 use skein_query::names::{ALWAYS, display_name};
 use skein_query::number::Type;
 use skein_query::result::{ColumnInfo, DatasetInfo};
-use skein_query::RunContext;
 use skein_store::Error;
 use skein_store::segment::{self, Segment, Zone};
 
@@ -47,9 +47,12 @@ fn add_datasets(segment: &Segment, found: &mut BTreeMap<String, DatasetInfo>) ->
     }
     for (name, counted) in names.into_iter().zip(by_context) {
         let (Some(name), Some((events, first_ns, last_ns))) = (name, counted) else { continue };
-        let info = found
-            .entry(name.clone())
-            .or_insert(DatasetInfo { name, events: 0, first_ns: i64::MAX, last_ns: i64::MIN });
+        let info = found.entry(name.clone()).or_insert(DatasetInfo {
+            name,
+            events: 0,
+            first_ns: i64::MAX,
+            last_ns: i64::MIN,
+        });
         info.events += events;
         info.first_ns = info.first_ns.min(first_ns);
         info.last_ns = info.last_ns.max(last_ns);

@@ -14,7 +14,9 @@ use skein_query::plan::Column;
 use skein_query::test::Matcher;
 use skein_query::time_text::format_ns;
 use skein_store::Error;
-use skein_store::segment::{BLOCK_VALUES, ColumnInfo, ColumnReader, Ints, RowField, Segment, TextReader, Zone};
+use skein_store::segment::{
+    BLOCK_VALUES, ColumnInfo, ColumnReader, Ints, RowField, Segment, TextReader, Zone,
+};
 
 use crate::flat;
 
@@ -48,7 +50,10 @@ pub(crate) struct Part<'a> {
 enum Source<'a> {
     Rows(RowCursor<'a>),
     /// The bits of each context.
-    Contexts { reader: ColumnReader<'a>, bits: Vec<Option<u64>> },
+    Contexts {
+        reader: ColumnReader<'a>,
+        bits: Vec<Option<u64>>,
+    },
     /// A time of every row.
     Time(Ints<'a>),
     /// The row's number stands for its value.
@@ -275,7 +280,10 @@ impl<'a> Part<'a> {
 
 /// Whether a zone, both of whose ends are values, meets bounds that are included, too.
 fn overlaps(zone: Zone, form: &Form, (low, high): (f64, f64)) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "rounding is monotone: it never moves a value past a bound")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rounding is monotone: it never moves a value past a bound"
+    )]
     let (min, max) = match zone {
         Zone::I64(min, max) if *form == Form::Milliseconds => {
             (flat::milliseconds(min), flat::milliseconds(max))

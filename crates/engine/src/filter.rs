@@ -35,8 +35,7 @@ impl<'a> BoundFilters<'a> {
     pub(crate) fn bind(segment: &'a Segment, set: &FilterSet) -> Result<BoundFilters<'a>, Error> {
         let bind = |column: &Column, matcher: Matcher| -> Result<BoundFilter<'a>, Error> {
             let column = BoundColumn::bind(segment, column)?;
-            let unknown =
-                |len: Option<usize>| vec![Verdict::Unknown; len.unwrap_or_default()];
+            let unknown = |len: Option<usize>| vec![Verdict::Unknown; len.unwrap_or_default()];
             let known = column.parts.iter().map(|part| unknown(part.dictionary_len())).collect();
             Ok(BoundFilter { column, matcher, known })
         };
@@ -119,8 +118,8 @@ impl BoundFilter<'_> {
                 Verdict::Fails => false,
                 Verdict::Unknown => {
                     let matcher = &self.matcher;
-                    let passes = part
-                        .with_value(cell, |value| value.map_or(missing, |value| matcher.matches(value)))?;
+                    let passes =
+                        part.with_value(cell, |value| value.map_or(missing, |value| matcher.matches(value)))?;
                     if let Some(slot) = slot {
                         *slot = if passes { Verdict::Passes } else { Verdict::Fails };
                     }

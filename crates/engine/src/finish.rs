@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use skein_event::value::Value;
-use skein_query::aggregate::{Remarks, State, histogram_edges, Extent};
+use skein_query::aggregate::{Extent, Remarks, State, histogram_edges};
 use skein_query::number::{Number, ValueRef};
 use skein_query::plan::{Direction, GroupPlan, Having, HavingOperator, Operation, Order, OrderBy};
 use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
@@ -173,7 +173,8 @@ fn compare(plan: &GroupPlan, a: &Candidate, b: &Candidate) -> Ordering {
     for Order { by, direction } in &plan.orders {
         let ordering = match by {
             OrderBy::Calculation(place) => {
-                let rank = |c: &Candidate| number_rank(c.cells.get(*place).and_then(|x| cell_number(&x.value)));
+                let rank =
+                    |c: &Candidate| number_rank(c.cells.get(*place).and_then(|x| cell_number(&x.value)));
                 compare_ranked(&rank(a), &rank(b), *direction)
             }
             OrderBy::Breakdown(place) => {
@@ -259,11 +260,13 @@ pub(crate) fn value_warnings(
         let coercions = accumulator.coercions.get(place).copied().unwrap_or_default();
         if coercions.coerced > 0 {
             let count = coercions.coerced;
-            let message = format!("{count} values of `{name}` were text and counted as the numbers they spell");
+            let message =
+                format!("{count} values of `{name}` were text and counted as the numbers they spell");
             warnings.push(Warning { code: "text_coerced", message });
         }
         if coercions.left_out > 0 {
-            let message = format!("{} values of `{name}` were no numbers and are left out", coercions.left_out);
+            let message =
+                format!("{} values of `{name}` were no numbers and are left out", coercions.left_out);
             warnings.push(Warning { code: "not_numeric", message });
         }
         if coercions.unplaced > 0 {

@@ -44,7 +44,8 @@ pub(crate) fn flat_rows(gathered: &Gathered) -> Vec<FlatRow> {
     let mut columns: Vec<(&Column, bool)> = batch.columns.iter().map(|column| (column, false)).collect();
     columns.extend(batch.context_columns.iter().map(|column| (column, true)));
     // Origins are numbered by precedence.
-    columns.sort_by(|(a, _), (b, _)| a.key.origin.cmp(&b.key.origin).then(a.key.physical.cmp(&b.key.physical)));
+    columns
+        .sort_by(|(a, _), (b, _)| a.key.origin.cmp(&b.key.origin).then(a.key.physical.cmp(&b.key.physical)));
     for (column, of_context) in columns {
         if column.key.origin == Origin::Fixed && is_unshown(&column.key.name) {
             if &*column.key.name == Fixed::Overflow.name() {

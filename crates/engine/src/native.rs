@@ -53,7 +53,9 @@ impl NativeEngine {
                 Err(Failure::Query(error)) => return Err(error),
                 // Each round leaves out one more, so there is a last one.
                 Err(Failure::Segment(place, error)) if excluded.contains(&place) => {
-                    return Err(QueryError::internal(format!("segment {place} is read though set aside: {error}")));
+                    return Err(QueryError::internal(format!(
+                        "segment {place} is read though set aside: {error}"
+                    )));
                 }
                 Err(Failure::Segment(place, _)) => {
                     damaged += 1;
@@ -110,7 +112,8 @@ impl QueryEngine for NativeEngine {
         dataset: Option<&str>,
         context: &RunContext<'_>,
     ) -> Result<Vec<ColumnInfo>, QueryError> {
-        let run = |view: &SnapshotView, excluded: &[usize]| catalog::columns(view, excluded, dataset, context);
+        let run =
+            |view: &SnapshotView, excluded: &[usize]| catalog::columns(view, excluded, dataset, context);
         Ok(self.with_readable(environment, context, run)?.0)
     }
 
@@ -162,10 +165,7 @@ fn values_plan(
     let location = Location::Path("/column".to_owned());
     let column = Column { name: Arc::from(column), references: names::references(column), location };
     let exists = Filter { column: column.clone(), test: Test::Exists };
-    let starts = Filter {
-        column: column.clone(),
-        test: Test::Text(TextTest::StartsWith, prefix.to_owned()),
-    };
+    let starts = Filter { column: column.clone(), test: Test::Text(TextTest::StartsWith, prefix.to_owned()) };
     let named = |name: &str| skein_query::plan::Named {
         name: name.to_owned(),
         location: Location::Path("/dataset".to_owned()),

@@ -125,11 +125,7 @@ impl<'a> Scan<'a> {
 
     /// Visits every row that takes part, in the order of the snapshot. `done` maps this pass's fraction to that
     /// of the query.
-    pub(crate) fn run<S: Sink>(
-        &self,
-        sink: &mut S,
-        done: impl Fn(f64) -> f64,
-    ) -> Result<Counters, Failure> {
+    pub(crate) fn run<S: Sink>(&self, sink: &mut S, done: impl Fn(f64) -> f64) -> Result<Counters, Failure> {
         let mut counters = Counters::default();
         let total = self.view.segments.len();
         for (place, segment) in self.view.segments.iter().enumerate() {

@@ -73,7 +73,8 @@ impl<'p> SecondPass<'p> {
 
     fn grow(&mut self, slots: usize) {
         let edges = &self.edges;
-        self.accumulator.grow(slots, |place, calculation, exact| new_state(calculation, exact, edges.get(place)));
+        self.accumulator
+            .grow(slots, |place, calculation, exact| new_state(calculation, exact, edges.get(place)));
     }
 
     fn slot(&mut self, time_ns: i64, group: u32) -> u32 {

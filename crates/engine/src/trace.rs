@@ -34,7 +34,9 @@ pub(crate) fn trace(
         segments.scanned += 1;
         if (rows.len() + found.len()) * FLAT_ROW_BYTES > context.memory_bytes_max {
             let message = format!("the trace has more than {} events", rows.len());
-            return Err(QueryError::limit(message).hint("query its rows with a filter on trace.trace_id").into());
+            return Err(QueryError::limit(message)
+                .hint("query its rows with a filter on trace.trace_id")
+                .into());
         }
         rows.extend(flat_rows(&segment.gather(&found).map_err(failed)?));
     }
