@@ -2,7 +2,7 @@
 
 use skein_event::Environment;
 use skein_event::hash::HashKey;
-use skein_ingest::{DoorContext, batch_key, decode_protobuf};
+use skein_ingest::{DoorContext, batch_key, decode_json, decode_protobuf};
 
 use super::{DecodeRequest, Decoded, Decoder, Encoding, Malformed};
 
@@ -19,7 +19,7 @@ impl Decoder for OtlpDecoder {
         let context = DoorContext { hash_key: self.hash_key, arrival_ns };
         let decoded = match encoding {
             Encoding::Protobuf => decode_protobuf(signal, body, &context),
-            Encoding::Json => decode_protobuf(signal, body, &context),
+            Encoding::Json => decode_json(signal, body, &context),
         };
         let decoded =
             decoded.map_err(|error| Malformed { path: error.path.clone(), message: error.to_string() })?;

@@ -1,0 +1,160 @@
+//! What can be set about a server: typed, checked once, then never changed.
+//!
+//! Settings come from a JSON file and from the command line, which wins. A file with a member that is none of
+//! ours is refused, so that a typing error is not a silent default.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use serde::Deserialize;
+use skein_event::limits;
+
+/// Settings of a server.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Address of the HTTP API.
+    pub http: SocketAddr,
+    /// Address of OTLP over gRPC.
+    pub otlp_grpc: SocketAddr,
+    /// Address of OTLP over HTTP.
+    pub otlp_http: SocketAddr,
+    /// Serve addresses that other machines reach. There are no keys yet: whoever reaches the port reads and
+    /// writes everything.
+    pub allow_remote: bool,
+    /// Bytes of ingest in flight.
+    pub inflight_bytes_max: usize,
+    /// Size of one request, before and after decompression.
+    pub request_bytes_max: usize,
+    /// Memory of one query's state.
+    pub query_memory_bytes_max: usize,
+    /// Time of one query.
+    pub query_seconds_max: u64,
+    /// Threads that decode and threads that answer queries, each; 0 means one per core.
+    pub cpu_threads: usize,
+    /// While it stops, the server keeps refusing new work politely for this long.
+    pub linger_ms: u64,
+    /// A head is written to a segment when it is this old.
+    pub flush_seconds: u64,
+}
+
+impl Default for Config {
+    /// The defaults of CONTRACT.md.
+    fn default() -> Config {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Config {
+            data: PathBuf::from("./skein-data"),
+            http: local(8080),
+            otlp_grpc: local(4317),
+            otlp_http: local(4318),
+            allow_remote: false,
+            inflight_bytes_max: limits::INFLIGHT_BYTES_MAX,
+            request_bytes_max: limits::REQUEST_BYTES_MAX,
+            query_memory_bytes_max: 1 << 30,
+            query_seconds_max: 60,
+            cpu_threads: 0,
+            linger_ms: 500,
+            flush_seconds: 60,
+        }
+    }
+}
+
+/// The members of a configuration file; each overrides a default.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    data: Option<PathBuf>,
+    http: Option<SocketAddr>,
+    otlp_grpc: Option<SocketAddr>,
+    otlp_http: Option<SocketAddr>,
+    allow_remote: Option<bool>,
+    inflight_bytes_max: Option<usize>,
+    request_bytes_max: Option<usize>,
+    query_memory_bytes_max: Option<usize>,
+    query_seconds_max: Option<u64>,
+    cpu_threads: Option<usize>,
+    linger_ms: Option<u64>,
+    flush_seconds: Option<u64>,
+}
+
+impl Config {
+    /// The defaults, overridden by a JSON file.
+    pub fn from_file(path: &Path) -> anyhow::Result<Config> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Config::from_json(&text).with_context(|| format!("{} is no configuration", path.display()))
+    }
+
+    /// The defaults, overridden by JSON text.
+    pub fn from_json(text: &str) -> anyhow::Result<Config> {
+        let file: File = serde_json::from_str(text)?;
+        let mut config = Config::default();
+        macro_rules! override_with {
+            ($($member:ident),+) => { $(if let Some(value) = file.$member { config.$member = value; })+ };
+        }
+        override_with!(
+            data,
+            http,
+            otlp_grpc,
+            otlp_http,
+            allow_remote,
+            inflight_bytes_max,
+            request_bytes_max,
+            query_memory_bytes_max,
+            query_seconds_max,
+            cpu_threads,
+            linger_ms,
+            flush_seconds
+        );
+        Ok(config)
+    }
+
+    /// Refuses settings that contradict each other or open the server to others unasked.
+    pub fn check(&self) -> anyhow::Result<()> {
+        for (name, address) in
+            [("http", self.http), ("otlp-grpc", self.otlp_grpc), ("otlp-http", self.otlp_http)]
+        {
+            if !address.ip().is_loopback() && !self.allow_remote {
+                bail!(
+                    "--{name} {address} can be reached from other machines, and there are no keys yet: \
+                     bind 127.0.0.1, or say --allow-remote"
+                );
+            }
+        }
+        ensure!(self.request_bytes_max >= 1 << 10, "request_bytes_max is smaller than 1 KiB");
+        // A request of the largest size is in flight as sent and decompressed, and zstd keeps a window.
+        ensure!(
+            self.inflight_bytes_max / 4 >= self.request_bytes_max,
+            "inflight_bytes_max must be at least four times request_bytes_max, or a request of the largest size \
+             could never be taken"
+        );
+        ensure!(self.query_seconds_max > 0, "query_seconds_max is 0");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_overrides_defaults_and_nothing_else() {
+        let config = Config::from_json(r#"{"http": "127.0.0.1:0", "cpu_threads": 3}"#).unwrap();
+        let expected = Config { http: "127.0.0.1:0".parse().unwrap(), cpu_threads: 3, ..Config::default() };
+        assert_eq!(config, expected);
+        let error = Config::from_json(r#"{"htpp": "127.0.0.1:0"}"#).unwrap_err().to_string();
+        assert!(error.contains("htpp"), "{error}");
+    }
+
+    #[test]
+    fn another_machine_is_not_served_unasked() {
+        let open = Config { otlp_grpc: "0.0.0.0:4317".parse().unwrap(), ..Config::default() };
+        let error = open.check().unwrap_err().to_string();
+        assert!(error.contains("--otlp-grpc 0.0.0.0:4317"), "{error}");
+        assert!(Config { allow_remote: true, ..open }.check().is_ok());
+        assert!(Config::default().check().is_ok());
+        assert!(Config { inflight_bytes_max: 1 << 20, ..Config::default() }.check().is_err());
+    }
+}

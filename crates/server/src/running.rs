@@ -1,0 +1,249 @@
+//! A running server: what is wired together, and how it ends.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use event::hash::HashKey;
+use event::observe::{Clock, Observer};
+use skein_api::budget::Budget;
+use skein_api::cpu::CpuPool;
+use skein_api::door::{Decoder, Door, OtlpDecoder, grpc_router};
+use skein_api::gate::Gate;
+use skein_api::jobs::Jobs;
+use skein_api::metrics::{Gauges, Metric, Metrics, Sample};
+use skein_api::rejections::Rejections;
+use skein_api::state::{Api, QueryLimits};
+use skein_api::{api_router, otlp_http_router};
+use skein_event as event;
+use skein_wire::Ready;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::export::OtlpExporter;
+use crate::listen::{self, Phase, Served};
+use crate::local;
+use crate::observe::{self, SelfObserver, Target};
+use crate::storage::Storage;
+
+/// The version that answers and the ready line name.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Requests under way when the server stops have this long to end.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(3);
+
+/// Then the last own events have this long, and after them the connections.
+const OWN_EVENTS_MAX: Duration = Duration::from_secs(1);
+const CONNECTIONS_MAX: Duration = Duration::from_secs(1);
+
+/// How often a stopping server looks whether everything under way has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A server that listens.
+pub struct Running {
+    /// Address of the HTTP API.
+    pub http: SocketAddr,
+    /// Address of OTLP over gRPC.
+    pub otlp_grpc: SocketAddr,
+    /// Address of OTLP over HTTP.
+    pub otlp_http: SocketAddr,
+    data: PathBuf,
+    api: Arc<Api>,
+    observer: SelfObserver,
+    phase: watch::Sender<Phase>,
+    served: Vec<Served>,
+    linger: Duration,
+    close: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
+}
+
+/// The observer that a storage is opened with, and what later sends its observations.
+pub struct Observing {
+    observer: SelfObserver,
+    reporter: observe::Reporter,
+}
+
+impl Observing {
+    /// An observer whose observations wait until the server runs.
+    #[expect(clippy::new_without_default, reason = "it makes a queue, which no default should")]
+    pub fn new() -> Observing {
+        let (observer, reporter) = observe::channel();
+        Observing { observer, reporter }
+    }
+
+    /// For whatever is to be observed.
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        Arc::new(self.observer.clone())
+    }
+}
+
+/// Opens the data directory of a configuration and listens. Must run on a runtime.
+pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    config.check()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let observing = Observing::new();
+    let (settings, time, observer) = (config.clone(), Arc::clone(&clock), observing.observer());
+    let opening = tokio::task::spawn_blocking(move || local::open(&settings, &time, observer));
+    let storage = opening.await.context("opening the data directory failed")??;
+    start_with(config, clock, observing, storage).await
+}
+
+/// Wires a storage to the doors and routes and listens. Must run on a runtime.
+pub async fn start_with(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    observing: Observing,
+    storage: Storage,
+) -> anyhow::Result<Running> {
+    config.check()?;
+    let Storage { sink, engine, gauges, hash_key, close } = storage;
+    let Observing { observer, reporter } = observing;
+    let decoder: Arc<dyn Decoder> = Arc::new(OtlpDecoder { hash_key });
+    let target = Target {
+        decoder: Arc::clone(&decoder),
+        sink: Arc::clone(&sink),
+        clock: Arc::clone(&clock),
+        hash_key,
+        version: VERSION,
+    };
+    tokio::spawn(reporter.run(target));
+    let threads = match config.cpu_threads {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        threads => threads,
+    };
+    let door = Arc::new(Door {
+        sink,
+        decoder,
+        budget: Budget::new(config.inflight_bytes_max),
+        cpu: CpuPool::new(threads),
+        gate: Arc::new(Gate::default()),
+        rejections: Arc::new(Rejections::default()),
+        metrics: Arc::new(Metrics::default()),
+        observer: Arc::new(observer.clone()),
+        clock: Arc::clone(&clock),
+        request_bytes_max: config.request_bytes_max,
+    });
+    let duration_ns_max = i64::try_from(config.query_seconds_max.saturating_mul(1_000_000_000));
+    let api = Arc::new(Api {
+        engine,
+        door: Arc::clone(&door),
+        exporter: Arc::new(OtlpExporter),
+        jobs: Arc::new(Jobs::default()),
+        cpu: CpuPool::new(threads),
+        gauges: Arc::new(WithOwn { gauges, observer: observer.clone() }),
+        observer: Arc::new(observer.clone()),
+        limits: QueryLimits {
+            memory_bytes_max: config.query_memory_bytes_max,
+            duration_ns_max: duration_ns_max.unwrap_or(i64::MAX),
+        },
+        loopback_only: !config.allow_remote,
+        version: VERSION,
+        // Apart from the key of the data, which ids must not tell anything about.
+        id_key: HashKey(hash_key.hash(&clock.now_ns().to_le_bytes())),
+        count: AtomicU64::new(0),
+        clock,
+    });
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let bind = async |what: &str, address, router| {
+        let served = listen::serve(address, router, phases.clone()).await;
+        served.with_context(|| format!("cannot listen on {address} for {what}"))
+    };
+    let http = bind("HTTP", config.http, api_router(Arc::clone(&api))).await?;
+    let otlp_grpc = bind("OTLP over gRPC", config.otlp_grpc, grpc_router(Arc::clone(&door))).await?;
+    let otlp_http = bind("OTLP over HTTP", config.otlp_http, otlp_http_router(Arc::clone(&api))).await?;
+    door.gate.set_ready();
+    Ok(Running {
+        http: http.address,
+        otlp_grpc: otlp_grpc.address,
+        otlp_http: otlp_http.address,
+        data: config.data.clone(),
+        api,
+        observer,
+        phase,
+        served: vec![http, otlp_grpc, otlp_http],
+        linger: Duration::from_millis(config.linger_ms),
+        close,
+    })
+}
+
+impl Running {
+    /// The line for stdout.
+    pub fn ready(&self) -> Ready {
+        Ready {
+            event: "ready".to_owned(),
+            http: self.http.to_string(),
+            otlp_grpc: self.otlp_grpc.to_string(),
+            otlp_http: self.otlp_http.to_string(),
+            data: self.data.display().to_string(),
+            version: VERSION.to_owned(),
+        }
+    }
+
+    /// The most bytes that were in flight at once, for tests and the operator's log.
+    pub fn inflight_bytes_peak(&self) -> usize {
+        self.api.door.budget.peak()
+    }
+
+    /// Bytes in flight now.
+    pub fn inflight_bytes(&self) -> usize {
+        self.api.door.budget.used()
+    }
+
+    /// Waits until Skein's own events so far are durable.
+    pub async fn flush_observations(&self) {
+        self.observer.flush().await;
+    }
+
+    /// From now on new work is told to come back.
+    pub fn refuse_new_work(&self) {
+        self.api.door.gate.close();
+    }
+
+    /// Stops: see the crate's documentation for the order.
+    pub async fn shutdown(self) -> anyhow::Result<()> {
+        self.refuse_new_work();
+        tokio::time::sleep(self.linger).await;
+        let under_way = async {
+            while self.api.door.budget.used() > 0 {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        };
+        if timeout(UNDER_WAY_MAX, under_way).await.is_err() {
+            tracing::warn!(bytes = self.api.door.budget.used(), "requests under way are given up");
+        }
+        self.api.jobs.cancel_all();
+        if timeout(OWN_EVENTS_MAX, self.observer.flush()).await.is_err() {
+            tracing::warn!("the last own events are given up");
+        }
+        self.phase.send_replace(Phase::Ending);
+        let connections = async {
+            for served in self.served {
+                served.ended().await;
+            }
+        };
+        if timeout(CONNECTIONS_MAX, connections).await.is_err() {
+            tracing::debug!("connections that did not end are cut");
+        }
+        tokio::task::spawn_blocking(self.close).await.context("closing the storage failed")?
+    }
+}
+
+/// The storage's gauges, and those of the server itself.
+struct WithOwn {
+    gauges: Arc<dyn Gauges>,
+    observer: SelfObserver,
+}
+
+impl Gauges for WithOwn {
+    fn samples(&self) -> Vec<Sample> {
+        let mut samples = self.gauges.samples();
+        #[expect(clippy::cast_precision_loss, reason = "a count of drops stays far below 2^53")]
+        let value = self.observer.dropped() as f64;
+        samples.push(Sample { metric: Metric::ObservationsDropped, labels: Vec::new(), value });
+        samples
+    }
+}

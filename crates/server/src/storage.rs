@@ -1,0 +1,22 @@
+//! What a server keeps its events in, behind traits: the local log and store, or a test's.
+
+use std::sync::Arc;
+
+use skein_api::metrics::Gauges;
+use skein_event::flow::EventSink;
+use skein_event::hash::HashKey;
+use skein_query::QueryEngine;
+
+/// An open storage.
+pub struct Storage {
+    /// Makes batches durable.
+    pub sink: Arc<dyn EventSink>,
+    /// Answers questions about them.
+    pub engine: Arc<dyn QueryEngine>,
+    /// What it knows of itself.
+    pub gauges: Arc<dyn Gauges>,
+    /// The deployment's hash key.
+    pub hash_key: HashKey,
+    /// Writes what is in memory to segments and closes the files. Blocks.
+    pub close: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
+}
