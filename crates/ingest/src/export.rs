@@ -6,8 +6,8 @@
 //! the one difference: text that was not UTF-8 comes out as bytes where a value may be bytes, and with U+FFFD
 //! in names.
 //!
-//! Records of equal resource and scope come out together. A metric without points holds no record, and so
-//! does a resource or scope without records: none of them comes out.
+//! Records of equal resource and scope come out together. A resource or scope without records holds nothing
+//! that could come out.
 //!
 //! [`Origin::Body`]: skein_event::Origin::Body
 //! [`Origin::Derived`]: skein_event::Origin::Derived
@@ -19,6 +19,7 @@ mod group;
 mod logs;
 mod metrics;
 pub mod model;
+mod point;
 mod spans;
 mod value;
 

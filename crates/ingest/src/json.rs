@@ -25,6 +25,8 @@ mod tests;
 use crate::door::{Decoded, DoorContext, Rejected, Signal, decode_protobuf};
 use crate::error::DoorError;
 
+pub(crate) use self::number::hex;
+
 /// Reads the body of an OTLP `Export*ServiceRequest` in JSON.
 ///
 /// POST: as [`decode_protobuf`].

@@ -1,5 +1,7 @@
 //! Reads the values of one row after another.
 
+use std::collections::HashMap;
+
 use skein_event::batch::{Column, Presence, Token, Values};
 use skein_event::columns::Fixed;
 use skein_event::{EventBatch, Origin, Physical};
@@ -12,6 +14,8 @@ pub(super) struct Columns<'a> {
     pub(super) batch: &'a EventBatch,
     /// Place of each fixed column, and of its bytes twin for text that is not UTF-8.
     fixed: Vec<(Option<usize>, Option<usize>)>,
+    /// Places of the columns that are parts of metrics.
+    metric: HashMap<(&'a str, Physical), usize>,
     row: usize,
 }
 
@@ -26,7 +30,14 @@ impl<'a> Columns<'a> {
             batch.columns.iter().position(is_it)
         };
         let both = |&fixed: &Fixed| (find(fixed, fixed.physical()), find(fixed, Physical::Bytes));
-        Columns { batch, fixed: Fixed::ALL.iter().map(both).collect(), row: 0 }
+        let metric =
+            batch.columns.iter().enumerate().filter(|(_, column)| column.key.origin == Origin::Metric);
+        Columns {
+            batch,
+            fixed: Fixed::ALL.iter().map(both).collect(),
+            metric: metric.map(|(place, column)| ((&*column.key.name, column.key.physical), place)).collect(),
+            row: 0,
+        }
     }
 
     pub(super) fn go_to(&mut self, row: usize) {
@@ -45,6 +56,13 @@ impl<'a> Columns<'a> {
     /// The row's value in a column.
     pub(super) fn cell(&self, column: u32) -> Option<Cell<'a>> {
         cell(self.batch, self.batch.columns.get(column as usize)?, self.row)
+    }
+
+    /// The row's value in the column that is a part (`.flags`) of the metric in another column.
+    pub(super) fn metric_part(&self, metric: u32, part: &str, physical: Physical) -> Option<Cell<'a>> {
+        let name = format!("{}{part}", self.batch.columns.get(metric as usize)?.key.name);
+        let place = *self.metric.get(&(name.as_str(), physical))?;
+        cell(self.batch, self.batch.columns.get(place)?, self.row)
     }
 
     fn fixed_cell(&self, fixed: Fixed) -> Option<Cell<'a>> {

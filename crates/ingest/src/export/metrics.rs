@@ -1,7 +1,7 @@
 //! Rows back to metric points, and points of one descriptor to one metric.
 //!
-//! A point that is a bare number is in a column; any other is a data point message in the dictionary. Of
-//! that message, what the row says already (attributes, times) may be left out.
+//! A point is a number or a kvlist in a column, with its flags and exemplars in columns beside it
+//! ([`super::point`]), or a whole data point message in the dictionary.
 
 use std::collections::HashMap;
 
@@ -12,15 +12,15 @@ use skein_otlp::Message as _;
 use skein_otlp::collector::metrics::ExportMetricsServiceRequest;
 use skein_otlp::common::KeyValue;
 use skein_otlp::metrics::metric::Data;
-use skein_otlp::metrics::number_data_point::Value;
 use skein_otlp::metrics::{
     Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
     ScopeMetrics, SummaryDataPoint,
 };
 
 use super::Damage;
-use super::columns::{Cell, Columns};
+use super::columns::Columns;
 use super::group::Groups;
+use super::point::{Point, Shared};
 use super::spans::row_attributes;
 use super::value::key_value;
 
@@ -30,13 +30,6 @@ pub(super) struct MetricWriter<'a> {
     groups: Groups<'a, Metric>,
     /// Place of the metric of a context and descriptor among the context's metrics.
     places: HashMap<(usize, u32), usize>,
-}
-
-/// What the points of one row share.
-struct Shared {
-    attributes: Vec<KeyValue>,
-    start: u64,
-    time: u64,
 }
 
 impl<'a> MetricWriter<'a> {
@@ -50,21 +43,20 @@ impl<'a> MetricWriter<'a> {
             start: row.integer(Fixed::MetricStartTime).unwrap_or_default().cast_unsigned(),
             time: row.own_time()?,
         };
+        let has_points = row.integer(Fixed::MetricPoints) != Some(0);
         for token in row.tokens() {
             match token.kind {
                 TokenKind::Point => {
-                    let value = match row.cell(token.target) {
-                        Some(Cell::I64(value)) => Value::AsInt(value),
-                        Some(Cell::F64(value)) => Value::AsDouble(value),
-                        _ => return Err("a metric point without its number"),
-                    };
-                    let metric = self.metric(row, context, token)?;
-                    push_number(metric, value, &shared)?;
+                    let point = Point::read(row, token.target, &shared)?;
+                    push_point(self.metric(row, context, token)?, point)?;
+                }
+                TokenKind::InlinePoint if has_points => {
+                    let message = row.batch.dictionary.get(token.target);
+                    push_message(self.metric(row, context, token)?, message, &shared)?;
                 }
                 TokenKind::InlinePoint => {
-                    let message = row.batch.dictionary.get(token.target);
-                    let metric = self.metric(row, context, token)?;
-                    push_message(metric, message, &shared)?;
+                    let empty = descriptor(row.batch.dictionary.get(token.key))?;
+                    self.groups.records(context).push(empty);
                 }
                 _ => {}
             }
@@ -103,18 +95,16 @@ impl<'a> MetricWriter<'a> {
     }
 }
 
-fn push_number(metric: &mut Metric, value: Value, shared: &Shared) -> Result<(), Damage> {
-    let point = NumberDataPoint {
-        start_time_unix_nano: shared.start,
-        time_unix_nano: shared.time,
-        value: Some(value),
-        attributes: shared.attributes.clone(),
-        ..NumberDataPoint::default()
-    };
+fn push_point(metric: &mut Metric, point: Point) -> Result<(), Damage> {
     match &mut metric.data {
-        Some(Data::Gauge(gauge)) => gauge.data_points.push(point),
-        Some(Data::Sum(sum)) => sum.data_points.push(point),
-        _ => return Err("a number in a metric that has none"),
+        Some(Data::Gauge(gauge)) => gauge.data_points.push(point.number()?),
+        Some(Data::Sum(sum)) => sum.data_points.push(point.number()?),
+        Some(Data::Histogram(histogram)) => histogram.data_points.push(point.histogram()?),
+        Some(Data::ExponentialHistogram(histogram)) => {
+            histogram.data_points.push(point.exponential_histogram()?);
+        }
+        Some(Data::Summary(summary)) => summary.data_points.push(point.summary()?),
+        None => return Err("a point in a metric without type"),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! OTLP requests as multisets of records, to compare what went in with what came out.
 //!
 //! A record is a span, a log record or a metric point with its resource, scope, schema URLs and (for a point)
-//! its metric's descriptor. How records were grouped does not matter, attributes are ordered lists, numbers
+//! its metric's descriptor; a metric without points is one, too. How records were grouped does not matter, attributes are ordered lists, numbers
 //! are compared bit for bit.
 
 use std::collections::BTreeMap;
@@ -126,6 +126,9 @@ impl Model {
 
     fn add_points(&mut self, context: &Context<'_>, metric: &Metric) {
         let descriptor = Some(without_points(metric));
+        if descriptor.as_ref() == Some(metric) {
+            return self.add(context, None, metric);
+        }
         match &metric.data {
             None => {}
             Some(Data::Gauge(gauge)) => self.add_all(context, descriptor.as_ref(), &gauge.data_points),
