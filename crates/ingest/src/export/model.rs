@@ -54,6 +54,15 @@ impl Model {
         self.records.is_empty()
     }
 
+    /// Every record as JSON text, each as often as it is there.
+    pub fn to_json_lines(&self) -> Vec<&str> {
+        let times = |count: &i64| usize::try_from(*count).unwrap_or_default();
+        self.records
+            .iter()
+            .flat_map(|(r, count)| std::iter::repeat_n(r.json.as_str(), times(count)))
+            .collect()
+    }
+
     /// What this model and another do not share; `None` when they are equal.
     pub fn difference(&self, other: &Model) -> Option<Difference> {
         let mut balance = self.records.clone();

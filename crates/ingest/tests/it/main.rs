@@ -1,0 +1,11 @@
+//! What goes in over OTLP comes out of the export as the same model (invariant I3).
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own helpers fail it")]
+
+mod examples;
+mod generate;
+mod golden;
+mod json_door;
+mod random;
+mod round_trip;
+mod trainticket;
