@@ -82,10 +82,10 @@ fn nested(depth: usize) -> String {
 
 #[test]
 fn nesting_is_read_to_its_limit_and_rejected_beyond() {
-    for depth in [1, 100, NESTING_DEPTH_MAX] {
+    for depth in [1, 100, NESTING_DEPTH_MAX + 1] {
         assert_eq!(run(Signal::Traces, &nested(depth)).rejected.total(), 0, "{depth}");
     }
-    let transcoded = run(Signal::Traces, &nested(NESTING_DEPTH_MAX + 1));
+    let transcoded = run(Signal::Traces, &nested(NESTING_DEPTH_MAX + 2));
     assert_eq!(transcoded.rejected.counts, [(ReasonCode::TooDeep, 1)]);
     // Neither does nesting outside of values exhaust the stack.
     let unknown = format!(r#"{{"x":{}{}}}"#, "[".repeat(1_000_000), "]".repeat(1_000_000));

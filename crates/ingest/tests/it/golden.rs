@@ -199,17 +199,7 @@ fn ids(length: usize) -> [Vec<u8>; 3] {
 
 // === signals ===
 
-#[test]
-fn every_pair_of_span_fields_comes_out() {
-    let (lists, resources, scopes) = (attribute_lists(), resources(), scopes());
-    let kinds = [0, 1, 2, 3, 4, 5, 6, -1, i32::MAX];
-    let statuses = [
-        None,
-        Some(Status::default()),
-        Some(Status { message: String::new(), code: 1 }),
-        Some(Status { message: "broken".into(), code: 2 }),
-        Some(Status { message: "odd".into(), code: 77 }),
-    ];
+fn annotations(lists: &[Vec<KeyValue>]) -> ([Vec<Event>; 3], [Vec<Link>; 3]) {
     let event = |name: &str, time: u64, list: usize| Event {
         time_unix_nano: time,
         name: name.into(),
@@ -230,6 +220,21 @@ fn every_pair_of_span_fields_comes_out() {
         flags: 0x100,
     };
     let links = [vec![], vec![Link::default()], vec![link((2, 2), 1), link((1, 0), 5), link((0, 1), 13)]];
+    (events, links)
+}
+
+#[test]
+fn every_pair_of_span_fields_comes_out() {
+    let (lists, resources, scopes) = (attribute_lists(), resources(), scopes());
+    let kinds = [0, 1, 2, 3, 4, 5, 6, -1, i32::MAX];
+    let statuses = [
+        None,
+        Some(Status::default()),
+        Some(Status { message: String::new(), code: 1 }),
+        Some(Status { message: "broken".into(), code: 2 }),
+        Some(Status { message: "odd".into(), code: 77 }),
+    ];
+    let (events, links) = annotations(&lists);
     let factors = [
         lists.len(),
         resources.len(),
@@ -360,7 +365,35 @@ struct PointFields {
     variant: usize,
 }
 
+fn exponential(fields: PointFields) -> ExponentialHistogram {
+    let PointFields { attributes, start, time, flags, exemplars, variant } = fields;
+    let optional = [None, Some(0.0), Some(f64::NAN), Some(-1.5)][variant];
+    let bucket_counts = if variant == 0 { Vec::new() } else { vec![0, 1, u64::MAX] };
+    ExponentialHistogram {
+        data_points: vec![ExponentialHistogramDataPoint {
+            attributes,
+            start_time_unix_nano: start,
+            time_unix_nano: time,
+            count: 5,
+            sum: optional,
+            scale: [0, -10, 20, i32::MIN][variant],
+            zero_count: 2,
+            positive: Some(Buckets { offset: -3, bucket_counts }),
+            negative: (variant > 1).then(Buckets::default),
+            flags,
+            exemplars,
+            min: optional,
+            max: optional,
+            zero_threshold: [0.0, 1.5, f64::NEG_INFINITY, f64::MAX][variant],
+        }],
+        aggregation_temporality: 0,
+    }
+}
+
 fn metric_data(kind: usize, fields: PointFields) -> Option<Data> {
+    if kind == 6 {
+        return Some(Data::ExponentialHistogram(exponential(fields)));
+    }
     let PointFields { attributes, start, time, flags, exemplars, variant } = fields;
     let optional = [None, Some(0.0), Some(f64::NAN), Some(-1.5)][variant];
     let counts = if variant == 0 { Vec::new() } else { vec![0, 1, u64::MAX] };
@@ -400,25 +433,6 @@ fn metric_data(kind: usize, fields: PointFields) -> Option<Data> {
                 max: optional,
             }],
             aggregation_temporality: 1,
-        }),
-        6 => Data::ExponentialHistogram(ExponentialHistogram {
-            data_points: vec![ExponentialHistogramDataPoint {
-                attributes,
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count: 5,
-                sum: optional,
-                scale: [0, -10, 20, i32::MIN][variant],
-                zero_count: 2,
-                positive: Some(Buckets { offset: -3, bucket_counts: counts.clone() }),
-                negative: (variant > 1).then(Buckets::default),
-                flags,
-                exemplars,
-                min: optional,
-                max: optional,
-                zero_threshold: doubles[variant],
-            }],
-            aggregation_temporality: 0,
         }),
         _ => Data::Summary(Summary {
             data_points: vec![SummaryDataPoint {
