@@ -101,3 +101,33 @@ pub const RECORD_ATTRIBUTES_MAX: usize = 1 << 16;
 /// Remembered steps of attribute lists in one batch (the door's prediction of the next attribute): 40 bytes
 /// each. Lists beyond are stored just as well, and a little slower.
 pub const SHAPE_STEPS_MAX: usize = 1 << 16;
+
+/// Rows after which a head block is sealed into a segment in memory: enough that the encoding's fixed costs
+/// (a directory entry per column) vanish, few enough that encoding the unsealed rest for a query takes
+/// milliseconds.
+pub const HEAD_BLOCK_ROWS: usize = 8 << 10;
+
+/// Bytes of batches after which a head block is sealed, whatever its rows: unsealed batches take several
+/// times the room of a block.
+pub const HEAD_BLOCK_BYTES: usize = 16 << 20;
+
+/// All heads together; beyond, the largest partition is flushed (DESIGN.md §3).
+pub const HEAD_BYTES_MAX: usize = 512 << 20;
+
+/// All heads together, with what is being flushed; beyond, the log waits for the flush, and clients are told
+/// to slow down. The largest flush is a third of it.
+pub const HEAD_BYTES_HARD_MAX: usize = 768 << 20;
+
+/// A partition's head is flushed when its oldest event has waited this long (DESIGN.md §3).
+pub const FLUSH_INTERVAL_NS: i64 = 60 * 1_000_000_000;
+
+/// Days of event time that a partition's head keeps apart. Events of further days are filed under their
+/// arrival, so that a batch of random times cannot make a file per event. A replayed quarter fits.
+pub const HEAD_DAYS_MAX: usize = 100;
+
+/// Bytes of the segments that one compaction merges: its output lies in memory until it is written.
+pub const COMPACTION_BYTES_MAX: u64 = 256 << 20;
+
+/// Segments of similar size that are merged into one. Eight means that an event is rewritten about four
+/// times on its way from a hundred rows to a million.
+pub const COMPACTION_FANIN: usize = 8;

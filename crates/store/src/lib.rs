@@ -1,8 +1,32 @@
 //! The store: what is acknowledged becomes visible at once, and immutable segments soon after.
 //!
-//! Reading order: [`segment`].
+//! ```text
+//! log ──apply──► head ──seal──► blocks in memory ──flush──► segment file ──commit──► catalog ──► log trim
+//!                  └──────────────┴──────── snapshot ◄────────┘
+//! ```
+//!
+//! Reading order: [`Store`], [`segment`], `head`, `flush`, `compaction`, `recovery`, [`catalog`],
+//! [`DataDirectory`].
+//!
+//! What it refuses: to know queries, to acknowledge anything (the log does), to remove a file that a snapshot
+//! reads.
 
+mod background;
+pub mod catalog;
+mod compaction;
+mod data_directory;
 mod error;
+mod files;
+mod flush;
+mod head;
+mod imports;
+mod recovery;
 pub mod segment;
+mod store;
 
+pub use background::Background;
+pub use data_directory::{DataDirectory, Fresh, LAYOUT_VERSION};
 pub use error::{Error, ErrorKind};
+pub use files::FileAccess;
+pub use recovery::{Finding, FindingKind};
+pub use store::{EnvironmentStats, Snapshot, Store, StoreConfig, Surroundings, TrimLog};

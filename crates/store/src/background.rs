@@ -1,0 +1,103 @@
+//! The store's own threads: one seals head blocks, so that memory stays small while a flush runs; one flushes
+//! and compacts. Everything they do can be called by hand, which is how a simulation runs the store.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::store::{Inner, Store};
+
+/// How long the flushing thread sleeps when nothing wakes it: age is looked at this often.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// How long a thread waits after a failure: a full disk or a locked catalog is not helped by haste.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// The running threads. [`Background::stop`] ends them.
+pub struct Background {
+    store: Store,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Starts the store's threads.
+    pub fn start(&self) -> Result<Background, Error> {
+        {
+            let mut state = self.inner.state();
+            state.running = true;
+            state.stopping = false;
+        }
+        let spawn = |name: &str, wake: fn(&Inner) -> &Condvar, work: fn(&Store) -> Result<bool, Error>| {
+            let store = self.clone();
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            let failed =
+                |error| Error::with_source(ErrorKind::Io, "a thread of the store cannot start", error);
+            thread.spawn(move || store.inner.repeat(wake(&store.inner), || work(&store))).map_err(failed)
+        };
+        let threads = vec![
+            spawn("skein-seal", |inner| &inner.to_seal, |store| store.inner.seal())?,
+            spawn(
+                "skein-flush",
+                |inner| &inner.to_flush,
+                |store| {
+                    let flushed = store.flush_due()? > 0;
+                    store.inner.collect_garbage();
+                    Ok(flushed || store.compact()?)
+                },
+            )?,
+        ];
+        Ok(Background { store: self.clone(), threads: Mutex::new(threads) })
+    }
+}
+
+impl Background {
+    /// Ends the threads, then flushes what is left. On `Err` the log still has it.
+    pub fn stop(&self) -> Result<(), Error> {
+        self.store.inner.stop();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                return Err(Error::new(ErrorKind::Io, "a thread of the store ended by a panic"));
+            }
+        }
+        self.store.flush_all()
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.store.inner.stop();
+    }
+}
+
+impl Inner {
+    fn stop(self: &Arc<Self>) {
+        self.state().stopping = true;
+        self.to_seal.notify_all();
+        self.to_flush.notify_all();
+        self.room.notify_all();
+    }
+
+    /// Works until told to stop; sleeps when there was nothing to do. Failures were observed where they
+    /// happened; here they only slow the thread down.
+    fn repeat(&self, wake: &Condvar, work: impl Fn() -> Result<bool, Error>) {
+        loop {
+            let pause = match work() {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => IDLE,
+                Err(_) => AFTER_FAILURE,
+            };
+            let state = self.state();
+            if state.stopping {
+                return;
+            }
+            if !pause.is_zero() {
+                let (state, _) = wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
+                if state.stopping {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Flush: head to file to catalog to log, in this order (DESIGN.md §3). A crash between two steps leaves a
+//! file that does not count, or a log that is longer than it needs to be; never a hole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use skein_event::ids::{Offset, Partition};
+use skein_event::observe::Observation;
+use skein_event::value::Value;
+
+use crate::catalog::{Commit, SegmentId, SegmentRow};
+use crate::error::{Error, ErrorKind};
+use crate::head::{self, Encoding, HeadKey};
+use crate::segment::{Compression, FlushPart, Segment, Source, merge};
+use crate::store::{Inner, Store, StoredFile};
+
+/// A change whose files are durable and whose commit is next.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) commit: Commit,
+    pub(crate) files: Vec<StoredFile>,
+    /// Head blocks that the files hold.
+    pub(crate) blocks: Vec<(HeadKey, u64)>,
+}
+
+/// Blocks of a head that go into one file.
+struct Group {
+    key: HeadKey,
+    numbers: Vec<u64>,
+    segments: Vec<Arc<Segment>>,
+}
+
+/// A frozen partition: what is in its head now goes into files, what comes later waits for the next flush.
+struct Frozen {
+    low: Offset,
+    new_low: Offset,
+    epoch: u64,
+    blocks: Vec<(HeadKey, u64, Encoding)>,
+}
+
+impl Store {
+    /// Flushes the partitions that are due by rows, age or memory. Returns how many were.
+    pub fn flush_due(&self) -> Result<usize, Error> {
+        let now = self.inner.clock.now_ns();
+        let due: Vec<usize> = {
+            let state = self.inner.state();
+            let config = &self.inner.config;
+            let old = |oldest: Option<i64>| {
+                oldest.is_some_and(|oldest| now.saturating_sub(oldest) >= config.flush_interval_ns)
+            };
+            let partitions = state.partitions.iter().enumerate();
+            let by_rows_or_age = partitions.filter(|(_, partition)| {
+                partition.rows() >= config.segment_rows_max || old(partition.oldest_ns())
+            });
+            let mut due: Vec<usize> = by_rows_or_age.map(|(number, _)| number).collect();
+            if due.is_empty() && state.head_bytes() > config.head_bytes_max {
+                let largest = state.partitions.iter().enumerate().max_by_key(|(_, p)| p.bytes());
+                due.extend(largest.map(|(number, _)| number));
+            }
+            due
+        };
+        for &partition in &due {
+            self.flush_partition(Partition(u16::try_from(partition).unwrap_or(u16::MAX)))?;
+        }
+        Ok(due.len())
+    }
+
+    /// Flushes everything that was applied before the call.
+    pub fn flush_all(&self) -> Result<(), Error> {
+        let partitions = self.inner.state().partitions.len();
+        for partition in 0..u16::try_from(partitions).unwrap_or(u16::MAX) {
+            self.flush_partition(Partition(partition))?;
+        }
+        Ok(())
+    }
+
+    /// Flushes one partition.
+    ///
+    /// POST: on `Ok`, everything that was applied before the call is in files that count. On `Err`, all of it
+    /// is still in the head, or in files that count; a later call goes on from there.
+    pub fn flush_partition(&self, partition: Partition) -> Result<(), Error> {
+        let inner = &self.inner;
+        let _writing = inner.begin_writing()?;
+        let started = inner.clock.now_ns();
+        let Some(frozen) = inner.freeze(partition) else { return Ok(()) };
+        let oldest = inner.state().partitions[usize::from(partition.0)].oldest_ns();
+        let outcome = inner.prepare_flush(partition, frozen).and_then(|prepared| {
+            let files = prepared.files.clone();
+            inner.settle(prepared).map(|()| files)
+        });
+        let finished = inner.clock.now_ns();
+        match &outcome {
+            Ok(files) => {
+                for file in files {
+                    let freshness = finished.saturating_sub(oldest.unwrap_or(finished));
+                    inner.observe("flush", started, finished, &file.row, 1, Some(freshness));
+                }
+            }
+            Err(error) => inner.observe_failure("flush", started, finished, partition, error),
+        }
+        outcome.map(drop)
+    }
+}
+
+impl Inner {
+    /// Takes the right to commit, and first finds out what became of commits with an unknown outcome.
+    pub(crate) fn begin_writing(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Fenced, "another writer has taken over this data directory"));
+        }
+        let unsettled = std::mem::take(&mut self.state().unsettled);
+        let mut outcome = Ok(());
+        for prepared in unsettled {
+            if outcome.is_ok() {
+                outcome = self.resolve(prepared);
+            } else {
+                self.state().unsettled.push(prepared);
+            }
+        }
+        outcome.map(|()| guard)
+    }
+
+    /// Closes the blocks of a partition. `None` when nothing came since the last flush.
+    fn freeze(&self, partition: Partition) -> Option<Frozen> {
+        let mut state = self.state();
+        let state = state.partitions.get_mut(usize::from(partition.0))?;
+        if state.next <= state.mark.low {
+            return None;
+        }
+        let mut blocks = Vec::new();
+        for (key, head) in &mut state.heads {
+            for block in &mut head.blocks {
+                block.close();
+                blocks.push((key.clone(), block.number, block.encoding()));
+            }
+        }
+        Some(Frozen { low: state.mark.low, new_low: state.next, epoch: state.mark.epoch, blocks })
+    }
+
+    /// Writes the files of a flush.
+    fn prepare_flush(&self, partition: Partition, frozen: Frozen) -> Result<Prepared, Error> {
+        let mut blocks = Vec::new();
+        let mut encoded: BTreeMap<HeadKey, Vec<(u64, Arc<Segment>)>> = BTreeMap::new();
+        for (key, number, encoding) in frozen.blocks {
+            let segment = match encoding {
+                Encoding::Done(segment) => segment,
+                Encoding::Needed(parts) => {
+                    self.encode_block(usize::from(partition.0), &key, number, &parts)?
+                }
+            };
+            blocks.push((key.clone(), number));
+            encoded.entry(key).or_default().push((number, segment));
+        }
+        let groups: Vec<Group> =
+            encoded.into_iter().flat_map(|(key, blocks)| self.group(&key, blocks)).collect();
+        let parts = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+        let mut files = Vec::new();
+        for (part, group) in (0_u32..).zip(&groups) {
+            debug_assert!(!group.numbers.is_empty());
+            let mut target = head::target(self.config.hash_key, partition, &group.key, Compression::Zstd);
+            target.flush = FlushPart { low: frozen.low.0, new_low: frozen.new_low.0, part, parts };
+            let sources: Vec<Source<'_>> =
+                group.segments.iter().map(|segment| Source::Segment(segment)).collect();
+            let bytes = merge(&sources, &target)?;
+            files.push(self.write_segment(partition, frozen.epoch, &group.key, &bytes)?);
+        }
+        let commit = Commit {
+            partition,
+            epoch: frozen.epoch,
+            expected_low: frozen.low,
+            new_low: frozen.new_low,
+            applied: Vec::new(),
+            add: files.iter().map(|file| file.row.clone()).collect(),
+            remove: Vec::new(),
+            imports: self.imports().changed(partition),
+        };
+        Ok(Prepared { commit, files, blocks })
+    }
+
+    /// Cuts the blocks of a head into files of at most about a million rows.
+    fn group(&self, key: &HeadKey, blocks: Vec<(u64, Arc<Segment>)>) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut rows = 0;
+        for (number, segment) in blocks {
+            let block_rows = segment.rows() as usize;
+            if groups.is_empty() || rows + block_rows > self.config.segment_rows_max {
+                groups.push(Group { key: key.clone(), numbers: Vec::new(), segments: Vec::new() });
+                rows = 0;
+            }
+            rows += block_rows;
+            if let Some(group) = groups.last_mut() {
+                group.numbers.push(number);
+                group.segments.push(segment);
+            }
+        }
+        groups
+    }
+
+    /// Writes a segment under a name of its own and opens it.
+    pub(crate) fn write_segment(
+        &self,
+        partition: Partition,
+        epoch: u64,
+        key: &HeadKey,
+        bytes: &[u8],
+    ) -> Result<StoredFile, Error> {
+        let number = {
+            let mut state = self.state();
+            state.next_segment += 1;
+            state.next_segment
+        };
+        let id = SegmentId::new(partition, epoch, number);
+        let path: PathBuf = self.files.path(&key.environment, key.day, &id);
+        self.files.write(&path, &id, bytes)?;
+        let segment = self.files.open(&path)?;
+        let row = SegmentRow {
+            id,
+            environment: key.environment.clone(),
+            partition,
+            day: key.day,
+            rows: u64::from(segment.rows()),
+            bytes: segment.byte_len(),
+            time_range: segment.time_range(),
+            ingest_range: segment.ingest_range(),
+            offset_range: segment.offset_range(),
+        };
+        Ok(StoredFile { row, path, segment: Arc::new(segment) })
+    }
+
+    /// Commits what was prepared, and shows it.
+    pub(crate) fn settle(&self, prepared: Prepared) -> Result<(), Error> {
+        match self.catalog.commit(&prepared.commit) {
+            Ok(()) => {
+                self.install(prepared);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Fenced => {
+                // The files stay: they are orphans, which the one who took over removes.
+                self.fenced.store(true, Ordering::Release);
+                Err(error)
+            }
+            Err(error) => {
+                let known = prepared.commit.add.first().map(|row| self.catalog.has_segment(&row.id));
+                match known {
+                    Some(Ok(true)) => {
+                        self.install(prepared);
+                        Ok(())
+                    }
+                    Some(Ok(false)) => {
+                        self.discard(&prepared);
+                        Err(error)
+                    }
+                    Some(Err(_)) => {
+                        self.state().unsettled.push(prepared);
+                        Err(error)
+                    }
+                    // A commit without files may simply be tried again: it only moves low.
+                    None => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Finds out what became of a commit.
+    fn resolve(&self, prepared: Prepared) -> Result<(), Error> {
+        let known = prepared.commit.add.first().map_or(Ok(false), |row| self.catalog.has_segment(&row.id));
+        match known {
+            Ok(true) => self.install(prepared),
+            Ok(false) => self.discard(&prepared),
+            Err(error) => {
+                self.state().unsettled.push(prepared);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the files of a commit that did not happen. What cannot be removed is an orphan.
+    fn discard(&self, prepared: &Prepared) {
+        for file in &prepared.files {
+            self.files.remove(&file.path).ok();
+        }
+    }
+
+    /// Shows a commit in snapshots from now on, and lets the log be trimmed.
+    fn install(&self, prepared: Prepared) {
+        let partition = prepared.commit.partition;
+        {
+            let mut state = self.state();
+            for id in &prepared.commit.remove {
+                let removed = state.files.values_mut().find_map(|files| files.remove(id));
+                state.retired.extend(removed);
+            }
+            for file in prepared.files {
+                let files = state.files.entry(file.row.environment.clone()).or_default();
+                files.insert(file.row.id.clone(), file);
+            }
+            state.version += 1;
+            if let Some(partition) = state.partitions.get_mut(usize::from(partition.0)) {
+                for (key, number) in &prepared.blocks {
+                    if let Some(head) = partition.heads.get_mut(key) {
+                        head.blocks.retain(|block| block.number != *number);
+                    }
+                }
+                partition.heads.retain(|_, head| !head.blocks.is_empty());
+                partition.mark.low = prepared.commit.new_low;
+                partition.mark.applied.clone_from(&prepared.commit.applied);
+            }
+        }
+        self.imports().committed(&prepared.commit.imports);
+        self.room.notify_all();
+        let trim = self.trim.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(trim) = trim {
+            trim(partition, prepared.commit.new_low);
+        }
+        self.collect_garbage();
+    }
+
+    /// Removes retired files that no snapshot reads any more.
+    pub(crate) fn collect_garbage(&self) {
+        let mut state = self.state();
+        let retired = std::mem::take(&mut state.retired);
+        let (free, leased): (Vec<_>, Vec<_>) =
+            retired.into_iter().partition(|file| Arc::strong_count(&file.segment) == 1);
+        state.retired = leased;
+        drop(state);
+        for file in free {
+            // What cannot be removed is an orphan, and found at the next start.
+            self.files.remove(&file.path).ok();
+        }
+    }
+
+    pub(crate) fn observe(
+        &self,
+        name: &'static str,
+        start_ns: i64,
+        end_ns: i64,
+        row: &SegmentRow,
+        sources: usize,
+        freshness_ns: Option<i64>,
+    ) {
+        let whole = |number: u64| Value::I64(i64::try_from(number).unwrap_or(i64::MAX));
+        let mut fields = vec![
+            ("skein.environment", Value::Text(row.environment.to_string())),
+            ("skein.partition", Value::I64(i64::from(row.partition.0))),
+            ("skein.segment", Value::Text(row.id.to_string())),
+            ("skein.rows", whole(row.rows)),
+            ("skein.bytes", whole(row.bytes)),
+            ("skein.segments", whole(sources as u64)),
+        ];
+        if let Some(freshness) = freshness_ns {
+            fields.push(("skein.freshness_ns", Value::I64(freshness)));
+        }
+        let duration_ns = end_ns.saturating_sub(start_ns);
+        self.observer.observe(Observation { name, start_ns, duration_ns, error: None, fields });
+    }
+
+    pub(crate) fn observe_failure(
+        &self,
+        name: &'static str,
+        start_ns: i64,
+        end_ns: i64,
+        partition: Partition,
+        error: &Error,
+    ) {
+        self.observer.observe(Observation {
+            name,
+            start_ns,
+            duration_ns: end_ns.saturating_sub(start_ns),
+            error: Some(error.to_string()),
+            fields: vec![("skein.partition", Value::I64(i64::from(partition.0)))],
+        });
+    }
+}

@@ -1,0 +1,448 @@
+//! The store: takes durable records over, and serves snapshots.
+//!
+//! It follows the log ([`Follower`]): a record is in the head before it is acknowledged, so that what is
+//! acknowledged is part of every snapshot taken from then on (I2). Flush and compaction are in `flush` and
+//! `compaction`; opening and what it finds in `recovery`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use skein_event::flow::{BatchKey, Decider, Decision, KeepAll, LogEntry};
+use skein_event::hash::HashKey;
+use skein_event::ids::{Environment, Offset, Partition};
+use skein_event::limits;
+use skein_event::observe::{Clock, Observer};
+use skein_log::disk::Disk;
+use skein_log::{DurableRecord, Follower};
+
+use crate::catalog::{Catalog, PartitionMark, SegmentId, SegmentRow};
+use crate::error::Error;
+use crate::files::{FileAccess, Files};
+use crate::flush::Prepared;
+use crate::head::{self, Encoding, Head, HeadKey, Part};
+use crate::imports::Imports;
+use crate::recovery::Finding;
+use crate::segment::{Compression, Segment};
+
+/// Settings of the store. [`StoreConfig::new`] has the defaults of DESIGN.md.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The data directory.
+    pub data_directory: PathBuf,
+    /// Partitions of the log, fixed for the life of the data.
+    pub partitions: u16,
+    /// The deployment's hash key.
+    pub hash_key: HashKey,
+    /// How files are read.
+    pub access: FileAccess,
+    /// All heads together; beyond, the largest partition is flushed.
+    pub head_bytes_max: usize,
+    /// All heads together; beyond, [`Follower::apply`] waits.
+    pub head_bytes_hard_max: usize,
+    /// A partition's head is flushed when its oldest event has waited this long.
+    pub flush_interval_ns: i64,
+    /// Rows of a partition's head that call for a flush, and of the largest segment.
+    pub segment_rows_max: usize,
+    /// Segments of similar size that are merged into one.
+    pub compaction_fanin: usize,
+}
+
+impl StoreConfig {
+    /// The defaults.
+    pub fn new(data_directory: PathBuf, partitions: u16, hash_key: HashKey) -> StoreConfig {
+        StoreConfig {
+            data_directory,
+            partitions,
+            hash_key,
+            access: FileAccess::Map,
+            head_bytes_max: limits::HEAD_BYTES_MAX,
+            head_bytes_hard_max: limits::HEAD_BYTES_HARD_MAX,
+            flush_interval_ns: limits::FLUSH_INTERVAL_NS,
+            segment_rows_max: limits::SEGMENT_ROWS_MAX,
+            compaction_fanin: limits::COMPACTION_FANIN,
+        }
+    }
+}
+
+/// What the store works with.
+pub struct Surroundings {
+    /// Where files lie.
+    pub disk: Arc<dyn Disk>,
+    /// What counts.
+    pub catalog: Arc<dyn Catalog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who hears of flushes and compactions.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Called after a commit: records of the partition below the offset are in segments.
+pub type TrimLog = Arc<dyn Fn(Partition, Offset) + Send + Sync>;
+
+/// The store. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: StoreConfig,
+    pub(crate) files: Files,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<dyn Observer>,
+    decider: Mutex<Box<dyn Decider>>,
+    state: Mutex<State>,
+    imports: Mutex<Imports>,
+    pub(crate) trim: Mutex<Option<TrimLog>>,
+    /// Held by whoever flushes or compacts: commits of a partition follow one another.
+    pub(crate) writing: Mutex<()>,
+    /// Another writer has taken over.
+    pub(crate) fenced: AtomicBool,
+    /// There may be blocks to seal.
+    pub(crate) to_seal: Condvar,
+    /// The heads are full.
+    pub(crate) to_flush: Condvar,
+    /// There may be room in the head.
+    pub(crate) room: Condvar,
+}
+
+/// Everything that changes.
+pub(crate) struct State {
+    pub(crate) partitions: Vec<PartitionState>,
+    /// Files that count, by environment.
+    pub(crate) files: BTreeMap<Environment, BTreeMap<SegmentId, StoredFile>>,
+    /// Files that no longer count and that a snapshot may still read.
+    pub(crate) retired: Vec<StoredFile>,
+    /// Flushes and compactions whose commit has an unknown outcome.
+    pub(crate) unsettled: Vec<Prepared>,
+    pub(crate) findings: Vec<Finding>,
+    /// Rises with every change that a snapshot would show.
+    pub(crate) version: u64,
+    pub(crate) next_block: u64,
+    pub(crate) next_segment: u64,
+    /// Whether background threads run; without them nothing waits for room.
+    pub(crate) running: bool,
+    pub(crate) stopping: bool,
+}
+
+pub(crate) struct PartitionState {
+    pub(crate) mark: PartitionMark,
+    /// The offset after the last one applied.
+    pub(crate) next: Offset,
+    pub(crate) heads: BTreeMap<HeadKey, Head>,
+}
+
+/// A file that counts.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredFile {
+    pub(crate) row: SegmentRow,
+    pub(crate) path: PathBuf,
+    pub(crate) segment: Arc<Segment>,
+}
+
+impl PartitionState {
+    fn holds(&self, offset: Offset) -> bool {
+        let Some(ahead) = offset.0.checked_sub(self.mark.low.0) else { return true };
+        let bit = usize::try_from(ahead).unwrap_or(usize::MAX);
+        offset < self.next || self.mark.applied.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.heads.values().map(Head::rows).sum()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.heads.values().map(Head::bytes).sum()
+    }
+
+    /// When its oldest event in the head was appended.
+    pub(crate) fn oldest_ns(&self) -> Option<i64> {
+        let blocks = self.heads.values().flat_map(|head| &head.blocks);
+        blocks.map(|block| block.first_append_ns()).min()
+    }
+}
+
+impl State {
+    pub(crate) fn head_bytes(&self) -> usize {
+        self.partitions.iter().map(PartitionState::bytes).sum()
+    }
+}
+
+/// Everything of one environment that was acknowledged when it was taken. Its files stay readable as long as
+/// it lives. There is none without an environment (invariant I10).
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Whose events.
+    pub environment: Environment,
+    /// Two snapshots of one store with the same number hold the same events.
+    pub id: u64,
+    /// The time through which everything acknowledged is part of it (SEMANTICS.md, "Time").
+    pub complete_to_ns: i64,
+    /// Files by name, then head blocks by partition in the order of the log.
+    pub segments: Vec<Arc<Segment>>,
+}
+
+/// Numbers for `/metrics`, of one environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EnvironmentStats {
+    /// Rows in the head.
+    pub head_rows: u64,
+    /// Bytes of the head.
+    pub head_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Their rows.
+    pub segment_rows: u64,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// When the oldest event of the head was appended.
+    pub oldest_head_ns: Option<i64>,
+}
+
+impl Store {
+    pub(crate) fn new(
+        config: StoreConfig,
+        surroundings: Surroundings,
+        state: State,
+        imports: Imports,
+    ) -> Store {
+        let files = Files::new(surroundings.disk, config.data_directory.clone(), config.access);
+        Store {
+            inner: Arc::new(Inner {
+                config,
+                files,
+                catalog: surroundings.catalog,
+                clock: surroundings.clock,
+                observer: surroundings.observer,
+                decider: Mutex::new(Box::new(KeepAll)),
+                state: Mutex::new(state),
+                imports: Mutex::new(imports),
+                trim: Mutex::new(None),
+                writing: Mutex::new(()),
+                fenced: AtomicBool::new(false),
+                to_seal: Condvar::new(),
+                to_flush: Condvar::new(),
+                room: Condvar::new(),
+            }),
+        }
+    }
+
+    /// The first offset of each partition that the log must replay.
+    pub fn watermarks(&self) -> Vec<(Partition, Offset)> {
+        let state = self.inner.state();
+        state.partitions.iter().map(|partition| (partition.mark.partition, partition.mark.low)).collect()
+    }
+
+    /// Has the log trimmed from now on, beginning with what is committed already.
+    pub fn attach_log(&self, trim: TrimLog) {
+        for (partition, low) in self.watermarks() {
+            trim(partition, low);
+        }
+        *self.inner.trim.lock().unwrap_or_else(PoisonError::into_inner) = Some(trim);
+    }
+
+    /// Everything of an environment.
+    ///
+    /// POST: holds every event whose append was acknowledged before the call, and none of another
+    /// environment.
+    pub fn snapshot(&self, environment: &Environment) -> Result<Snapshot, Error> {
+        // Taken first: what was acknowledged until now is in the state that is read next.
+        let complete_to_ns = self.inner.clock.now_ns();
+        let (blocks, mut segments, id) = {
+            let state = self.inner.state();
+            let files = state.files.get(environment).into_iter().flat_map(BTreeMap::values);
+            let segments: Vec<_> = files.map(|file| Arc::clone(&file.segment)).collect();
+            let mut blocks = Vec::new();
+            for (partition, partition_state) in state.partitions.iter().enumerate() {
+                for (key, head) in &partition_state.heads {
+                    if key.environment == *environment {
+                        let of_head = head.blocks.iter();
+                        blocks.extend(
+                            of_head.map(|block| (partition, key.clone(), block.number, block.encoding())),
+                        );
+                    }
+                }
+            }
+            (blocks, segments, state.version)
+        };
+        for (partition, key, number, encoding) in blocks {
+            segments.push(match encoding {
+                Encoding::Done(segment) => segment,
+                Encoding::Needed(parts) => self.inner.encode_block(partition, &key, number, &parts)?,
+            });
+        }
+        Ok(Snapshot { environment: environment.clone(), id, complete_to_ns, segments })
+    }
+
+    /// Environments that have events.
+    pub fn environments(&self) -> BTreeSet<Environment> {
+        let state = self.inner.state();
+        let heads = state.partitions.iter().flat_map(|partition| partition.heads.keys());
+        heads.map(|key| key.environment.clone()).chain(state.files.keys().cloned()).collect()
+    }
+
+    /// Numbers about an environment.
+    pub fn stats(&self, environment: &Environment) -> EnvironmentStats {
+        let state = self.inner.state();
+        let mut stats = EnvironmentStats::default();
+        for partition in &state.partitions {
+            for (_, head) in partition.heads.iter().filter(|(key, _)| key.environment == *environment) {
+                stats.head_rows += head.rows() as u64;
+                stats.head_bytes += head.bytes() as u64;
+                let oldest = head.blocks.iter().map(|block| block.first_append_ns()).min();
+                stats.oldest_head_ns = [stats.oldest_head_ns, oldest].into_iter().flatten().min();
+            }
+        }
+        for file in state.files.get(environment).into_iter().flat_map(BTreeMap::values) {
+            stats.segments += 1;
+            stats.segment_rows += file.row.rows;
+            stats.segment_bytes += file.row.bytes;
+        }
+        stats
+    }
+
+    /// What opening found, and what was found since: files set aside, rows without a file.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.inner.state().findings.clone()
+    }
+
+    /// Whether another writer has taken over: nothing is flushed any more, and the process should end.
+    pub fn is_fenced(&self) -> bool {
+        self.inner.fenced.load(Ordering::Acquire)
+    }
+}
+
+impl Inner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn imports(&self) -> MutexGuard<'_, Imports> {
+        self.imports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Encodes a block's parts, and keeps the result with the block if it is still there.
+    pub(crate) fn encode_block(
+        &self,
+        partition: usize,
+        key: &HeadKey,
+        number: u64,
+        parts: &[Part],
+    ) -> Result<Arc<Segment>, Error> {
+        let numbered = Partition(u16::try_from(partition).unwrap_or(u16::MAX));
+        let target = head::target(self.config.hash_key, numbered, key, Compression::None);
+        let segment = head::encode_parts(parts, &target)?;
+        let mut state = self.state();
+        let head = state.partitions.get_mut(partition).and_then(|partition| partition.heads.get_mut(key));
+        let block = head.and_then(|head| head.blocks.iter_mut().find(|block| block.number == number));
+        if let Some(block) = block {
+            block.set_encoded(parts.len(), &segment);
+        }
+        Ok(segment)
+    }
+
+    /// Encodes closed blocks. Returns whether there was any.
+    pub(crate) fn seal(&self) -> Result<bool, Error> {
+        let mut sealed = false;
+        while let Some((partition, key, number, parts)) = self.next_unsealed() {
+            self.encode_block(partition, &key, number, &parts)?;
+            self.room.notify_all();
+            sealed = true;
+        }
+        Ok(sealed)
+    }
+
+    fn next_unsealed(&self) -> Option<(usize, HeadKey, u64, Vec<Part>)> {
+        let state = self.state();
+        for (partition, partition_state) in state.partitions.iter().enumerate() {
+            for (key, head) in &partition_state.heads {
+                let waiting = head.blocks.iter().find(|block| block.wants_sealing());
+                if let Some((block, Encoding::Needed(parts))) = waiting.map(|block| (block, block.encoding()))
+                {
+                    return Some((partition, key.clone(), block.number, parts));
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes one record over.
+    fn apply_record(&self, record: &DurableRecord) {
+        let partition = usize::from(record.partition.0);
+        let known_days: BTreeSet<i32> = {
+            let state = self.state();
+            let Some(partition) = state.partitions.get(partition) else { return };
+            if partition.holds(record.offset) {
+                return;
+            }
+            partition.heads.keys().map(|key| key.day).collect()
+        };
+        let Decision::KeepAll = self.decide(record);
+        let new_days_left = limits::HEAD_DAYS_MAX.saturating_sub(known_days.len());
+        let mut new_days = BTreeSet::new();
+        let allowed = std::cell::RefCell::new(&mut new_days);
+        let allow = |day: i32| {
+            let mut new_days = allowed.borrow_mut();
+            known_days.contains(&day) || (new_days.len() < new_days_left && new_days.insert(day))
+        };
+        let environment = &record.environment;
+        let arrival = HeadKey { environment: environment.clone(), day: head::day_of(record.append_time_ns) };
+        let target = head::target(self.config.hash_key, record.partition, &arrival, Compression::None);
+        let parts = if record.batch.is_empty() { Vec::new() } else { head::route(record, &target, allow) };
+        if let BatchKey::Import { file, line } = &record.key {
+            self.imports().insert(environment, record.partition, file, *line);
+        }
+        let mut state = self.state();
+        let State { partitions, next_block, version, .. } = &mut *state;
+        let Some(partition) = partitions.get_mut(partition) else { return };
+        partition.next = Offset(record.offset.0.saturating_add(1));
+        for (day, part) in parts {
+            let key = HeadKey { environment: environment.clone(), day };
+            partition.heads.entry(key).or_default().push(part, next_block);
+        }
+        *version += 1;
+    }
+
+    fn decide(&self, record: &DurableRecord) -> Decision {
+        let entry = LogEntry {
+            environment: &record.environment,
+            partition: record.partition,
+            offset: record.offset,
+            append_time_ns: record.append_time_ns,
+            batch: &record.batch,
+        };
+        self.decider.lock().unwrap_or_else(PoisonError::into_inner).decide(entry)
+    }
+
+    /// Waits while the heads are too large and somebody works on it.
+    fn wait_for_room(&self) {
+        let mut state = self.state();
+        while state.running && !state.stopping && state.head_bytes() > self.config.head_bytes_hard_max {
+            self.to_flush.notify_all();
+            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Follower for Store {
+    fn apply(&self, records: Vec<DurableRecord>) {
+        for record in &records {
+            self.inner.wait_for_room();
+            self.inner.apply_record(record);
+        }
+        self.inner.to_seal.notify_all();
+    }
+
+    fn has_import(
+        &self,
+        environment: &Environment,
+        partition: Partition,
+        file: &[u8; 32],
+        line: u32,
+    ) -> bool {
+        self.inner.imports().contains(environment, partition, file, line)
+    }
+}
