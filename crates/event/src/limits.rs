@@ -91,8 +91,8 @@ pub const BATCH_KEYS_MAX: usize = 2 << 20;
 /// Length of a `Skein-Batch-Id`: a UUID or a path-like id fits many times.
 pub const BATCH_KEY_BYTES_MAX: usize = 256;
 
-/// Reply bytes stored with a batch: an OTLP partial success with a long message.
-pub const BATCH_REPLY_BYTES_MAX: usize = 4 << 10;
+/// Reply bytes stored with a batch: an OTLP partial success with a very long message.
+pub const BATCH_REPLY_BYTES_MAX: usize = 64 << 10;
 
 /// Attributes of one record, entries of its flattened kvlists included. Six times what anybody was seen to
 /// send; it keeps what a record of many empty attributes (two bytes each) costs in memory near its size.

@@ -21,6 +21,8 @@ pub struct LogConfig {
     pub group_commit_bytes: usize,
     /// Bytes of records that may wait; beyond, appends get `Overloaded`.
     pub queue_bytes_max: usize,
+    /// Whether the files of a group are synced side by side, by threads of their own. A simulation has none.
+    pub parallel_sync: bool,
     /// A file is followed by the next one when it has this many bytes.
     pub file_bytes: u64,
     /// How long records stay after they were committed to segments, as a second copy.
@@ -41,6 +43,7 @@ impl LogConfig {
             group_commit_wait: Duration::from_millis(limits::GROUP_COMMIT_MS),
             group_commit_bytes: limits::GROUP_COMMIT_BYTES,
             queue_bytes_max: limits::LOG_QUEUE_BYTES_MAX,
+            parallel_sync: true,
             file_bytes: limits::LOG_FILE_BYTES,
             retention_ns: limits::LOG_RETENTION_NS,
             retention_bytes: None,

@@ -26,7 +26,6 @@ pub enum ErrorKind {
     Config,
 }
 
-#[allow(dead_code, reason = "recovery comes with the next change")]
 impl Error {
     /// What kind it is.
     pub fn kind(&self) -> ErrorKind {

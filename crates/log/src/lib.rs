@@ -1,16 +1,38 @@
 //! The durable log: what is acknowledged is on disk, once, and stays as it was written.
 //!
-//! Reading order: [`disk`], [`follow`], [`config`].
+//! A batch is split into one part per partition, encoded, queued, written with others as a group, synced,
+//! applied by the follower (the store's head), and only then acknowledged: invariants I1 and I2. Its key makes
+//! a repetition harmless: I4. The bytes are described in docs/formats/log.md, the reasons in docs/adr.
+//!
+//! What it refuses: to sync a file again that once failed, to take for durable what can merely be read, and
+//! to drop anything without naming it.
+//!
+//! Reading order: [`log`](Log), `queue`, `committer`, `file`, `record`, [`codec`], `scan`, `recovery`, `dedup`,
+//! `retention`, [`disk`].
 
+mod bytes;
 pub mod codec;
+mod committer;
 pub mod config;
+mod dedup;
 pub mod disk;
 mod error;
+mod file;
 pub mod follow;
-
+mod log;
+mod queue;
+mod record;
+mod recovery;
+mod retention;
+mod scan;
+mod state_file;
 #[cfg(test)]
 mod testing;
 
+pub use committer::{Committer, Step};
 pub use config::LogConfig;
 pub use error::{Error, ErrorKind};
 pub use follow::{DurableRecord, Follower, Unfollowed};
+pub use log::Log;
+pub use queue::{LogStats, Status};
+pub use recovery::{Finding, FindingKind};

@@ -1,0 +1,239 @@
+//! The log as the rest of Skein sees it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use skein_event::flow::{Append, AppendFuture, Appended, BatchKey, EventSink, SinkError};
+use skein_event::ids::{Offset, Partition};
+use skein_event::limits::LOG_RETENTION_DISK_FRACTION;
+use skein_event::observe::Clock;
+use skein_event::split::split;
+
+use crate::codec;
+use crate::committer::{Committer, PartitionState, Step};
+use crate::config::LogConfig;
+use crate::dedup::KeyDigest;
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::follow::Follower;
+use crate::queue::{Begun, LogStats, Prepared, Queue, Status, Wake};
+use crate::record::{RecordBytes, TooLarge};
+use crate::recovery::{Finding, Recovered, recover};
+use crate::retention;
+
+/// Partitions a set of them has room for.
+const PARTITIONS_MAX: u16 = 64;
+
+/// A durable log of one machine.
+///
+/// Dropping it closes it.
+pub struct Log {
+    config: LogConfig,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    follower: Arc<dyn Follower>,
+    queue: Arc<Queue>,
+    findings: Vec<Finding>,
+    /// One deletion of files at a time.
+    trimming: Mutex<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("data_directory", &self.config.data_directory).finish_non_exhaustive()
+    }
+}
+
+impl Log {
+    /// Opens the log and starts its committer. `low` has each partition's first offset that is not yet in a
+    /// segment; records from there on are replayed through the follower before this returns.
+    pub fn open(
+        config: LogConfig,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        low: Vec<Offset>,
+        follower: Arc<dyn Follower>,
+    ) -> Result<Log, Error> {
+        let (log, mut committer) = Log::open_stepped(config, disk, clock, low, follower)?;
+        let run = move || {
+            while committer
+                .queue
+                .wait(committer.config.group_commit_wait, committer.config.group_commit_bytes)
+                == Wake::Work
+            {
+                let _step: Step = committer.step();
+            }
+            committer.queue.closed();
+        };
+        let thread = std::thread::Builder::new()
+            .name("skein-log".to_owned())
+            .spawn(run)
+            .map_err(|error| Error::io("start the committer of", Path::new("log"), error))?;
+        *log.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(log)
+    }
+
+    /// As [`Log::open`], but whoever calls drives the committer: for a simulation, which has no threads.
+    pub fn open_stepped(
+        config: LogConfig,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        low: Vec<Offset>,
+        follower: Arc<dyn Follower>,
+    ) -> Result<(Log, Committer), Error> {
+        if config.partitions == 0 || config.partitions > PARTITIONS_MAX {
+            return Err(Error::config("the log has 1 to 64 partitions"));
+        }
+        if low.len() != usize::from(config.partitions) {
+            return Err(Error::config("one committed offset is needed for each partition"));
+        }
+        let recovered = recover(&config, &*disk, clock.now_ns(), &low, &*follower)?;
+        let Recovered { active, files, keys, log_time_ns, findings } = recovered;
+        for finding in &findings {
+            tracing::warn!(
+                kind = ?finding.kind,
+                partition = finding.partition.0,
+                path = %finding.path.display(),
+                message = finding.message,
+                "the log was recovered with a finding"
+            );
+        }
+        let committed = low.iter().map(|low| low.0).collect();
+        let durable = active.iter().map(crate::file::ActiveFile::next_offset).collect();
+        let queue =
+            Arc::new(Queue::new(keys, log_time_ns, files, committed, durable, config.queue_bytes_max));
+        let committer = Committer {
+            config: config.clone(),
+            disk: Arc::clone(&disk),
+            clock: Arc::clone(&clock),
+            follower: Arc::clone(&follower),
+            queue: Arc::clone(&queue),
+            partitions: active.into_iter().map(PartitionState::Open).collect(),
+            serial: 0,
+        };
+        let log = Log {
+            config,
+            disk,
+            clock,
+            follower,
+            queue,
+            findings,
+            trimming: Mutex::new(()),
+            thread: Mutex::new(None),
+        };
+        Ok((log, committer))
+    }
+
+    /// What recovery found.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether the log takes appends.
+    pub fn status(&self) -> Status {
+        self.queue.status()
+    }
+
+    /// Counts since it was opened.
+    pub fn stats(&self) -> LogStats {
+        self.queue.stats()
+    }
+
+    /// The first offset of a partition that is not durable: every lower one is.
+    pub fn durable_offset(&self, partition: Partition) -> Option<Offset> {
+        self.queue.durable(partition).map(Offset)
+    }
+
+    /// Bytes of the log's files.
+    pub fn bytes(&self) -> u64 {
+        (0..self.config.partitions).flat_map(|number| self.queue.files(Partition(number)).into_values()).sum()
+    }
+
+    /// Every record of the partition below this offset is in segments. Deletes whole files below it that are
+    /// older than the retention, or beyond the byte budget; the others stay as a second copy.
+    ///
+    /// A batch key of a deleted record is remembered for its whole window.
+    pub fn trim(&self, partition: Partition, below: Offset) -> Result<(), Error> {
+        let _guard = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes_max = match self.config.retention_bytes {
+            Some(bytes) => bytes,
+            None => {
+                let folder = &self.config.data_directory;
+                let space = self.disk.space(folder).map_err(|error| Error::io("measure", folder, error))?;
+                space.total / LOG_RETENTION_DISK_FRACTION
+            }
+        };
+        let now_ns = self.clock.now_ns();
+        let (victims, log_time_ns) =
+            self.queue.choose_victims(partition, below.0, now_ns, self.config.retention_ns, bytes_max);
+        for victim in victims {
+            retention::delete(&*self.disk, &self.config, &victim, log_time_ns)?;
+            self.queue.deleted(&victim);
+        }
+        Ok(())
+    }
+
+    /// Refuses new work, makes durable what waits, and stops the committer.
+    pub fn close(&self) {
+        self.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the committer of the log ended by a panic");
+            self.queue.closed();
+        }
+    }
+
+    /// Splits, encodes and queues a batch on the caller's thread.
+    fn begin(&self, append: Append) -> Result<Begun, SinkError> {
+        self.queue.check_open()?;
+        let Append { environment, key, batch, reply } = append;
+        if batch.is_empty() {
+            return Ok(Begun::Done(Appended { duplicate: false, reply }));
+        }
+        let digest = KeyDigest::of(&environment, &key, self.config.hash_key);
+        let split_by = match (&digest, &key) {
+            (Some(digest), _) => digest.0,
+            (None, BatchKey::Unique(number)) => *number,
+            (None, _) => 0,
+        };
+        let mut parts = Vec::new();
+        for (partition, part) in
+            split(batch, &environment, split_by, self.config.partitions, self.config.hash_key)
+        {
+            let encode = |out: &mut Vec<u8>| codec::encode(&part, out);
+            let record = RecordBytes::batch(&environment, partition, &key, &reply, encode)
+                .map_err(|TooLarge| SinkError::TooLarge)?;
+            parts.push((partition, Arc::new(part), record));
+        }
+        let prepared = Prepared { environment, key, digest, reply, parts };
+        self.queue.begin(prepared, self.clock.now_ns(), &*self.follower)
+    }
+}
+
+impl EventSink for Log {
+    fn append(&self, append: Append) -> AppendFuture<'_> {
+        let begun = self.begin(append);
+        Box::pin(async move {
+            match begun? {
+                Begun::Done(appended) => Ok(appended),
+                Begun::Waiting(receiver) => receiver.await.unwrap_or_else(|_| {
+                    Err(SinkError::Unavailable {
+                        reason: "the log is closed".to_owned(),
+                        retry_after_ms: crate::queue::UNAVAILABLE_RETRY_MS,
+                    })
+                }),
+            }
+        })
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
