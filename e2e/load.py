@@ -75,7 +75,7 @@ class Clients:
                 headers = {"Content-Type": "application/x-protobuf"}
                 answer = session.post(self.url, data=body, headers=headers, timeout=10)
                 if answer.status_code == 200:
-                    assert answer.content == b"", "partial success of a whole batch"
+                    assert answer.content in (b"", b"\n\x00"), "partial success of a whole batch"
                     with self.lock:
                         self.acknowledged.append(first)
                     return

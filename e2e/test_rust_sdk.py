@@ -1,4 +1,4 @@
-"""OpenTelemetry for Rust over gRPC. `e2e/run` builds the sender before."""
+"""OpenTelemetry for Rust over gRPC. `make e2e` builds the sender before."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def test_rust_over_grpc(skein):
-    target = pathlib.Path(os.environ.get("E2E_RUST_TARGET_DIR", HERE / "rust" / "target"))
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "rust" / "target"))
     sender = target / "debug" / "skein-e2e-rust"
     sent = subprocess.run([sender, f"http://{skein.addresses['otlp_grpc']}"], capture_output=True, text=True, timeout=60)
     assert sent.returncode == 0, sent.stderr
