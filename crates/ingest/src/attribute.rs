@@ -247,7 +247,7 @@ pub(crate) fn inspect_value(
     inspection: &mut Inspection,
 ) -> Result<(), Malformed> {
     let nested = matches!(value, Value::Array(_) | Value::Map(_));
-    if nested && depth >= NESTING_DEPTH_MAX {
+    if nested && depth + 1 >= NESTING_DEPTH_MAX {
         let message = format!("nested deeper than {NESTING_DEPTH_MAX} levels");
         inspection.refuse(ReasonCode::TooDeep, "value", message);
         return Ok(());

@@ -33,6 +33,9 @@ mod trace_id;
 mod traces;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch_key::{InvalidBatchId, batch_key};
 pub use door::{Decoded, DoorContext, Rejected, Signal, Warning, WarningCode, decode_protobuf};
 pub use error::DoorError;
