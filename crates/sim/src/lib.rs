@@ -1,9 +1,11 @@
 //! What tests believe in: a reference interpreter, random data and questions, and disks that fail.
 //!
 //! Nothing here is part of the product. The [`reference`] says what a query means in the plainest code there
-//! is; [`random`] makes requests and questions from a seed; [`compare`] says where two answers differ. Every
-//! failure prints its seed, and the same seed gives the same case on every machine.
+//! is; [`random`] makes requests and questions from a seed; [`subject`] is the real door, segments and engine
+//! of a case; [`compare`] says where two answers differ. Every failure prints its seed, and the same seed gives
+//! the same case on every machine.
 
 pub mod compare;
 pub mod random;
 pub mod reference;
+pub mod subject;

@@ -125,7 +125,23 @@ fn calculations(random: &mut Random) -> Vec<Json> {
         one.insert("name".into(), json!(format!("c{place}")));
         found.push(Json::Object(one));
     }
+    // The first calculation that has an order is the order when none is stated.
+    if found.iter().find(|one| one["op"] != "HEATMAP").is_none_or(|one| !is_orderable(one)) {
+        found.insert(0, json!({"op": "COUNT", "name": "count"}));
+    }
     found
+}
+
+/// Whether two computations of it order groups alike: a sum of fractions may differ in its last bit, and with
+/// it the order of groups whose sums are nearly equal.
+fn is_orderable(calculation: &Json) -> bool {
+    const FRACTIONS: [&str; 3] = ["amount", "duration_ms", "durationMs"];
+    let fraction = calculation["column"].as_str().is_some_and(|column| FRACTIONS.contains(&column));
+    match calculation["op"].as_str() {
+        Some("HEATMAP") => false,
+        Some("SUM" | "AVG") => !fraction,
+        _ => true,
+    }
 }
 
 fn calculation(random: &mut Random) -> Map<String, Json> {
@@ -160,7 +176,7 @@ fn breakdowns(random: &mut Random) -> Vec<&'static str> {
 }
 
 fn add_orders(random: &mut Random, spec: &mut Map<String, Json>, calculations: &[Json], breakdowns: &[&str]) {
-    let orderable: Vec<&Json> = calculations.iter().filter(|one| one["op"] != "HEATMAP").collect();
+    let orderable: Vec<&Json> = calculations.iter().filter(|one| is_orderable(one)).collect();
     let direction = |random: &mut Random| json!(*random.pick(&["ascending", "descending"]));
     let mut orders = Vec::new();
     if !orderable.is_empty() && random.once_in(3) {

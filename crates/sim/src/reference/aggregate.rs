@@ -32,17 +32,17 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// The number by which results are ordered and compared.
-    pub fn number(&self) -> Option<f64> {
+    /// The number by which results are ordered and compared, without rounding.
+    pub fn number(&self) -> Option<Number> {
         match self {
             Cell::Exactly(Json::String(text)) => match text.as_str() {
-                "NaN" => Some(f64::NAN),
-                "Infinity" => Some(f64::INFINITY),
-                "-Infinity" => Some(f64::NEG_INFINITY),
-                digits => digits.parse().ok(),
+                "NaN" => Some(Number::F64(f64::NAN)),
+                "Infinity" => Some(Number::F64(f64::INFINITY)),
+                "-Infinity" => Some(Number::F64(f64::NEG_INFINITY)),
+                digits => digits.parse().ok().map(Number::I64),
             },
-            Cell::Exactly(json) => json.as_f64(),
-            Cell::About { value, .. } => Some(*value),
+            Cell::Exactly(json) => json.as_i64().map(Number::I64).or_else(|| json.as_f64().map(Number::F64)),
+            Cell::About { value, .. } => Some(Number::F64(*value)),
             Cell::Histogram(_) => None,
         }
     }

@@ -8,6 +8,7 @@ use skein_event::value::{Value, canonical_f64};
 
 use super::aggregate::{Calculation, Cell, EXACT_ROWS_MAX};
 use super::event::{Event, Place};
+use super::number::Number;
 use super::{filter, names};
 
 /// Integers beyond ±(2^53 − 1) are strings in JSON.
@@ -52,6 +53,7 @@ pub struct Group {
 
 struct Open<'a> {
     texts: Vec<Option<String>>,
+    shown: Vec<Option<Value>>,
     events: Vec<&'a Event>,
     cells: Vec<Cell>,
 }
@@ -95,7 +97,12 @@ fn groups(matched: &[&Event], spec: &Json, limit: usize) -> Answer {
     }
     let mut groups: Vec<Open<'_>> = found
         .into_iter()
-        .map(|(texts, events)| Open { cells: cells(&events), texts, events })
+        .map(|(texts, events)| Open {
+            cells: cells(&events),
+            shown: shown(&events, &breakdowns),
+            texts,
+            events,
+        })
         .filter(|group| meets_havings(group, spec, &calculations))
         .collect();
     groups.sort_by(|a, b| order(a, b, spec, &calculations, &breakdowns));
@@ -112,19 +119,23 @@ fn groups(matched: &[&Event], spec: &Json, limit: usize) -> Answer {
 }
 
 /// The breakdowns of a group, each in the type that most of its events have; text on a tie.
-fn key(group: &Open<'_>, breakdowns: &[&str]) -> Map<String, Json> {
-    let mut members = Map::new();
-    for name in breakdowns {
+fn shown(events: &[&Event], breakdowns: &[&str]) -> Vec<Option<Value>> {
+    let of_name = |name: &&str| {
         let mut by_type: BTreeMap<u8, (usize, Value)> = BTreeMap::new();
-        for event in &group.events {
-            if let Some(value) = names::value(event, name) {
-                by_type.entry(rank(&value)).or_insert((0, value.into_owned())).0 += 1;
-            }
+        for value in events.iter().filter_map(|event| names::value(event, name)) {
+            by_type.entry(rank(&value)).or_insert((0, value.into_owned())).0 += 1;
         }
-        let most = by_type.iter().max_by_key(|(rank, (count, _))| (*count, std::cmp::Reverse(**rank)));
-        members.insert((*name).to_owned(), most.map_or(Json::Null, |(_, (_, value))| value_json(value)));
-    }
-    members
+        let most = by_type.into_iter().max_by_key(|(rank, (count, _))| (*count, std::cmp::Reverse(*rank)));
+        most.map(|(_, (_, value))| value)
+    };
+    breakdowns.iter().map(of_name).collect()
+}
+
+fn key(group: &Open<'_>, breakdowns: &[&str]) -> Map<String, Json> {
+    let member = |(name, value): (&&str, &Option<Value>)| {
+        ((*name).to_owned(), value.as_ref().map_or(Json::Null, value_json))
+    };
+    breakdowns.iter().zip(&group.shown).map(member).collect()
 }
 
 /// Types in the order in which a tie is broken.
@@ -176,7 +187,7 @@ fn meets_havings(group: &Open<'_>, spec: &Json, calculations: &[Calculation<'_>]
     havings.iter().all(|having| {
         let Some(place) = referred(having, "calculate_op", calculations) else { return false };
         let bound = having["value"].as_f64().unwrap_or_default();
-        let order = group.cells[place].number().and_then(|number| number.partial_cmp(&bound));
+        let order = group.cells[place].number().and_then(|number| number.compare(Number::F64(bound)));
         match having["op"].as_str().unwrap_or_default() {
             "=" => order == Some(Ordering::Equal),
             "!=" => order != Some(Ordering::Equal),
@@ -208,7 +219,7 @@ fn order(
         let by_breakdown =
             wanted["op"].is_null().then(|| breakdowns.iter().position(|name| wanted["column"] == **name));
         ordering = ordering.then_with(|| match by_breakdown.flatten() {
-            Some(place) => directed_texts(&a.texts[place], &b.texts[place], descending),
+            Some(place) => directed_values(a.shown[place].as_ref(), b.shown[place].as_ref(), descending),
             None => {
                 let place = referred(wanted, "op", calculations).unwrap_or_default();
                 directed(a.cells[place].number(), b.cells[place].number(), descending)
@@ -221,37 +232,36 @@ fn order(
 }
 
 /// Missing values and NaN last either way.
-fn directed(a: Option<f64>, b: Option<f64>, descending: bool) -> Ordering {
-    let last = |value: Option<f64>| value.is_none_or(f64::is_nan);
-    match (last(a), last(b)) {
-        (true, true) => a.is_none().cmp(&b.is_none()),
-        (a_last, b_last) if a_last || b_last => a_last.cmp(&b_last),
-        _ => {
-            let ordering = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-            if descending { ordering.reverse() } else { ordering }
-        }
-    }
+fn directed(a: Option<Number>, b: Option<Number>, descending: bool) -> Ordering {
+    let class = |value: Option<Number>| match value {
+        Some(number) if number.double().is_nan() => 1,
+        Some(_) => 0,
+        None => 2,
+    };
+    let ordering = class(a).cmp(&class(b)).then_with(|| match (a, b) {
+        (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
+        _ => Ordering::Equal,
+    });
+    if descending && class(a) == 0 && class(b) == 0 { ordering.reverse() } else { ordering }
 }
 
-/// Numbers by value before other texts; missing and NaN last.
-fn directed_texts(a: &Option<String>, b: &Option<String>, descending: bool) -> Ordering {
-    let number = |text: &Option<String>| text.as_deref().and_then(skein_event::value::whole_number);
-    let class = |text: &Option<String>| match (text.as_deref(), number(text)) {
-        (None, _) => 3,
-        (Some("NaN"), _) => 2,
-        (_, Some(_)) => 0,
-        (_, None) => 1,
+/// By the value shown: booleans, then numbers by value, then everything else by its text; NaN and missing
+/// values last either way.
+fn directed_values(a: Option<&Value>, b: Option<&Value>, descending: bool) -> Ordering {
+    let class = |value: Option<&Value>| match value {
+        Some(Value::Bool(_)) => 0,
+        Some(Value::F64(double)) if double.is_nan() => 3,
+        Some(Value::I64(_) | Value::F64(_)) => 1,
+        Some(_) => 2,
+        None => 4,
     };
-    let (class_a, class_b) = (class(a), class(b));
-    if class_a >= 2 || class_b >= 2 {
-        return class_a.max(1).cmp(&class_b.max(1));
-    }
-    let by_number = || number(a).partial_cmp(&number(b)).unwrap_or(Ordering::Equal);
-    let ordering = class_a
-        .cmp(&class_b)
-        .then_with(by_number)
-        .then_with(|| if class_a == 1 { a.cmp(b) } else { Ordering::Equal });
-    if descending { ordering.reverse() } else { ordering }
+    let text = |value: Option<&Value>| value.map(|value| value.canonical_text().into_owned());
+    let number = |value: Option<&Value>| value.and_then(Number::of);
+    let ordering = class(a).cmp(&class(b)).then_with(|| match class(a) {
+        1 => number(a).zip(number(b)).and_then(|(a, b)| a.compare(b)).unwrap_or(Ordering::Equal),
+        _ => text(a).cmp(&text(b)),
+    });
+    if descending && class(a) < 3 && class(b) < 3 { ordering.reverse() } else { ordering }
 }
 
 /// What everything else leaves equal: by text, missing last.
@@ -267,21 +277,25 @@ fn rows(mut matched: Vec<&Event>, spec: &Json, limit: usize) -> Answer {
     Answer::Rows { rows: matched.into_iter().map(|event| (event.time_ns, flat(event))).collect(), limit }
 }
 
-/// The present columns of an event under their names: of equal names the one that is not hidden; an attribute
-/// called like a fixed column under its origin's prefix.
+/// The present columns of an event under their names. An attribute that is called like a fixed column, or is
+/// hidden by an equal name of a place before, stands under the name that reaches it.
 pub fn flat(event: &Event) -> Map<String, Json> {
     let mut members: BTreeMap<String, Json> = BTreeMap::new();
+    // Places come in the order in which they hide each other.
     for ((place, name), value) in &event.values {
-        let reserved = skein_event::columns::is_reserved(name);
+        let reserved = *place != Place::Fixed
+            && skein_event::columns::is_reserved(name)
+            && !(*place == Place::Resource && name == "service.name");
         let prefix = match place {
-            Place::Item | Place::Metric | Place::Derived if reserved => "attributes.",
-            Place::Body if reserved => "body.",
-            Place::Scope if reserved => "scope.",
-            Place::Resource if reserved && name != "service.name" => "resource.",
-            _ => "",
+            Place::Fixed => "",
+            Place::Item | Place::Metric | Place::Derived => "attributes.",
+            Place::Body => "body.",
+            Place::Scope => "scope.",
+            Place::Resource => "resource.",
         };
-        // Places come in the order in which they hide each other.
-        members.entry(format!("{prefix}{name}")).or_insert_with(|| value_json(value));
+        let reaching = format!("{prefix}{name}");
+        let shown = if reserved || members.contains_key(name) { reaching } else { name.clone() };
+        members.entry(shown).or_insert_with(|| value_json(value));
     }
     members.into_iter().collect()
 }

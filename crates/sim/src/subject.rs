@@ -1,0 +1,200 @@
+//! What is compared with the reference: the real door, segments and engine, without threads or files.
+//!
+//! Requests pass the door as bytes, protobuf or JSON; batches are split over partitions as the log splits
+//! them; the records of a partition become segments in random groups, some of them merged again, as flush and
+//! compaction do. So a case covers aliases, collisions, mixed types, several segments and datasets, and is the
+//! same on every machine.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prost::Message as _;
+use serde_json::Value as Json;
+use skein_engine::{NativeEngine, SnapshotView, Snapshots};
+use skein_event::EventBatch;
+use skein_event::hash::HashKey;
+use skein_event::ids::{Environment, Offset, Partition};
+use skein_event::observe::Clock;
+use skein_event::split::split;
+use skein_ingest::{DoorContext, Signal, decode_json, decode_protobuf};
+use skein_otlp::json::ToJson as _;
+use skein_query::{QueryEngine as _, QueryError, QueryResult, RunContext, render, spec};
+use skein_store::segment::{
+    BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge, merge_in_memory,
+};
+
+use crate::random::Random;
+use crate::random::data::{ARRIVAL_NS, Request};
+
+const HASH_KEY: HashKey = HashKey(0x5eed);
+const PARTITIONS: u16 = 3;
+/// More than any case needs: what is tested here is the answer, not the limit.
+const MEMORY_BYTES: usize = 256 << 20;
+
+/// A clock that stands still, after every event's time.
+#[derive(Clone, Copy, Debug)]
+pub struct Still(pub i64);
+
+impl Clock for Still {
+    fn now_ns(&self) -> i64 {
+        self.0
+    }
+}
+
+/// Segments by environment.
+#[derive(Debug, Default)]
+struct Shelf {
+    segments: Mutex<Vec<Arc<Segment>>>,
+}
+
+impl Snapshots for Shelf {
+    fn snapshot(&self, environment: &Environment, now_ns: i64) -> Result<SnapshotView, QueryError> {
+        let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(SnapshotView {
+            segments: segments.iter().filter(|s| s.environment() == environment).cloned().collect(),
+            complete_to_ns: now_ns,
+            name: format!("{} segments", segments.len()),
+            damaged: Vec::new(),
+            lease: None,
+        })
+    }
+}
+
+/// One record of a partition's log.
+struct Record {
+    environment: Environment,
+    partition: Partition,
+    offset: u64,
+    batch: EventBatch,
+}
+
+/// The door, segments and engine of a case.
+pub struct Subject {
+    shelf: Arc<Shelf>,
+    engine: NativeEngine,
+    records: Vec<Record>,
+    requests: u64,
+}
+
+impl Default for Subject {
+    fn default() -> Subject {
+        let shelf = Arc::new(Shelf::default());
+        let snapshots: Arc<dyn Snapshots> = Arc::<Shelf>::clone(&shelf);
+        Subject { engine: NativeEngine::new(snapshots), shelf, records: Vec::new(), requests: 0 }
+    }
+}
+
+impl Subject {
+    /// Takes a request through the door, in JSON or protobuf. An error is a sentence for the failing test.
+    pub fn ingest(&mut self, environment: &Environment, request: &Request, json: bool) -> Result<(), String> {
+        let context = DoorContext { hash_key: HASH_KEY, arrival_ns: ARRIVAL_NS };
+        let (signal, protobuf, text) = match request {
+            Request::Traces(request) => (Signal::Traces, request.encode_to_vec(), request.to_json()),
+            Request::Logs(request) => (Signal::Logs, request.encode_to_vec(), request.to_json()),
+            Request::Metrics(request) => (Signal::Metrics, request.encode_to_vec(), request.to_json()),
+        };
+        let decoded = if json {
+            decode_json(signal, text.as_bytes(), &context)
+        } else {
+            decode_protobuf(signal, &protobuf, &context)
+        };
+        let decoded = decoded.map_err(|error| error.to_string())?;
+        if decoded.rejected.total() > 0 {
+            return Err(format!("rejected: {:?}", decoded.rejected));
+        }
+        decoded.batch.validate().map_err(|error| error.to_string())?;
+        self.requests += 1;
+        for (partition, batch) in
+            split(decoded.batch, environment, self.requests.into(), PARTITIONS, HASH_KEY)
+        {
+            let of_partition = |record: &&Record| record.partition == partition;
+            let offset = self.records.iter().filter(of_partition).count() as u64;
+            self.records.push(Record { environment: environment.clone(), partition, offset, batch });
+        }
+        Ok(())
+    }
+
+    /// Makes segments of all records, in groups as the random stream has it.
+    pub fn settle(&mut self, random: &mut Random) -> Result<(), String> {
+        let mut segments: Vec<Arc<Segment>> = Vec::new();
+        for partition in (0..PARTITIONS).map(Partition) {
+            for environment in [Environment::default_environment(), Environment::skein()] {
+                let mine =
+                    |record: &&Record| record.partition == partition && record.environment == environment;
+                let mut rest: Vec<&Record> = self.records.iter().filter(mine).collect();
+                let mut made = Vec::new();
+                while !rest.is_empty() {
+                    let size = usize::try_from(1 + random.below(4)).unwrap_or(1).min(rest.len());
+                    made.push(segment(&rest.drain(..size).collect::<Vec<_>>())?);
+                }
+                if made.len() > 1 && random.once_in(2) {
+                    made = vec![compacted(&made)?];
+                }
+                segments.extend(made.into_iter().map(Arc::new));
+            }
+        }
+        *self.shelf.segments.lock().unwrap_or_else(PoisonError::into_inner) = segments;
+        Ok(())
+    }
+
+    /// Answers a specification; the error is the query's own.
+    pub fn query(&self, environment: &Environment, spec: &Json) -> Result<QueryResult, QueryError> {
+        let clock = Still(ARRIVAL_NS);
+        let plan = spec::parse(spec, environment, clock.now_ns())?;
+        let cancelled = AtomicBool::new(false);
+        let context = RunContext {
+            clock: &clock,
+            cancelled: &cancelled,
+            progress: &|_| {},
+            deadline_ns: None,
+            memory_bytes_max: MEMORY_BYTES,
+        };
+        self.engine.run(&plan, &context)
+    }
+
+    /// Answers a specification as CONTRACT writes it.
+    pub fn data(&self, environment: &Environment, spec: &Json) -> Result<Json, QueryError> {
+        self.query(environment, spec).map(|result| render::data(&result))
+    }
+}
+
+fn segment(records: &[&Record]) -> Result<Segment, String> {
+    let sources: Vec<Source<'_>> = records
+        .iter()
+        .map(|record| {
+            Source::Batch(BatchSource {
+                batch: &record.batch,
+                offset: Offset(record.offset),
+                append_time_ns: ARRIVAL_NS,
+                indexes: None,
+            })
+        })
+        .collect();
+    let first = records.first().ok_or("no record")?;
+    merge_in_memory(&sources, &target(&first.environment, first.partition, Compression::None))
+        .map_err(|error| error.to_string())
+}
+
+/// What compaction does: one file of several segments, read back through every check.
+fn compacted(segments: &[Segment]) -> Result<Segment, String> {
+    let sources: Vec<Source<'_>> = segments.iter().map(Source::Segment).collect();
+    let first = segments.first().ok_or("no segment")?;
+    let target = target(first.environment(), first.partition(), Compression::Zstd);
+    let bytes = merge(&sources, &target).map_err(|error| error.to_string())?;
+    Segment::open(bytes).map_err(|error| error.to_string())
+}
+
+fn target(environment: &Environment, partition: Partition, compression: Compression) -> Target {
+    Target {
+        header: Header {
+            hash_key: HASH_KEY,
+            environment: environment.clone(),
+            partition,
+            day: 0,
+            append_time_ns: ARRIVAL_NS,
+        },
+        compression,
+        flush: FlushPart { low: 0, new_low: 0, part: 0, parts: 1 },
+        replaces: Vec::new(),
+    }
+}

@@ -1,0 +1,4 @@
+//! The tests that need everything: one binary, so that it links once.
+
+#[cfg(test)]
+mod differential;
