@@ -164,7 +164,7 @@ async fn receive(
 }
 
 fn accept(accepted: Accepted) -> Response {
-    let Accepted { outcome, lease } = accepted;
+    let Accepted { outcome, lease, .. } = accepted;
     let message = outcome.to_protobuf();
     let mut framed = Vec::with_capacity(PREFIX_BYTES + message.len());
     framed.push(0);

@@ -158,12 +158,17 @@ fn answer_encoding(headers: &HeaderMap) -> Encoding {
 }
 
 fn accept(encoding: Encoding, signal: Signal, accepted: Accepted) -> Response {
-    let Accepted { outcome, lease } = accepted;
+    let Accepted { outcome, lease, duplicate } = accepted;
     let bytes = match encoding {
         Encoding::Protobuf => outcome.to_protobuf(),
         Encoding::Json => json_bytes(&outcome.to_json(signal)),
     };
-    respond(StatusCode::OK, encoding, Body::new(leased_body(bytes, lease)))
+    let mut response = respond(StatusCode::OK, encoding, Body::new(leased_body(bytes, lease)));
+    if duplicate {
+        // The answer itself is the first one's (I4); that it was a resend is told apart from it.
+        response.headers_mut().insert("skein-batch-duplicate", HeaderValue::from_static("true"));
+    }
+    response
 }
 
 fn refuse(encoding: Encoding, refusal: &Refusal) -> Response {

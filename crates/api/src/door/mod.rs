@@ -152,6 +152,8 @@ struct Received {
 struct Accepted {
     outcome: Outcome,
     lease: Lease,
+    /// Whether all of it was there before; a client that counts is told.
+    duplicate: bool,
 }
 
 /// What the CPU pool hands back: the outcome, or an append that waits for the log.
@@ -302,7 +304,8 @@ impl Door {
         let Decided { environment, signal, records, rows, outcome, append, lease, bytes } = decided;
         let appended = match append {
             Pending::Nothing => {
-                return Ok((Accepted { outcome, lease }, Stored { bytes, ..Stored::default() }));
+                let accepted = Accepted { outcome, lease, duplicate: false };
+                return Ok((accepted, Stored { bytes, ..Stored::default() }));
             }
             Pending::Done(result) => result,
             Pending::Waiting(future) => future.await,
@@ -314,9 +317,9 @@ impl Door {
         if appended.duplicate {
             self.metrics.duplicate_batch(&environment);
             let outcome = Outcome::from_reply(&appended.reply);
-            return Ok((Accepted { outcome, lease }, stored));
+            return Ok((Accepted { outcome, lease, duplicate: true }, stored));
         }
-        Ok((Accepted { outcome, lease }, stored))
+        Ok((Accepted { outcome, lease, duplicate: false }, stored))
     }
 
     fn sink_refusal(&self, error: SinkError) -> Refusal {
