@@ -87,13 +87,6 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn double(&mut self, name: &str, value: f64) {
-        // By bits: −0 is no default.
-        if value.to_bits() != 0 {
-            write_f64(value, self.key(name));
-        }
-    }
-
     fn optional_double(&mut self, name: &str, value: Option<f64>) {
         if let Some(value) = value {
             write_f64(value, self.key(name));

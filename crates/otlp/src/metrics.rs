@@ -258,9 +258,9 @@ pub struct ExponentialHistogramDataPoint {
     /// The largest value.
     #[prost(double, optional, tag = "13")]
     pub max: Option<f64>,
-    /// Values closer to zero than this are counted as zero.
-    #[prost(double, tag = "14")]
-    pub zero_threshold: f64,
+    /// Values closer to zero than this are counted as zero. Absent is 0; as an option, −0 is not lost.
+    #[prost(double, optional, tag = "14")]
+    pub zero_threshold: Option<f64>,
 }
 
 /// Parts of an [`ExponentialHistogramDataPoint`].
@@ -289,9 +289,9 @@ pub struct SummaryDataPoint {
     /// Number of values.
     #[prost(fixed64, tag = "4")]
     pub count: u64,
-    /// Their sum.
-    #[prost(double, tag = "5")]
-    pub sum: f64,
+    /// Their sum. Absent is 0; as an option, −0 is not lost.
+    #[prost(double, optional, tag = "5")]
+    pub sum: Option<f64>,
     /// The quantiles.
     #[prost(message, repeated, tag = "6")]
     pub quantile_values: Vec<summary_data_point::ValueAtQuantile>,
@@ -308,12 +308,12 @@ pub mod summary_data_point {
     /// One quantile.
     #[derive(Clone, Copy, PartialEq, prost::Message)]
     pub struct ValueAtQuantile {
-        /// Which, from 0 to 1.
-        #[prost(double, tag = "1")]
-        pub quantile: f64,
-        /// Its value.
-        #[prost(double, tag = "2")]
-        pub value: f64,
+        /// Which, from 0 to 1. Absent is 0; as an option, −0 is not lost.
+        #[prost(double, optional, tag = "1")]
+        pub quantile: Option<f64>,
+        /// Its value. Absent is 0; as an option, −0 is not lost.
+        #[prost(double, optional, tag = "2")]
+        pub value: Option<f64>,
     }
 }
 

@@ -112,7 +112,7 @@ impl Point {
                 "max" => point.max = Some(double(&value)?),
                 "scale" => point.scale = narrow(&value)?,
                 "zero_count" => point.zero_count = bits(&value)?,
-                "zero_threshold" => point.zero_threshold = double(&value)?,
+                "zero_threshold" => point.zero_threshold = Some(double(&value)?),
                 "positive" => point.positive = Some(buckets(value)?),
                 "negative" => point.negative = Some(buckets(value)?),
                 _ => {}
@@ -132,7 +132,7 @@ impl Point {
         for (key, value) in entries(self.value)? {
             match key.as_str() {
                 "count" => point.count = bits(&value)?,
-                "sum" => point.sum = double(&value)?,
+                "sum" => point.sum = Some(double(&value)?),
                 "quantile_values" => {
                     point.quantile_values =
                         elements(value).into_iter().map(quantile).collect::<Result<_, _>>()?;
@@ -148,8 +148,8 @@ fn quantile(value: AnyValue) -> Result<ValueAtQuantile, Damage> {
     let mut quantile = ValueAtQuantile::default();
     for (key, value) in entries(value.value)? {
         match key.as_str() {
-            "quantile" => quantile.quantile = double(&value)?,
-            "value" => quantile.value = double(&value)?,
+            "quantile" => quantile.quantile = Some(double(&value)?),
+            "value" => quantile.value = Some(double(&value)?),
             _ => {}
         }
     }

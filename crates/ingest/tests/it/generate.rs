@@ -168,6 +168,8 @@ pub(crate) fn double(random: &mut Random) -> f64 {
     match random.below(3) {
         0 => *random.pick(&[
             1.0,
+            0.0,
+            -0.0,
             -1.5,
             500.0,
             f64::NAN,
@@ -187,6 +189,11 @@ pub(crate) fn double(random: &mut Random) -> f64 {
         }
         _ => f64::from(i32::try_from(random.below(1_000)).expect("small")) / 8.0 + 0.125,
     }
+}
+
+/// A double whose default is 0, which is never written.
+fn implicit_double(random: &mut Random) -> Option<f64> {
+    random.maybe(80, double).filter(|value| value.to_bits() != 0)
 }
 
 fn counter(random: &mut Random) -> u64 {
@@ -419,7 +426,7 @@ fn exponential_point(random: &mut Random) -> ExponentialHistogramDataPoint {
         exemplars: exemplars(random),
         min: random.maybe(70, double),
         max: random.maybe(70, double),
-        zero_threshold: double(random),
+        zero_threshold: implicit_double(random),
     }
 }
 
@@ -428,8 +435,9 @@ fn summary_point(random: &mut Random) -> SummaryDataPoint {
         start_time_unix_nano: if random.chance(80) { 0 } else { time(random) },
         time_unix_nano: point_time(random),
         count: counter(random),
-        sum: double(random),
-        quantile_values: random.list(3, |r| ValueAtQuantile { quantile: double(r), value: double(r) }),
+        sum: implicit_double(random),
+        quantile_values: random
+            .list(3, |r| ValueAtQuantile { quantile: implicit_double(r), value: implicit_double(r) }),
         attributes: point_attributes(random),
         flags: narrow(random),
     }

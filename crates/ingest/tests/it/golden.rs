@@ -384,7 +384,7 @@ fn exponential(fields: PointFields) -> ExponentialHistogram {
             exemplars,
             min: optional,
             max: optional,
-            zero_threshold: [0.0, 1.5, f64::NEG_INFINITY, f64::MAX][variant],
+            zero_threshold: [None, Some(-0.0), Some(f64::NEG_INFINITY), Some(f64::MAX)][variant],
         }],
         aggregation_temporality: 0,
     }
@@ -439,9 +439,12 @@ fn metric_data(kind: usize, fields: PointFields) -> Option<Data> {
                 start_time_unix_nano: start,
                 time_unix_nano: time,
                 count: 0,
-                sum: doubles[variant],
+                sum: [None, Some(-0.0), Some(f64::NEG_INFINITY), Some(f64::MAX)][variant],
                 quantile_values: (0..variant)
-                    .map(|n| ValueAtQuantile { quantile: doubles[n], value: f64::NAN })
+                    .map(|n| ValueAtQuantile {
+                        quantile: [None, Some(0.5), Some(-0.0)][n],
+                        value: Some(f64::NAN),
+                    })
                     .collect(),
                 attributes,
                 flags,

@@ -146,7 +146,7 @@ impl ToJson for ExponentialHistogramDataPoint {
         object.list("exemplars", &self.exemplars);
         object.optional_double("min", self.min);
         object.optional_double("max", self.max);
-        object.double("zeroThreshold", self.zero_threshold);
+        object.optional_double("zeroThreshold", self.zero_threshold);
         object.close();
     }
 }
@@ -167,7 +167,7 @@ impl ToJson for SummaryDataPoint {
         object.wide("startTimeUnixNano", self.start_time_unix_nano);
         object.wide("timeUnixNano", self.time_unix_nano);
         object.wide("count", self.count);
-        object.double("sum", self.sum);
+        object.optional_double("sum", self.sum);
         object.list("quantileValues", &self.quantile_values);
         object.narrow("flags", self.flags);
         object.close();
@@ -177,8 +177,8 @@ impl ToJson for SummaryDataPoint {
 impl ToJson for ValueAtQuantile {
     fn write_json(&self, out: &mut String) {
         let mut object = Object::open(out);
-        object.double("quantile", self.quantile);
-        object.double("value", self.value);
+        object.optional_double("quantile", self.quantile);
+        object.optional_double("value", self.value);
         object.close();
     }
 }
