@@ -131,3 +131,7 @@ pub const COMPACTION_BYTES_MAX: u64 = 256 << 20;
 /// Segments of similar size that are merged into one. Eight means that an event is rewritten about four
 /// times on its way from a hundred rows to a million.
 pub const COMPACTION_FANIN: usize = 8;
+
+/// Bytes of the resources and scopes of one request, each resource once for each of its distinct scopes, since
+/// that is how they are stored. Twice a request; only a large resource with thousands of scopes passes it.
+pub const CONTEXT_BYTES_MAX: usize = 2 * REQUEST_BYTES_MAX;

@@ -113,6 +113,43 @@ impl Part {
         self.batch.shapes.push(source.shapes[row]); // renumbered once the columns are known
     }
 
+    /// Adds the values of a row column at some places; `rows` has the rows of all places, old to new, unless
+    /// every row has a value.
+    fn add_column(
+        &mut self,
+        source: &EventBatch,
+        column: &Column,
+        index: usize,
+        places: &[u32],
+        rows: Option<(&Vec<u32>, &[u32])>,
+    ) {
+        if places.is_empty() {
+            return;
+        }
+        let presence = match rows {
+            Some((old, new)) if places.len() < self.batch.times.len() => {
+                Presence::Rows(places.iter().map(|&place| new[old[place as usize] as usize]).collect())
+            }
+            _ => Presence::All,
+        };
+        fn pick<T: Copy>(values: &[T], places: &[u32]) -> Vec<T> {
+            places.iter().map(|&place| values[place as usize]).collect()
+        }
+        let values = match &column.values {
+            Values::Bool(values) => Values::Bool(pick(values, places)),
+            Values::I64(values) => Values::I64(pick(values, places)),
+            Values::F64(values) => Values::F64(pick(values, places)),
+            Values::Id16(values) => Values::Id16(pick(values, places)),
+            Values::Id8(values) => Values::Id8(pick(values, places)),
+            Values::Code(codes) => {
+                let code = |&place: &u32| self.code(&source.dictionary, codes[place as usize]);
+                Values::Code(places.iter().map(code).collect())
+            }
+        };
+        self.columns[index] = u32::try_from(self.batch.columns.len()).unwrap_or(UNUSED);
+        self.batch.columns.push(Column { key: column.key.clone(), presence, values });
+    }
+
     /// Copies a shape, with the columns its targets have here.
     fn shape(&mut self, source: &EventBatch, table: &mut ShapeTable, columns: &[u32], old: u32) -> u32 {
         let mut tokens = Vec::new();
@@ -170,8 +207,21 @@ fn distribute(source: &EventBatch, assignment: &[u16], partitions: u16) -> Vec<(
         new_rows.push(u32::try_from(part.batch.times.len()).unwrap_or(UNUSED));
         part.add_row(source, row);
     }
+    let mut of_all = Buckets::default();
+    of_all.fill(assignment.len(), parts.len(), |place| assignment[place]);
+    let mut of_some = Buckets::default();
     for (index, column) in source.columns.iter().enumerate() {
-        scatter(source, column, assignment, &new_rows, &mut parts, index);
+        let rows = match &column.presence {
+            Presence::All => None,
+            Presence::Rows(rows) => {
+                of_some.fill(rows.len(), parts.len(), |place| assignment[rows[place] as usize]);
+                Some(rows)
+            }
+        };
+        let buckets = if rows.is_some() { &of_some } else { &of_all };
+        for (number, part) in parts.iter_mut().enumerate() {
+            part.add_column(source, column, index, buckets.get(number), rows.map(|rows| (rows, &*new_rows)));
+        }
     }
     let numbered = (0..partitions).map(Partition).zip(parts);
     numbered
@@ -180,51 +230,36 @@ fn distribute(source: &EventBatch, assignment: &[u16], partitions: u16) -> Vec<(
         .collect()
 }
 
-/// Distributes one row column over the parts in a single pass over its values.
-fn scatter(
-    source: &EventBatch,
-    column: &Column,
-    assignment: &[u16],
-    new_rows: &[u32],
-    parts: &mut [Part],
-    index: usize,
-) {
-    let mut pieces: Vec<(Vec<u32>, Values)> =
-        parts.iter().map(|_| (Vec::new(), Values::empty(column.key.physical))).collect();
-    let row_of = |place: usize| match &column.presence {
-        Presence::All => place,
-        Presence::Rows(rows) => rows[place] as usize,
-    };
-    macro_rules! spread {
-        ($variant:ident, $values:expr, |$part:ident, $value:ident| $convert:expr) => {
-            for (place, &$value) in $values.iter().enumerate() {
-                let row = row_of(place);
-                let partition = usize::from(assignment[row]);
-                let $part = &mut parts[partition];
-                let converted = $convert;
-                let (rows, values) = &mut pieces[partition];
-                rows.push(new_rows[row]);
-                if let Values::$variant(values) = values {
-                    values.push(converted);
-                }
-            }
-        };
-    }
-    match &column.values {
-        Values::Bool(values) => spread!(Bool, values, |_part, value| value),
-        Values::I64(values) => spread!(I64, values, |_part, value| value),
-        Values::F64(values) => spread!(F64, values, |_part, value| value),
-        Values::Code(values) => spread!(Code, values, |part, value| part.code(&source.dictionary, value)),
-        Values::Id16(values) => spread!(Id16, values, |_part, value| value),
-        Values::Id8(values) => spread!(Id8, values, |_part, value| value),
-    }
-    for (part, (rows, values)) in parts.iter_mut().zip(pieces) {
-        if values.is_empty() {
-            continue;
+/// The places of a column's values by partition, each in order: a counting sort, so that every list of a part
+/// is made at its full length and copied without a branch per value.
+#[derive(Default)]
+struct Buckets {
+    places: Vec<u32>,
+    starts: Vec<usize>,
+}
+
+impl Buckets {
+    fn fill(&mut self, values: usize, partitions: usize, partition_of: impl Fn(usize) -> u16) {
+        self.starts.clear();
+        self.starts.resize(partitions + 2, 0);
+        for place in 0..values {
+            self.starts[usize::from(partition_of(place)) + 2] += 1;
         }
-        let presence = if rows.len() == part.batch.rows() { Presence::All } else { Presence::Rows(rows) };
-        part.columns[index] = u32::try_from(part.batch.columns.len()).unwrap_or(UNUSED);
-        part.batch.columns.push(Column { key: column.key.clone(), presence, values });
+        for partition in 2..self.starts.len() {
+            self.starts[partition] += self.starts[partition - 1];
+        }
+        self.places.clear();
+        self.places.resize(values, 0);
+        for (number, place) in (0_u32..).zip(0..values) {
+            // Counting from the entry before leaves each entry at the start of its own bucket.
+            let next = &mut self.starts[usize::from(partition_of(place)) + 1];
+            self.places[*next] = number;
+            *next += 1;
+        }
+    }
+
+    fn get(&self, partition: usize) -> &[u32] {
+        &self.places[self.starts[partition]..self.starts[partition + 1]]
     }
 }
 

@@ -160,9 +160,9 @@ fn read_any<'a>(
     list: &mut Vec<Attribute<'a>>,
     inspection: &mut Inspection,
 ) -> Result<(), Malformed> {
-    let segment = format!("attributes[{}]", list.len());
+    let index = list.len();
     inspection.inside(
-        || segment.clone(),
+        || format!("attributes[{index}]"),
         |inspection| {
             let attribute = read_entry(entry)?;
             if !inspection.count_attribute() {

@@ -8,6 +8,8 @@ use skein_event::batch::{ColumnKey, ContextShape, Origin, Physical};
 use skein_event::builder::ContextValue;
 use skein_event::columns::Fixed;
 use skein_event::hash::HashKey;
+use skein_event::limits::CONTEXT_BYTES_MAX;
+use skein_event::rejection::ReasonCode;
 
 use crate::any_value::{array, kvlist, push_element, push_entry, text};
 use crate::attribute::{Attribute, Inspection, Problem, Value, read_attribute};
@@ -25,6 +27,8 @@ pub(crate) struct ContextMessages<'a> {
     pub(crate) resource_schema_url: &'a [u8],
     pub(crate) scope: Option<Cow<'a, [u8]>>,
     pub(crate) scope_schema_url: &'a [u8],
+    /// Digest of the resource, once for all its scopes.
+    pub(crate) resource_digest: Option<u128>,
 }
 
 /// A context in the batch.
@@ -45,11 +49,19 @@ pub(crate) struct Contexts {
     hash_key: HashKey,
     by_digest: HashMap<u128, usize>,
     contexts: Vec<Context>,
+    /// Bytes of resources and scopes that may still become contexts.
+    bytes_left: usize,
 }
 
 impl Contexts {
     pub(crate) fn new(signal: Signal, hash_key: HashKey) -> Contexts {
-        Contexts { signal, hash_key, by_digest: HashMap::new(), contexts: Vec::new() }
+        Contexts {
+            signal,
+            hash_key,
+            by_digest: HashMap::new(),
+            contexts: Vec::new(),
+            bytes_left: CONTEXT_BYTES_MAX,
+        }
     }
 
     pub(crate) fn get(&self, index: usize) -> &Context {
@@ -66,34 +78,54 @@ impl Contexts {
     pub(crate) fn index(
         &mut self,
         rows: &mut Rows,
-        messages: &ContextMessages<'_>,
+        messages: &mut ContextMessages<'_>,
     ) -> Result<usize, Malformed> {
         let digest = self.digest(messages);
         if let Some(&index) = self.by_digest.get(&digest) {
             return Ok(index);
         }
-        let context = build(rows, self.signal, messages)?;
+        let size = |message: &Option<Cow<'_, [u8]>>| message.as_deref().unwrap_or_default().len();
+        let bytes = size(&messages.resource) + size(&messages.scope);
+        let context = match self.bytes_left.checked_sub(bytes) {
+            Some(left) => {
+                self.bytes_left = left;
+                build(rows, self.signal, messages)?
+            }
+            None => too_large(),
+        };
         let index = self.contexts.len();
         self.contexts.push(context);
         self.by_digest.insert(digest, index);
         Ok(index)
     }
 
-    fn digest(&self, messages: &ContextMessages<'_>) -> u128 {
+    fn digest(&self, messages: &mut ContextMessages<'_>) -> u128 {
+        let resource = messages.resource.as_deref().unwrap_or_default();
+        let resource_digest = *messages.resource_digest.get_or_insert_with(|| self.hash_key.digest(resource));
         let mut digests = [0_u8; 66];
         let parts = [
-            messages.resource.as_deref().unwrap_or_default(),
-            messages.resource_schema_url,
-            messages.scope.as_deref().unwrap_or_default(),
-            messages.scope_schema_url,
+            resource_digest,
+            self.hash_key.digest(messages.resource_schema_url),
+            self.hash_key.digest(messages.scope.as_deref().unwrap_or_default()),
+            self.hash_key.digest(messages.scope_schema_url),
         ];
         for (digest, part) in digests.chunks_exact_mut(16).zip(parts) {
-            digest.copy_from_slice(&self.hash_key.digest(part).to_le_bytes());
+            digest.copy_from_slice(&part.to_le_bytes());
         }
         digests[64] = u8::from(messages.resource.is_some());
         digests[65] = u8::from(messages.scope.is_some());
         self.hash_key.digest(&digests)
     }
+}
+
+/// A context that would make the request's resources, repeated for each of their scopes, too large.
+fn too_large() -> Context {
+    let problem = Problem {
+        reason: ReasonCode::TooLarge,
+        path: "resource".to_owned(),
+        message: format!("resources, once for each of their scopes, exceed {CONTEXT_BYTES_MAX} bytes"),
+    };
+    Context { problem: Some(Box::new(problem)), ..Context::default() }
 }
 
 /// The fields of a `Resource` or `InstrumentationScope` message.

@@ -110,13 +110,14 @@ impl<'a> RecordReader<'a> for MetricReader<'a> {
         self.metrics.push(Metric { name: fields.name, name_code, descriptor, kind, place });
         let mut index = 0;
         for_each_point(&fields, |message| {
-            let segment = format!("{}.dataPoints[{index}]", kind.field_name());
+            let number = index;
             index += 1;
+            let segment = || format!("{}.dataPoints[{number}]", kind.field_name());
             self.add_point(rows, kind, metric, message)
-                .map_err(|malformed| malformed.within(segment.clone()))?
+                .map_err(|malformed| malformed.within(segment()))?
                 .map_or(Ok(()), |mut problem| {
                     let separator = if problem.path.is_empty() { "" } else { "." };
-                    problem.path = format!("{segment}{separator}{}", problem.path);
+                    problem.path = format!("{}{separator}{}", segment(), problem.path);
                     reject(rows, &place, &problem);
                     Ok(())
                 })

@@ -112,7 +112,11 @@ impl<'a> SpanReader<'a> {
         self.links.clear();
         let mut span = Span::default();
         let mut reader = Reader::new(record);
-        while let Some(field) = reader.next()? {
+        loop {
+            while let Some(entry) = reader.short_field(ATTRIBUTE_TAG) {
+                read_attribute(entry, &mut self.attributes, inspection)?;
+            }
+            let Some(field) = reader.next()? else { break };
             match field {
                 (9, Field::Bytes(entry)) => read_attribute(entry, &mut self.attributes, inspection)?,
                 (1, Field::Bytes(id)) => span.trace_id = id,
@@ -258,12 +262,12 @@ impl<'a> SpanReader<'a> {
     #[cold]
     fn copy_exception(&mut self, rows: &mut Rows, row: u32, event: &'a [u8]) -> Result<(), Malformed> {
         read_event(event, &mut self.annotation_attributes, &mut Inspection::new())?;
-        for attribute in &self.annotation_attributes {
-            let is_exception = matches!(
-                attribute.key,
-                b"exception.type" | b"exception.message" | b"exception.stacktrace" | b"exception.escaped"
-            );
-            if is_exception && !self.attributes.iter().any(|own| own.key == attribute.key) {
+        for name in EXCEPTION_NAMES {
+            let is_it = |attribute: &&Attribute<'_>| attribute.key == name.as_bytes();
+            if self.attributes.iter().any(|own| is_it(&own)) {
+                continue;
+            }
+            if let Some(attribute) = self.annotation_attributes.iter().find(is_it) {
                 rows.derived(row, Origin::Derived, attribute.key, attribute.value, attribute.message);
             }
         }
@@ -348,6 +352,13 @@ impl Shared<'_> {
 }
 
 const STATUS_ERROR: i32 = 2;
+
+/// What is copied from a span's first exception event.
+const EXCEPTION_NAMES: [&str; 4] =
+    ["exception.type", "exception.message", "exception.stacktrace", "exception.escaped"];
+
+/// Tag byte of `Span.attributes`.
+const ATTRIBUTE_TAG: u8 = 9 << 3 | 2;
 
 fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)

@@ -108,6 +108,19 @@ impl<'a> Reader<'a> {
         Ok(Some((number, field)))
     }
 
+    /// The next field if it is a short one of wire type 2 with this tag byte: the usual attribute, without
+    /// the general way through [`Reader::next`].
+    #[inline]
+    pub(crate) fn short_field(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let [first, length @ 0..0x80, rest @ ..] = self.rest else { return None };
+        if *first != tag {
+            return None;
+        }
+        let (bytes, rest) = rest.split_at_checked(usize::from(*length))?;
+        self.rest = rest;
+        Some(bytes)
+    }
+
     /// Refuses a field that the caller knows by number but not in this wire type: dropping it would be
     /// silent loss. A field of another number is of a newer protocol and passes.
     #[inline]

@@ -183,6 +183,23 @@ fn a_bad_resource_rejects_its_records_with_the_reason() {
 }
 
 #[test]
+fn a_resource_under_many_scopes_stays_bounded() {
+    // 16 MiB of resource under 100 scopes of different names would be 1.6 GiB of contexts.
+    let value = "x".repeat(1 << 19);
+    let resource =
+        (0..32).fold(Message::new(), |r, n| r.attribute(1, &format!("r{n}"), Message::text(&value)));
+    let scopes = (0..100).fold(Message::new().message(1, &resource), |group, n| {
+        let scope = Message::new().bytes(1, format!("scope {n}").as_bytes());
+        group.message(2, &Message::new().message(1, &scope).message(2, &span()))
+    });
+    let body = Message::new().message(1, &scopes);
+    let decoded = decode_protobuf(Signal::Traces, &body.0, &CONTEXT).expect("readable");
+    assert_eq!(decoded.records + decoded.rejected.total(), 100);
+    assert_eq!(decoded.records, 7);
+    assert_eq!(decoded.rejected.counts, [(ReasonCode::TooLarge, 93)]);
+}
+
+#[test]
 fn rejections_are_counted_beyond_what_is_kept() {
     let spans = vec![Message::new(); 5_000];
     let decoded = decode_spans(&spans);
