@@ -3,5 +3,8 @@
 #![expect(clippy::expect_used, reason = "a failed step of a test ends it; helpers are not #[test] functions")]
 #![expect(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
 
+mod catalog;
 mod model;
 mod segment;
+mod store;
+mod world;

@@ -15,7 +15,7 @@ fn all(segment: &Segment) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_went_in_comes_out(seed in any::<u64>(), sizes in prop::collection::vec(1..600_usize, 1..4)) {
