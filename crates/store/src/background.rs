@@ -21,6 +21,12 @@ pub struct Background {
 }
 
 impl Store {
+    /// Encodes the head blocks that are large enough, so that they take less memory. Returns whether there
+    /// was any.
+    pub fn seal(&self) -> Result<bool, Error> {
+        self.inner.seal()
+    }
+
     /// Starts the store's threads.
     pub fn start(&self) -> Result<Background, Error> {
         {
@@ -36,7 +42,7 @@ impl Store {
             thread.spawn(move || store.inner.repeat(wake(&store.inner), || work(&store))).map_err(failed)
         };
         let threads = vec![
-            spawn("skein-seal", |inner| &inner.to_seal, |store| store.inner.seal())?,
+            spawn("skein-seal", |inner| &inner.to_seal, Store::seal)?,
             spawn(
                 "skein-flush",
                 |inner| &inner.to_flush,

@@ -1,5 +1,5 @@
 //! Segments: immutable columnar files of one environment, one partition and one day of event time, scanned in
-//! encoded form. docs/formats/segment.md describes every byte; docs/adr/0010-segment-body.md says why it is
+//! encoded form. docs/formats/segment.md describes every byte; docs/adr/0002-segment-body.md says why it is
 //! our own.
 //!
 //! What this module refuses to do: no I/O beyond opening a file, no clock, no catalog. It trusts nothing that
