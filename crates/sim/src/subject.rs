@@ -18,7 +18,7 @@ use skein_event::observe::Clock;
 use skein_event::split::split;
 use skein_ingest::{DoorContext, Signal, decode_json, decode_protobuf};
 use skein_otlp::json::ToJson as _;
-use skein_query::{QueryEngine as _, QueryError, QueryResult, RunContext, render, spec};
+use skein_query::{QueryEngine, QueryError, QueryResult, RunContext, render, spec};
 use skein_store::segment::{
     BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge, merge_in_memory,
 };
@@ -26,8 +26,8 @@ use skein_store::segment::{
 use crate::random::Random;
 use crate::random::data::{ARRIVAL_NS, Request};
 
-const HASH_KEY: HashKey = HashKey(0x5eed);
-const PARTITIONS: u16 = 3;
+pub(crate) const HASH_KEY: HashKey = HashKey(0x5eed);
+pub(crate) const PARTITIONS: u16 = 3;
 /// More than any case needs: what is tested here is the answer, not the limit.
 const MEMORY_BYTES: usize = 256 << 20;
 
@@ -87,26 +87,9 @@ impl Default for Subject {
 impl Subject {
     /// Takes a request through the door, in JSON or protobuf. An error is a sentence for the failing test.
     pub fn ingest(&mut self, environment: &Environment, request: &Request, json: bool) -> Result<(), String> {
-        let context = DoorContext { hash_key: HASH_KEY, arrival_ns: ARRIVAL_NS };
-        let (signal, protobuf, text) = match request {
-            Request::Traces(request) => (Signal::Traces, request.encode_to_vec(), request.to_json()),
-            Request::Logs(request) => (Signal::Logs, request.encode_to_vec(), request.to_json()),
-            Request::Metrics(request) => (Signal::Metrics, request.encode_to_vec(), request.to_json()),
-        };
-        let decoded = if json {
-            decode_json(signal, text.as_bytes(), &context)
-        } else {
-            decode_protobuf(signal, &protobuf, &context)
-        };
-        let decoded = decoded.map_err(|error| error.to_string())?;
-        if decoded.rejected.total() > 0 {
-            return Err(format!("rejected: {:?}", decoded.rejected));
-        }
-        decoded.batch.validate().map_err(|error| error.to_string())?;
+        let batch = decode(request, json)?;
         self.requests += 1;
-        for (partition, batch) in
-            split(decoded.batch, environment, self.requests.into(), PARTITIONS, HASH_KEY)
-        {
+        for (partition, batch) in split(batch, environment, self.requests.into(), PARTITIONS, HASH_KEY) {
             let of_partition = |record: &&Record| record.partition == partition;
             let offset = self.records.iter().filter(of_partition).count() as u64;
             self.records.push(Record { environment: environment.clone(), partition, offset, batch });
@@ -137,25 +120,50 @@ impl Subject {
         Ok(())
     }
 
-    /// Answers a specification; the error is the query's own.
-    pub fn query(&self, environment: &Environment, spec: &Json) -> Result<QueryResult, QueryError> {
-        let clock = Still(ARRIVAL_NS);
-        let plan = spec::parse(spec, environment, clock.now_ns())?;
-        let cancelled = AtomicBool::new(false);
-        let context = RunContext {
-            clock: &clock,
-            cancelled: &cancelled,
-            progress: &|_| {},
-            deadline_ns: None,
-            memory_bytes_max: MEMORY_BYTES,
-        };
-        self.engine.run(&plan, &context)
-    }
-
     /// Answers a specification as CONTRACT writes it.
     pub fn data(&self, environment: &Environment, spec: &Json) -> Result<Json, QueryError> {
-        self.query(environment, spec).map(|result| render::data(&result))
+        ask(&self.engine, environment, spec).map(|result| render::data(&result))
     }
+}
+
+/// Takes a request through the door, which must store it whole.
+pub fn decode(request: &Request, json: bool) -> Result<EventBatch, String> {
+    let context = DoorContext { hash_key: HASH_KEY, arrival_ns: ARRIVAL_NS };
+    let (signal, protobuf, text) = match request {
+        Request::Traces(request) => (Signal::Traces, request.encode_to_vec(), request.to_json()),
+        Request::Logs(request) => (Signal::Logs, request.encode_to_vec(), request.to_json()),
+        Request::Metrics(request) => (Signal::Metrics, request.encode_to_vec(), request.to_json()),
+    };
+    let decoded = if json {
+        decode_json(signal, text.as_bytes(), &context)
+    } else {
+        decode_protobuf(signal, &protobuf, &context)
+    };
+    let decoded = decoded.map_err(|error| error.to_string())?;
+    if decoded.rejected.total() > 0 {
+        return Err(format!("rejected: {:?}", decoded.rejected));
+    }
+    decoded.batch.validate().map_err(|error| error.to_string())?;
+    Ok(decoded.batch)
+}
+
+/// Answers a specification; the error is the query's own.
+pub fn ask(
+    engine: &dyn QueryEngine,
+    environment: &Environment,
+    spec: &Json,
+) -> Result<QueryResult, QueryError> {
+    let clock = Still(ARRIVAL_NS);
+    let plan = spec::parse(spec, environment, clock.now_ns())?;
+    let cancelled = AtomicBool::new(false);
+    let context = RunContext {
+        clock: &clock,
+        cancelled: &cancelled,
+        progress: &|_| {},
+        deadline_ns: None,
+        memory_bytes_max: MEMORY_BYTES,
+    };
+    engine.run(&plan, &context)
 }
 
 fn segment(records: &[&Record]) -> Result<Segment, String> {
