@@ -40,8 +40,10 @@ pub(crate) async fn around(State(api): State<Arc<Api>>, request: Request, next: 
     };
     let mut response = match response.extensions().get::<ApiError>() {
         Some(error) => error.respond(&request_id),
-        // What the framework itself refuses has no error of ours yet.
-        None if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+        // What the framework itself refuses has no error of ours and no body yet; the doors' answers have.
+        None if response.status() == StatusCode::METHOD_NOT_ALLOWED
+            && !response.headers().contains_key(http::header::CONTENT_TYPE) =>
+        {
             let allow = response.headers().get(http::header::ALLOW).cloned();
             let methods = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or("another method");
             let mut refused = ApiError::new(Code::NotFound, format!("nothing answers {method} here"))
