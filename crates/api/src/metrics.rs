@@ -27,7 +27,12 @@ const METRICS: &[(Metric, &str, &str, &str)] = &[
         "counter",
         "Records or requests that were not stored.",
     ),
-    (Metric::LogFsync, "skein_log_fsync_seconds", "histogram", "Time of one fdatasync of the log."),
+    (
+        Metric::LogFsync,
+        "skein_log_fsync_seconds",
+        "summary",
+        "Time of one group of the log, written and synced.",
+    ),
     (
         Metric::LogDurableOffset,
         "skein_log_durable_offset",
@@ -38,7 +43,12 @@ const METRICS: &[(Metric, &str, &str, &str)] = &[
     (Metric::Segments, "skein_segments", "gauge", "Live segments."),
     (Metric::StorageBytes, "skein_storage_bytes", "gauge", "Bytes on disk."),
     (Metric::QuerySeconds, "skein_query_seconds", "histogram", "Time of a query."),
-    (Metric::Freshness, "skein_freshness_seconds", "gauge", "Age of the oldest event not yet queryable."),
+    (
+        Metric::Freshness,
+        "skein_freshness_seconds",
+        "gauge",
+        "Age of the oldest acknowledged event that is not yet queryable.",
+    ),
     (Metric::InflightBytes, "skein_ingest_inflight_bytes", "gauge", "Bytes of the in-flight budget in use."),
     (
         Metric::ObservationsDropped,
@@ -82,16 +92,30 @@ pub enum Metric {
 pub struct Sample {
     /// Which.
     pub metric: Metric,
+    /// `_sum` or `_count` of a summary, else empty.
+    pub suffix: &'static str,
     /// Labels in their order.
     pub labels: Vec<(&'static str, String)>,
     /// The value.
     pub value: f64,
 }
 
+impl Sample {
+    /// A plain value.
+    pub fn new(metric: Metric, labels: Vec<(&'static str, String)>, value: f64) -> Sample {
+        Sample { metric, suffix: "", labels, value }
+    }
+}
+
 /// What parts of Skein below the API know about themselves.
 pub trait Gauges: Send + Sync {
     /// The values at this moment.
     fn samples(&self) -> Vec<Sample>;
+
+    /// Whether the log takes writes, for `/readyz`.
+    fn is_writable(&self) -> bool {
+        true
+    }
 }
 
 /// No gauges: for tests.
@@ -182,11 +206,6 @@ impl Metrics {
         self.time(Metric::QuerySeconds, labels, seconds);
     }
 
-    /// Takes the time of one fdatasync of the log.
-    pub fn fsync(&self, seconds: f64) {
-        self.time(Metric::LogFsync, Vec::new(), seconds);
-    }
-
     fn add(&self, metric: Metric, labels: Labels, count: u64) {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         // Counts stay far below 2^53, where a double stops being exact.
@@ -215,7 +234,7 @@ impl Metrics {
                 line(&mut text, name, "", labels, None, *value);
             }
             for sample in gauges.iter().filter(|sample| sample.metric == metric) {
-                line(&mut text, name, "", &sample.labels, None, sample.value);
+                line(&mut text, name, sample.suffix, &sample.labels, None, sample.value);
             }
             for ((_, labels), histogram) in histograms.iter().filter(|((of, _), _)| *of == metric) {
                 for (count, bound) in histogram.counts.iter().zip(BOUNDS) {
@@ -251,8 +270,7 @@ mod tests {
         metrics.ingest(&environment, Signal::Traces, "otlp_grpc", IngestResult::Stored, 3);
         metrics.rejected(&environment, ReasonCode::TooLarge, 1);
         metrics.query(&environment, "native", 0.003);
-        let gauge =
-            Sample { metric: Metric::HeadRows, labels: vec![("environment", "a\"b\\c".into())], value: 12.0 };
+        let gauge = Sample::new(Metric::HeadRows, vec![("environment", "a\"b\\c".into())], 12.0);
         let text = metrics.render(&[gauge]);
         for expected in [
             "# TYPE skein_ingest_events_total counter\n\

@@ -1,8 +1,27 @@
 //! The local log and store in one data directory.
 
-use std::sync::Arc;
+use std::io::Read as _;
+use std::sync::{Arc, Weak};
 
-use skein_event::observe::{Clock, Observer};
+use anyhow::Context as _;
+use engine::{NativeEngine, SnapshotView, Snapshots};
+use event::Environment;
+use event::flow::EventSink;
+use event::hash::HashKey;
+use event::ids::{Offset, Partition};
+use event::limits::PARTITIONS_LOCAL;
+use event::observe::{Clock, Observer};
+use log::disk::{Disk, RealDisk};
+use log::{Follower, Log, LogConfig, Status};
+use query::QueryError;
+use skein_api::metrics::{Gauges, Metric, Sample};
+use skein_engine as engine;
+use skein_event as event;
+use skein_log as log;
+use skein_query as query;
+use skein_store as store;
+use store::catalog::SqliteCatalog;
+use store::{Background, DataDirectory, ErrorKind, Fresh, Store, StoreConfig, Surroundings};
 
 use crate::config::Config;
 use crate::storage::Storage;
@@ -10,13 +29,133 @@ use crate::storage::Storage;
 /// Opens the data directory: takes its lock, recovers, replays the log into the heads. Blocks.
 pub(crate) fn open(
     config: &Config,
-    _clock: &Arc<dyn Clock>,
-    _observer: Arc<dyn Observer>,
+    clock: &Arc<dyn Clock>,
+    observer: Arc<dyn Observer>,
 ) -> anyhow::Result<Storage> {
-    anyhow::bail!("{} cannot be opened: this build has no local storage yet", config.data.display())
+    let fresh = Fresh { hash_key: random_key()?, partitions: PARTITIONS_LOCAL };
+    let directory = DataDirectory::open(&config.data, fresh)?;
+    let (hash_key, partitions) = (directory.hash_key(), directory.partitions());
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let catalog = SqliteCatalog::open(&config.data.join("catalog.sqlite"))?;
+    let store_config = StoreConfig {
+        flush_interval_ns: i64::try_from(config.flush_seconds.saturating_mul(1_000_000_000))
+            .unwrap_or(i64::MAX),
+        ..StoreConfig::new(config.data.clone(), partitions, hash_key)
+    };
+    let surroundings = Surroundings {
+        disk: Arc::clone(&disk),
+        catalog: Arc::new(catalog),
+        clock: Arc::clone(clock),
+        observer,
+    };
+    let store = Store::open(store_config, surroundings)?;
+    let low = store.watermarks().into_iter().map(|(_, low)| low).collect();
+    let follower: Arc<dyn Follower> = Arc::new(store.clone());
+    let log_config = LogConfig { partitions, ..LogConfig::new(config.data.clone(), hash_key) };
+    let log = Arc::new(Log::open(log_config, disk, Arc::clone(clock), low, follower)?);
+    store.attach_log(trimming(Arc::downgrade(&log)));
+    let background = store.start()?;
+    let known = Arc::new(Known { store: store.clone(), log: Arc::clone(&log), partitions });
+    Ok(Storage {
+        sink: Arc::clone(&log) as Arc<dyn EventSink>,
+        engine: Arc::new(NativeEngine::new(Arc::clone(&known) as Arc<dyn Snapshots>)),
+        gauges: known,
+        hash_key,
+        close: Box::new(move || close(&log, &background, directory)),
+    })
 }
 
 /// Whether opening failed because another process has the data directory.
-pub(crate) fn is_locked(_error: &anyhow::Error) -> bool {
-    false
+pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<store::Error>().is_some_and(|error| error.kind() == ErrorKind::Locked)
+}
+
+/// The hash key of new data, from the operating system: nobody outside can prepare colliding values.
+fn random_key() -> anyhow::Result<HashKey> {
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("cannot read /dev/urandom")?;
+    Ok(HashKey(u64::from_le_bytes(bytes)))
+}
+
+/// The log is known weakly, since it knows the store: neither would ever be dropped.
+fn trimming(log: Weak<Log>) -> store::TrimLog {
+    Arc::new(move |partition: Partition, below: Offset| {
+        let Some(log) = log.upgrade() else { return };
+        if let Err(error) = log.trim(partition, below) {
+            // Nothing is lost: the files are looked at again after the next commit.
+            tracing::warn!(%error, partition = partition.0, "the log could not be trimmed");
+        }
+    })
+}
+
+/// Ends the log first, so that what the heads hold is final, then writes them to segments. The lock goes last.
+fn close(log: &Log, background: &Background, directory: DataDirectory) -> anyhow::Result<()> {
+    log.close();
+    if let Err(error) = background.stop() {
+        // The next start replays the log.
+        tracing::warn!(%error, "heads were not flushed; the log still has their events");
+    }
+    drop(directory);
+    Ok(())
+}
+
+/// Log and store, as engine and metrics see them.
+struct Known {
+    store: Store,
+    log: Arc<Log>,
+    partitions: u16,
+}
+
+impl Snapshots for Known {
+    fn snapshot(&self, environment: &Environment, _now_ns: i64) -> Result<SnapshotView, QueryError> {
+        let snapshot =
+            self.store.snapshot(environment).map_err(|error| QueryError::internal(error.to_string()))?;
+        let findings = self.store.findings();
+        let of_it = findings.iter().filter_map(|finding| finding.segment.as_ref());
+        let damaged = of_it.filter(|segment| segment.environment == *environment);
+        Ok(SnapshotView {
+            segments: snapshot.segments.clone(),
+            complete_to_ns: snapshot.complete_to_ns,
+            name: snapshot.id.to_string(),
+            damaged: damaged.map(|segment| segment.id.to_string()).collect(),
+            lease: Some(Box::new(snapshot)),
+        })
+    }
+}
+
+impl Gauges for Known {
+    fn is_writable(&self) -> bool {
+        matches!(self.log.status(), Status::Open) && !self.store.is_fenced()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts and sizes stay far below 2^53")]
+    fn samples(&self) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        for partition in (0..self.partitions).map(Partition) {
+            let labels = vec![("partition", partition.0.to_string())];
+            let offset = self.log.durable_offset(partition).unwrap_or(Offset(0));
+            samples.push(Sample::new(Metric::LogDurableOffset, labels, offset.0 as f64));
+        }
+        let stats = self.log.stats();
+        let fsync = |suffix, value| Sample { suffix, ..Sample::new(Metric::LogFsync, Vec::new(), value) };
+        samples.push(fsync("_sum", stats.commit_ns as f64 / 1e9));
+        samples.push(fsync("_count", stats.commits as f64));
+        let log_bytes = vec![("kind", "log".to_owned())];
+        samples.push(Sample::new(Metric::StorageBytes, log_bytes, self.log.bytes() as f64));
+        for environment in self.store.environments() {
+            let stats = self.store.stats(&environment);
+            let labels = || vec![("environment", environment.to_string())];
+            samples.push(Sample::new(Metric::HeadRows, labels(), stats.head_rows as f64));
+            samples.push(Sample::new(Metric::Segments, labels(), stats.segments as f64));
+            let mut of_segments = labels();
+            of_segments.push(("kind", "segments".to_owned()));
+            samples.push(Sample::new(Metric::StorageBytes, of_segments, stats.segment_bytes as f64));
+            // What is acknowledged is applied before its acknowledgement, so nothing acknowledged waits to
+            // become visible.
+            samples.push(Sample::new(Metric::Freshness, labels(), 0.0));
+        }
+        samples
+    }
 }

@@ -41,6 +41,9 @@ const UNDER_WAY_MAX: Duration = Duration::from_secs(3);
 const OWN_EVENTS_MAX: Duration = Duration::from_secs(1);
 const CONNECTIONS_MAX: Duration = Duration::from_secs(1);
 
+/// And the heads this long to become segments.
+const CLOSE_MAX: Duration = Duration::from_secs(4);
+
 /// How often a stopping server looks whether everything under way has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -228,7 +231,13 @@ impl Running {
         if timeout(CONNECTIONS_MAX, connections).await.is_err() {
             tracing::debug!("connections that did not end are cut");
         }
-        tokio::task::spawn_blocking(self.close).await.context("closing the storage failed")?
+        match timeout(CLOSE_MAX, tokio::task::spawn_blocking(self.close)).await {
+            Ok(closed) => closed.context("closing the storage failed")?,
+            Err(_elapsed) => {
+                tracing::warn!("heads were not flushed in time; the log still has their events");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -243,7 +252,11 @@ impl Gauges for WithOwn {
         let mut samples = self.gauges.samples();
         #[expect(clippy::cast_precision_loss, reason = "a count of drops stays far below 2^53")]
         let value = self.observer.dropped() as f64;
-        samples.push(Sample { metric: Metric::ObservationsDropped, labels: Vec::new(), value });
+        samples.push(Sample::new(Metric::ObservationsDropped, Vec::new(), value));
         samples
+    }
+
+    fn is_writable(&self) -> bool {
+        self.gauges.is_writable()
     }
 }

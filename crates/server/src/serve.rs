@@ -30,7 +30,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let running = match start(&config).await {
         Ok(running) => running,
         Err(error) if is_locked(&error) => {
-            tracing::error!("{error:#}");
+            writeln!(std::io::stderr(), "skein: {error:#}").context("cannot write to stderr")?;
             return Ok(ExitCode::from(2));
         }
         Err(error) => return Err(error),

@@ -37,17 +37,22 @@ const fn plain(path: &'static str, id: &'static str, summary: &'static str) -> O
 }
 
 async fn ready(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
-    if api.door.gate.is_ready() {
+    let writable = api.gauges.is_writable();
+    if api.door.gate.is_ready() && writable {
         return Ok(text("ready\n".to_owned(), "text/plain"));
     }
-    let why = if api.door.gate.is_closed() { "the server is stopping" } else { "recovery is not done" };
+    let why = match (api.door.gate.is_closed(), writable) {
+        (true, _) => "the server is stopping",
+        (false, false) => "the log does not take writes",
+        (false, true) => "recovery is not done",
+    };
     Err(ApiError::new(Code::Unavailable, why).retry_after_ms(1_000))
 }
 
 async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let mut samples = api.gauges.samples();
     let inflight = api.door.budget.used() as f64;
-    samples.push(Sample { metric: Metric::InflightBytes, labels: Vec::new(), value: inflight });
+    samples.push(Sample::new(Metric::InflightBytes, Vec::new(), inflight));
     text(api.door.metrics.render(&samples), "text/plain; version=0.0.4")
 }
 

@@ -27,8 +27,11 @@ pub(crate) enum Mode {
 /// See the module.
 pub(crate) struct Memory {
     pub(crate) mode: watch::Sender<Mode>,
-    batches: Mutex<HashMap<BatchKey, (Environment, usize, Vec<u8>)>>,
+    batches: Mutex<HashMap<BatchKey, Stored>>,
 }
+
+/// Owner, rows and reply of a batch.
+type Stored = (Environment, usize, Vec<u8>);
 
 impl Memory {
     /// Rows of an environment.
