@@ -114,8 +114,11 @@ fn prepare_folders(config: &LogConfig, disk: &dyn Disk) -> Result<(), Error> {
     for name in ["state", "quarantine"] {
         create_folder(disk, &root.join(name))?;
     }
-    for folder in [root.join("log"), root.clone()] {
-        disk.sync_dir(&folder).map_err(|error| Error::io("sync", &folder, error))?;
+    // The data directory's own name counts too; one without a parent is the working directory's child.
+    let parent =
+        root.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    for folder in [&root.join("log"), root.as_path()].into_iter().chain(parent) {
+        disk.sync_dir(folder).map_err(|error| Error::io("sync", folder, error))?;
     }
     let folder = root.join("log");
     for entry in disk.list(&folder).map_err(|error| Error::io("list", &folder, error))? {
@@ -383,7 +386,9 @@ impl Recovery<'_> {
         let digest = KeyDigest::of(&record.environment, &record.key, self.config.hash_key);
         if let Some(digest) = digest {
             let time_ns = record.append_time_ns;
-            let earlier = end.seen.get(&digest).copied();
+            // What is committed is not replayed and cannot appear twice; its keys may also be in the state
+            // file, when the process died between writing that and deleting this file.
+            let earlier = end.seen.get(&digest).copied().filter(|_| record.offset.0 >= low);
             if earlier.is_some_and(|earlier| earlier >= time_ns.saturating_sub(DEDUP_WINDOW_NS)) {
                 let offset = record.offset.0;
                 let message = "a second part of a batch that is there already is left out".to_owned();

@@ -7,6 +7,7 @@
 
 pub mod compare;
 pub mod deployment;
+pub mod disk;
 pub mod random;
 pub mod reference;
 pub mod subject;
