@@ -172,7 +172,7 @@ impl Committer {
     }
 
     /// Syncs every file whose write succeeded, side by side if so configured: eight at once take a third of
-    /// the time of eight in turn (docs/adr/0010-log-files.md has the figures).
+    /// the time of eight in turn (docs/adr/0011-log-files.md has the figures).
     fn sync(&self, written: &mut [Written]) {
         let mut jobs: Vec<(&ActiveFile, &mut std::io::Result<()>)> = Vec::new();
         for part in written {

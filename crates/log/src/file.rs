@@ -1,6 +1,6 @@
 //! A file of the log: its header, its name, and how one comes to be.
 //!
-//! Three rules make recovery simple (docs/adr/0010-log-files.md):
+//! Three rules make recovery simple (docs/adr/0011-log-files.md):
 //!
 //! - A file ends where the next one of its partition begins. Whatever a file holds at or above the next
 //!   one's first offset is void. So nobody ever has to cut, repair or write again a file that failed.

@@ -117,6 +117,12 @@ impl RecordBytes {
         RecordBytes::finish(bytes, partition, kind::VOID, FLAG_MAY_SKIP).unwrap_or(RecordBytes(Vec::new()))
     }
 
+    /// A record of any kind without a body.
+    #[cfg(test)]
+    pub(crate) fn of_kind(partition: Partition, kind: u8, may_skip: bool) -> RecordBytes {
+        RecordBytes::finish(vec![0; HEADER_BYTES], partition, kind, u8::from(may_skip)).unwrap()
+    }
+
     /// The same record as one that was read, without its place.
     pub(crate) fn again(record: &Record<'_>) -> RecordBytes {
         RecordBytes(record.bytes.to_vec())

@@ -578,3 +578,6 @@ fn fill_gaps(
 fn newer(path: &Path, version: Newer) -> Error {
     Error::incompatible(format!("{} is of version {}, which a newer Skein reads", path.display(), version.0))
 }
+
+#[cfg(test)]
+mod tests;
