@@ -7,7 +7,7 @@
 use skein_event::limits::{FLATTEN_DEPTH_MAX, NESTING_DEPTH_MAX, RECORD_ATTRIBUTES_MAX, VALUE_BYTES_MAX};
 use skein_event::rejection::ReasonCode;
 
-use crate::wire::{Field, Malformed, Reader};
+use crate::wire::{Field, Malformed, Reader, SEVERAL_PIECES};
 
 /// An attribute, borrowed from the body.
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +182,9 @@ pub(crate) fn read_entry(entry: &[u8]) -> Result<Attribute<'_>, Malformed> {
     while let Some(field) = reader.next()? {
         match field {
             (1, Field::Bytes(key)) => attribute.key = key,
+            (2, Field::Bytes(message)) if attribute.value != Value::Absent => {
+                return Err(Malformed::at(message, SEVERAL_PIECES));
+            }
             (2, Field::Bytes(message)) => {
                 attribute.message = message;
                 attribute.value = read_value(message).map_err(|malformed| malformed.within("value"))?;
@@ -202,6 +205,12 @@ pub(crate) fn read_value(message: &[u8]) -> Result<Value<'_>, Malformed> {
             (2, Field::Varint(bit)) => value = Value::Bool(bit != 0),
             (3, Field::Varint(bits)) => value = Value::I64(bits.cast_signed()),
             (4, Field::Fixed64(bits)) => value = Value::F64(f64::from_bits(bits)),
+            (5, Field::Bytes(array)) if matches!(value, Value::Array(_)) => {
+                return Err(Malformed::at(array, SEVERAL_PIECES));
+            }
+            (6, Field::Bytes(map)) if matches!(value, Value::Map(_)) => {
+                return Err(Malformed::at(map, SEVERAL_PIECES));
+            }
             (5, Field::Bytes(array)) => value = Value::Array(array),
             (6, Field::Bytes(map)) => value = Value::Map(map),
             (7, Field::Bytes(bytes)) => value = Value::Bytes(bytes),

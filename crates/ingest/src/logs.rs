@@ -17,7 +17,7 @@ use crate::shape_path::Root;
 use crate::times;
 use crate::trace_id::Candidates;
 use crate::traces::invalid_id;
-use crate::wire::{Field, Malformed, Reader, as_i32, as_u32, is_utf8};
+use crate::wire::{Field, Malformed, Reader, SEVERAL_PIECES, as_i32, as_u32, is_utf8};
 
 /// What a record's own fields say, borrowed from the body.
 #[derive(Debug, Default)]
@@ -80,6 +80,9 @@ impl<'a> LogReader<'a> {
                 (11, Field::Fixed64(time)) => record.observed = time,
                 (2, Field::Varint(number)) => record.severity_number = as_i32(number),
                 (3, Field::Bytes(text)) => record.severity_text = text,
+                (5, Field::Bytes(body)) if record.body.is_some() => {
+                    return Err(Malformed::at(body, SEVERAL_PIECES));
+                }
                 (5, Field::Bytes(body)) => {
                     inspect_body(body, inspection).map_err(|malformed| malformed.within("body"))?;
                     record.body = Some(body);

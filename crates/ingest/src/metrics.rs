@@ -25,7 +25,7 @@ use crate::request::{Place, RecordReader, has_room, reject, reject_for_context, 
 use crate::rows::Rows;
 use crate::shape_path::Root;
 use crate::times;
-use crate::wire::{Field, Malformed, Reader, is_utf8};
+use crate::wire::{Field, Malformed, Reader, SEVERAL_PIECES, is_utf8};
 
 /// A metric whose points wait to be written.
 #[derive(Debug)]
@@ -339,6 +339,7 @@ fn read_metric<'a>(
                 fields.metadata.push(entry);
             }
             (number, Field::Bytes(data)) => match PointKind::from_field(number) {
+                Some(_) if fields.data.is_some() => return Err(Malformed::at(data, SEVERAL_PIECES)),
                 Some(kind) => fields.data = Some((kind, data)),
                 // 4, 6 and 8 held kinds of old drafts.
                 None if matches!(number, 4 | 6 | 8) => {}

@@ -3,8 +3,8 @@
 //! A number is a number. A histogram, exponential histogram or summary becomes one json value: a kvlist with
 //! the names of the protocol's fields (`count`, `sum`, `min`, `max`, `bucket_counts`, `explicit_bounds`,
 //! `scale`, `zero_count`, `zero_threshold`, `positive` and `negative` with `offset` and `bucket_counts`,
-//! `quantile_values` with `quantile` and `value`), so that the export can build the point again. Optional
-//! fields are there when they came, others when they are not 0. Unsigned numbers are i64 of the same bits.
+//! `quantile_values` with `quantile` and `value`), so that the export can build the point again. Doubles
+//! are there when they came (so that −0 is not lost), integers when they are not 0. Unsigned numbers are i64 of the same bits.
 //!
 //! Exemplars are an array of kvlists: `filtered_attributes` (a kvlist as it came), `time_unix_nano`, `value`
 //! (integer or double), `span_id` and `trace_id` in hex.
@@ -13,7 +13,7 @@ use skein_event::ids::encode_hex;
 
 use crate::any_value::{array, double, integer, kvlist, push_bytes_field, push_element, push_entry, text};
 use crate::attribute::{Attribute, Inspection, read_attribute};
-use crate::wire::{Field, Malformed, Reader, as_sint32, as_u32};
+use crate::wire::{Field, Malformed, Reader, SEVERAL_PIECES, as_sint32, as_u32};
 
 /// The kinds of metric data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
@@ -116,7 +116,7 @@ pub(crate) struct Point {
 struct Parts {
     scale: i32,
     zero_count: u64,
-    zero_threshold: f64,
+    zero_threshold: Option<f64>,
     bucket_counts: Vec<u8>,
     explicit_bounds: Vec<u8>,
     positive: Option<Vec<u8>>,
@@ -161,7 +161,7 @@ pub(crate) fn read_point<'a>(
         }
     }
     if !kind.is_number() {
-        point.value = PointValue::Json(json(kind, &point, &parts));
+        point.value = PointValue::Json(json(&point, &parts));
     }
     Ok(point)
 }
@@ -204,9 +204,15 @@ fn read_part(
         }
         (ExponentialHistogram, 6, Field::Varint(scale)) => parts.scale = as_sint32(scale),
         (ExponentialHistogram, 7, Field::Fixed64(count)) => parts.zero_count = count,
+        (ExponentialHistogram, 8, Field::Bytes(buckets)) if parts.positive.is_some() => {
+            return Err(Malformed::at(buckets, SEVERAL_PIECES));
+        }
+        (ExponentialHistogram, 9, Field::Bytes(buckets)) if parts.negative.is_some() => {
+            return Err(Malformed::at(buckets, SEVERAL_PIECES));
+        }
         (ExponentialHistogram, 8, Field::Bytes(buckets)) => parts.positive = Some(read_buckets(buckets)?),
         (ExponentialHistogram, 9, Field::Bytes(buckets)) => parts.negative = Some(read_buckets(buckets)?),
-        (ExponentialHistogram, 14, Field::Fixed64(bits)) => parts.zero_threshold = f64::from_bits(bits),
+        (ExponentialHistogram, 14, Field::Fixed64(bits)) => parts.zero_threshold = Some(f64::from_bits(bits)),
         (Summary, 6, Field::Bytes(quantile)) => {
             push_element(&mut parts.quantile_values, &read_quantile(quantile)?);
         }
@@ -309,11 +315,10 @@ fn read_exemplar(message: &[u8], inspection: &mut Inspection) -> Result<Vec<u8>,
     Ok(kvlist(&entries))
 }
 
-fn json(kind: PointKind, point: &Point, parts: &Parts) -> Vec<u8> {
+fn json(point: &Point, parts: &Parts) -> Vec<u8> {
     let mut entries = Vec::new();
     push_nonzero(&mut entries, "count", point.count);
-    let sum = if kind == PointKind::Summary { point.sum.filter(|sum| sum.to_bits() != 0) } else { point.sum };
-    for (key, value) in [("sum", sum), ("min", point.min), ("max", point.max)] {
+    for (key, value) in [("sum", point.sum), ("min", point.min), ("max", point.max)] {
         if let Some(value) = value {
             push_entry(&mut entries, key.as_bytes(), &double(value));
         }
@@ -324,8 +329,8 @@ fn json(kind: PointKind, point: &Point, parts: &Parts) -> Vec<u8> {
         push_entry(&mut entries, b"scale", &integer(i64::from(parts.scale)));
     }
     push_nonzero(&mut entries, "zero_count", parts.zero_count);
-    if parts.zero_threshold.to_bits() != 0 {
-        push_entry(&mut entries, b"zero_threshold", &double(parts.zero_threshold));
+    if let Some(threshold) = parts.zero_threshold {
+        push_entry(&mut entries, b"zero_threshold", &double(threshold));
     }
     for (key, buckets) in [("positive", &parts.positive), ("negative", &parts.negative)] {
         if let Some(buckets) = buckets {

@@ -27,6 +27,10 @@ struct Damage {
     path: Vec<String>,
 }
 
+/// Protobuf would merge the pieces. No encoder writes any, and a borrowed value cannot be merged: the request
+/// is refused rather than a piece dropped.
+pub(crate) const SEVERAL_PIECES: &str = "a message in several pieces";
+
 impl Malformed {
     /// Damage at the start of a slice of the body.
     #[cold]

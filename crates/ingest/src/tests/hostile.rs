@@ -278,3 +278,21 @@ fn no_damage_panics_or_makes_an_invalid_batch() {
         }
     }
 }
+
+#[test]
+fn a_value_in_several_pieces_is_refused_and_never_halved() {
+    let twice = Message::new().bytes(1, b"k").message(2, &Message::int(1)).message(2, &Message::int(2));
+    let lists = Message::new().message(5, &Message::new()).message(5, &Message::new());
+    let log = Message::new().message(5, &Message::int(1)).message(5, &Message::int(2));
+    let gauge = Message::new().message(1, &Message::new().fixed64(3, 1));
+    let metric = Message::new().message(5, &gauge).message(5, &gauge);
+    for (signal, record) in [
+        (Signal::Traces, span().message(9, &twice)),
+        (Signal::Traces, span().attribute(9, "k", lists)),
+        (Signal::Logs, log),
+        (Signal::Metrics, metric),
+    ] {
+        let error = try_decode(signal, &request(&[record]).0).expect_err("pieces");
+        assert!(error.message.contains("several pieces"), "{error}");
+    }
+}
