@@ -22,6 +22,7 @@ mod head;
 mod imports;
 mod recovery;
 pub mod segment;
+mod snapshot;
 mod store;
 
 pub use background::Background;
@@ -29,4 +30,5 @@ pub use data_directory::{DataDirectory, Fresh, LAYOUT_VERSION};
 pub use error::{Error, ErrorKind};
 pub use files::FileAccess;
 pub use recovery::{Finding, FindingKind};
-pub use store::{EnvironmentStats, Snapshot, Store, StoreConfig, Surroundings, TrimLog};
+pub use snapshot::{EnvironmentStats, Snapshot};
+pub use store::{Store, StoreConfig, Surroundings, TrimLog};

@@ -6,9 +6,10 @@
 
 use skein_event::batch::{Column, Physical, Values};
 
+use super::body::Body;
 use super::bytes::{array_at, count, slice_at, u32_at};
+use super::info::{ColumnInfo, Zone};
 use super::ints::{BLOCK_VALUES, Ints};
-use super::layout::{ColumnInfo, Encoding, Zone};
 use super::presence::PresentRows;
 use super::text::Hashes;
 use crate::error::Error;
@@ -16,7 +17,7 @@ use crate::error::Error;
 /// Bytes of a column chunk's head: the lengths of presence, dictionary, index and values.
 pub(crate) const HEAD_BYTES: usize = 16;
 /// Bytes of a block's zone beside doubles: smallest, largest.
-const DOUBLE_ZONE_BYTES: usize = 16;
+pub(super) const DOUBLE_ZONE_BYTES: usize = 16;
 
 /// An open column.
 ///
@@ -26,15 +27,6 @@ pub struct ColumnReader<'a> {
     info: ColumnInfo,
     present: PresentRows,
     body: Body<'a>,
-}
-
-enum Body<'a> {
-    Ints(Ints<'a>),
-    ScaledDoubles { ints: Ints<'a>, divisor: f64 },
-    Doubles { bits: &'a [u8], zones: &'a [u8] },
-    Codes { codes: Ints<'a>, dictionary: Ints<'a>, hashes: Hashes<'a> },
-    Ids16 { codes: Ints<'a>, ids: &'a [u8], order: Ints<'a> },
-    Ids8(&'a [u8]),
 }
 
 /// The divisor of scaled doubles.
@@ -362,54 +354,6 @@ impl<'a> ColumnReader<'a> {
     fn range(&self, block: usize) -> std::ops::Range<usize> {
         let start = block * BLOCK_VALUES;
         start..start + self.block_len(block)
-    }
-}
-
-impl<'a> Body<'a> {
-    fn open(
-        info: &ColumnInfo,
-        dictionary: &'a [u8],
-        index: &'a [u8],
-        values: &'a [u8],
-        hashes: Option<Hashes<'a>>,
-    ) -> Result<Body<'a>, Error> {
-        let distinct = info.distinct.unwrap_or(0) as usize;
-        let short = || Error::damaged("a column's dictionary is not of its length");
-        Ok(match info.encoding {
-            Encoding::Ints => Body::Ints(Ints::open(values)?.0),
-            Encoding::ScaledDoubles => {
-                Body::ScaledDoubles { ints: Ints::open(values)?.0, divisor: divisor(info.scale) }
-            }
-            Encoding::Doubles => {
-                let blocks = (values.len() / 8).div_ceil(BLOCK_VALUES);
-                if index.len() != blocks * DOUBLE_ZONE_BYTES {
-                    return Err(Error::damaged("a column of doubles has a zone map of another length"));
-                }
-                Body::Doubles { bits: values, zones: index }
-            }
-            Encoding::Codes => {
-                let dictionary = Ints::open(dictionary)?.0;
-                let hashes = hashes.filter(|_| dictionary.len() == distinct).ok_or_else(short)?;
-                Body::Codes { codes: Ints::open(values)?.0, dictionary, hashes }
-            }
-            Encoding::Ids16 => {
-                let order = Ints::open(index)?.0;
-                if dictionary.len() != distinct * 16 || order.len() != distinct {
-                    return Err(short());
-                }
-                Body::Ids16 { codes: Ints::open(values)?.0, ids: dictionary, order }
-            }
-            Encoding::Ids8 => Body::Ids8(values),
-        })
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Body::Ints(ints) | Body::ScaledDoubles { ints, .. } => ints.len(),
-            Body::Doubles { bits, .. } => bits.len() / 8,
-            Body::Codes { codes, .. } | Body::Ids16 { codes, .. } => codes.len(),
-            Body::Ids8(ids) => ids.len() / 8,
-        }
     }
 }
 

@@ -6,8 +6,9 @@ use skein_event::batch::{Column, Physical, Values};
 
 use super::bytes::count;
 use super::column::{HEAD_BYTES, divisor, unscale};
+use super::info::Encoding;
 use super::ints::{BLOCK_VALUES, write_ints};
-use super::layout::{Encoding, Entry, Reference};
+use super::layout::{Entry, Reference};
 use super::presence::write_presence;
 
 /// Doubles with up to this many decimal places are stored as integers when that is exact: prices,

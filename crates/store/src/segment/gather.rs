@@ -9,7 +9,7 @@ use skein_event::ids::EventId;
 
 use super::bytes::count;
 use super::column::ColumnReader;
-use super::layout::ColumnId;
+use super::info::ColumnId;
 use super::reader::{RowField, Segment};
 use crate::error::Error;
 

@@ -1,26 +1,17 @@
-//! Where things lie in a segment file: header, footer, trailer (docs/formats/segment.md).
+//! Where things lie in a segment file: footer and trailer (docs/formats/segment.md).
 //!
-//! The header says what the file is, so that a file found anywhere can be told. The footer is read in place:
+//! The footer is read in place:
 //! finding a column is a binary search over fixed-size entries, never a parse of the whole.
 
 use skein_event::batch::{ColumnKey, Origin, Physical};
-use skein_event::columns::Level;
-use skein_event::hash::HashKey;
-use skein_event::ids::{Environment, Partition};
 
 use super::bytes::{array_at, i64_at, length, slice_at, u16_at, u32_at, u64_at};
+use super::header::VERSION;
+use super::info::{ColumnId, ColumnInfo, Encoding, Zone};
 use super::presence::PresenceForm;
 use crate::error::{Error, ErrorKind};
 
-/// The version this code writes. It reads this one only; version 2 will bring a reader of version 1 with it.
-pub const VERSION: u16 = 1;
-
-const HEADER_MAGIC: [u8; 4] = *b"SKSG";
 const TRAILER_MAGIC: [u8; 4] = *b"GSKS";
-/// The kind of a segment of events.
-const KIND_EVENTS: u16 = 1;
-/// Header bytes before the environment's name.
-const HEADER_BYTES: usize = 48;
 const TRAILER_BYTES: usize = 32;
 /// Bytes of a column's entry in the footer.
 pub(crate) const ENTRY_BYTES: usize = 64;
@@ -56,73 +47,6 @@ pub(crate) enum Chunk {
 
 /// Number of [`Chunk`]s.
 pub(crate) const CHUNKS: usize = 10;
-
-/// What a file says about itself.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Header {
-    /// The deployment's hash key.
-    pub hash_key: HashKey,
-    /// Whose events these are.
-    pub environment: Environment,
-    /// Their log partition.
-    pub partition: Partition,
-    /// The day under which they are filed, in days since 1970-01-01.
-    pub day: i32,
-    /// When the first of them was appended to the log, epoch nanoseconds.
-    pub append_time_ns: i64,
-}
-
-impl Header {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let name = self.environment.as_str().as_bytes();
-        // An environment's name has at most 64 bytes.
-        let total = u32::try_from(HEADER_BYTES + name.len()).unwrap_or(0);
-        let start = out.len();
-        out.extend_from_slice(&HEADER_MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&KIND_EVENTS.to_le_bytes());
-        out.extend_from_slice(&total.to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&self.hash_key.0.to_le_bytes());
-        out.extend_from_slice(&self.append_time_ns.to_le_bytes());
-        out.extend_from_slice(&self.day.to_le_bytes());
-        out.extend_from_slice(&self.partition.0.to_le_bytes());
-        out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(0).to_le_bytes());
-        out.extend_from_slice(&[0; 8]);
-        out.extend_from_slice(name);
-        let checksum = crc32c::crc32c(&out[start + 16..]);
-        out[start + 12..start + 16].copy_from_slice(&checksum.to_le_bytes());
-    }
-
-    pub(crate) fn read(bytes: &[u8]) -> Result<Header, Error> {
-        if array_at::<4>(bytes, 0)? != HEADER_MAGIC {
-            return Err(Error::damaged("this is no segment: its first four bytes are not SKSG"));
-        }
-        let version = u16_at(bytes, 4)?;
-        if version != VERSION {
-            let message = format!("segment version {version} needs a newer Skein; this one reads {VERSION}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-        if u16_at(bytes, 6)? != KIND_EVENTS {
-            return Err(Error::new(ErrorKind::Unsupported, "a segment of an unknown kind"));
-        }
-        let total = u32_at(bytes, 8)? as usize;
-        let checked = bytes.get(16..total).ok_or_else(|| Error::damaged("the header ends early"))?;
-        if crc32c::crc32c(checked) != u32_at(bytes, 12)? {
-            return Err(Error::damaged("the header's checksum does not match"));
-        }
-        let name_length = u64::from(u16_at(bytes, 38)?);
-        let name = slice_at(bytes, length(HEADER_BYTES), name_length)?;
-        let environment = std::str::from_utf8(name).ok().and_then(Environment::new);
-        Ok(Header {
-            hash_key: HashKey(u64_at(bytes, 16)?),
-            append_time_ns: i64_at(bytes, 24)?,
-            day: i32::from_le_bytes(array_at(bytes, 32)?),
-            partition: Partition(u16_at(bytes, 36)?),
-            environment: environment.ok_or_else(|| Error::damaged("the environment has no valid name"))?,
-        })
-    }
-}
 
 /// Where a chunk lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -203,96 +127,6 @@ impl Counts {
             replaces_bytes: u32_at(bytes, 100)?,
         })
     }
-}
-
-/// How a column's values are encoded.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(crate) enum Encoding {
-    /// Integers as they are: bool, i64, durations.
-    Ints = 0,
-    /// Doubles as integers divided by a power of ten.
-    ScaledDoubles = 1,
-    /// Doubles bit for bit.
-    Doubles = 2,
-    /// Codes of the column's dictionary, whose entries are codes of the segment's.
-    Codes = 3,
-    /// Codes of a dictionary of 16-byte ids in order of arrival.
-    Ids16 = 4,
-    /// 8-byte ids one after another.
-    Ids8 = 5,
-}
-
-impl Encoding {
-    fn from_number(number: u8) -> Option<Encoding> {
-        const ALL: [Encoding; 6] = [
-            Encoding::Ints,
-            Encoding::ScaledDoubles,
-            Encoding::Doubles,
-            Encoding::Codes,
-            Encoding::Ids16,
-            Encoding::Ids8,
-        ];
-        ALL.get(usize::from(number)).copied()
-    }
-
-    /// Whether values of a storage form may be encoded so.
-    fn fits(self, physical: Physical) -> bool {
-        match physical {
-            Physical::Bool | Physical::I64 | Physical::DurationNs => self == Encoding::Ints,
-            Physical::F64 => matches!(self, Encoding::ScaledDoubles | Encoding::Doubles),
-            Physical::Text | Physical::Bytes | Physical::Json => self == Encoding::Codes,
-            Physical::TraceId => self == Encoding::Ids16,
-            Physical::SpanId => self == Encoding::Ids8,
-        }
-    }
-}
-
-/// A column's place in its segment's footer, and its number in shapes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ColumnId(pub u32);
-
-/// What the footer says about a column.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ColumnInfo {
-    /// Its place in the footer.
-    pub id: ColumnId,
-    /// Its identity.
-    pub key: ColumnKey,
-    /// Whether its values belong to rows or to contexts.
-    pub level: Level,
-    /// How many rows (contexts) have a value.
-    pub present: u32,
-    /// Distinct values, where the column has a dictionary: text, bytes, json, trace ids.
-    pub distinct: Option<u32>,
-    /// Smallest and largest value.
-    pub zone: Zone,
-    /// Bytes of its chunk.
-    pub bytes: u64,
-    pub(crate) encoding: Encoding,
-    pub(crate) presence: PresenceForm,
-    pub(crate) scale: u8,
-    pub(crate) reference: Reference,
-}
-
-/// Smallest and largest value of a block or a column. What it excludes is not there.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Zone {
-    /// Of bool (0 and 1), i64 and durations in nanoseconds.
-    I64(i64, i64),
-    /// Of doubles, leaving out NaN; empty (min > max) when there is nothing else.
-    F64 {
-        /// The smallest, by value.
-        min: f64,
-        /// The largest, by value.
-        max: f64,
-        /// Whether there may be NaN beside them.
-        nan: bool,
-    },
-    /// Of the codes of the column's own dictionary.
-    Code(u32, u32),
-    /// Of values that have no useful order: span ids.
-    Unordered,
 }
 
 /// A column's entry as its writer knows it.

@@ -5,48 +5,25 @@
 //! and event ids cost next to nothing. Columns are taken one at a time, so that memory holds one decoded column
 //! beside the output. Values are renumbered by hash and bytes, never hashed again.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use skein_event::batch::{Column, ColumnKey, EventBatch, Presence, Token, Values};
+use skein_event::batch::{Column, ColumnKey, Presence, Token, Values};
 use skein_event::columns::Level;
-use skein_event::dictionary::{Dictionary, Interner};
-use skein_event::hash::HashKey;
-use skein_event::ids::Offset;
+use skein_event::dictionary::Interner;
 use skein_event::limits::SEGMENT_ROWS_MAX;
 
 use super::bytes::{count, length};
 use super::encode::{Scratch, encode_column};
+use super::header::Header;
 use super::ints::write_ints;
-use super::layout::{
-    CHUNKS, Chunk, ColumnId, Entry, FLAG_COLLISION, FlushPart, FooterWriter, Header, Reference,
-};
+use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FlushPart, FooterWriter, Reference};
+use super::overflow::narrow;
 use super::reader::{RowField, Segment};
 use super::shapes::write_shapes;
-use super::text::{Compression, Hashes, TextReader, write_hashes, write_text};
+use super::source::{Open, Source, UNUSED};
+use super::text::{Compression, write_hashes, write_text};
+use super::union::{MergedColumn, union};
 use crate::error::{Error, ErrorKind};
-
-/// What is merged.
-#[derive(Clone, Copy, Debug)]
-pub enum Source<'a> {
-    /// A log record's events, or some of them.
-    Batch(BatchSource<'a>),
-    /// A segment's.
-    Segment(&'a Segment),
-}
-
-/// Events of one log record.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchSource<'a> {
-    /// The events. They pass [`EventBatch::validate`].
-    pub batch: &'a EventBatch,
-    /// The record's offset.
-    pub offset: Offset,
-    /// When it was appended.
-    pub append_time_ns: i64,
-    /// Index of each event in its record, when these are not all of them.
-    pub indexes: Option<&'a [u32]>,
-}
 
 /// What the merged segment says about itself.
 #[derive(Clone, Debug)]
@@ -61,15 +38,13 @@ pub struct Target {
     pub replaces: Vec<String>,
 }
 
-/// Marks what a source's number has not been given yet.
-const UNUSED: u32 = u32::MAX;
-
 /// Merges sources into the bytes of one segment.
 ///
 /// POST: each event of each source is in it exactly once, with all its values, its shape, its context, its
 /// identity and its times; rows follow the order of the sources.
 pub fn merge(sources: &[Source<'_>], target: &Target) -> Result<Vec<u8>, Error> {
-    let mut merger = Merger::open(sources, target)?;
+    let narrowed = narrow(sources, target.header.hash_key)?;
+    let mut merger = Merger::open(&narrowed.sources(sources), target)?;
     merger.merge_contexts()?;
     for id in 0..merger.columns.len() {
         merger.merge_column(id)?;
@@ -81,32 +56,6 @@ pub fn merge(sources: &[Source<'_>], target: &Target) -> Result<Vec<u8>, Error> 
 /// As [`merge`], opened: a head block. What this process has just encoded needs no check.
 pub fn merge_in_memory(sources: &[Source<'_>], target: &Target) -> Result<Segment, Error> {
     Segment::trusted(merge(sources, target)?)
-}
-
-/// One source and how its numbers translate.
-struct Open<'a> {
-    source: Source<'a>,
-    dictionary: SourceDictionary<'a>,
-    rows: u32,
-    codes: Vec<u32>,
-    /// Columns of rows, then (of a batch) columns of contexts; a segment has one numbering for both.
-    columns: [Vec<u32>; 2],
-    contexts: Vec<u32>,
-    shapes: Vec<u32>,
-}
-
-/// A source's dictionary.
-enum SourceDictionary<'a> {
-    Batch(&'a Dictionary),
-    Segment { hashes: Hashes<'a>, text: Box<TextReader<'a>> },
-}
-
-struct MergedColumn {
-    key: ColumnKey,
-    name_hash: u64,
-    /// Source and column there.
-    places: Vec<(usize, u32)>,
-    entry: Option<Entry>,
 }
 
 /// All there is to a context: column and value bits of each of its values, then the shapes of resource and
@@ -128,120 +77,6 @@ struct Merger<'a> {
     footer: FooterWriter,
 }
 
-impl<'a> Open<'a> {
-    fn new(source: Source<'a>) -> Result<Open<'a>, Error> {
-        let (dictionary, rows, codes, contexts, shapes) = match source {
-            Source::Batch(BatchSource { batch, indexes, .. }) => {
-                if indexes.is_some_and(|indexes| indexes.len() != batch.rows()) {
-                    return Err(Error::damaged("there are more or fewer indexes than events"));
-                }
-                let shapes = batch.shape_table.len();
-                let sizes = (batch.rows(), batch.dictionary.len(), batch.context_shapes.len(), shapes);
-                (SourceDictionary::Batch(&batch.dictionary), sizes.0, sizes.1, sizes.2, sizes.3)
-            }
-            Source::Segment(segment) => {
-                let text = Box::new(segment.text()?);
-                let values = SourceDictionary::Segment { hashes: segment.hashes()?, text };
-                let (rows, contexts) = (segment.rows() as usize, segment.contexts() as usize);
-                let shapes = segment.shape_count() as usize;
-                (values, rows, segment.dictionary_len() as usize, contexts, shapes)
-            }
-        };
-        Ok(Open {
-            source,
-            dictionary,
-            rows: count(rows),
-            codes: vec![UNUSED; codes],
-            columns: [Vec::new(), Vec::new()],
-            contexts: vec![UNUSED; contexts],
-            shapes: vec![UNUSED; shapes],
-        })
-    }
-
-    /// The keys of its columns with their numbers there.
-    fn keys(&self) -> Result<Vec<(ColumnKey, u32)>, Error> {
-        match self.source {
-            Source::Batch(BatchSource { batch, .. }) => {
-                let numbered = |columns: &[Column], level: Level| {
-                    let keys = (0_u32..).zip(columns).filter(|(_, column)| !column.values.is_empty());
-                    let keyed = keys.map(|(number, column)| {
-                        let fits = column.key.level() == level;
-                        let wrong = || Error::damaged(format!("{:?} is at the wrong level", column.key));
-                        if fits { Ok((column.key.clone(), number)) } else { Err(wrong()) }
-                    });
-                    keyed.collect::<Result<Vec<_>, Error>>()
-                };
-                let mut keys = numbered(&batch.columns, Level::Row)?;
-                keys.extend(numbered(&batch.context_columns, Level::Context)?);
-                Ok(keys)
-            }
-            Source::Segment(segment) => {
-                segment.columns().map(|info| info.map(|info| (info.key, info.id.0))).collect()
-            }
-        }
-    }
-
-    fn column(&self, level: Level, number: u32) -> Result<Cow<'a, Column>, Error> {
-        match self.source {
-            Source::Batch(BatchSource { batch, .. }) => {
-                let columns = if level == Level::Row { &batch.columns } else { &batch.context_columns };
-                Ok(Cow::Borrowed(&columns[number as usize]))
-            }
-            Source::Segment(segment) => Ok(Cow::Owned(segment.column(ColumnId(number))?.to_batch_column())),
-        }
-    }
-
-    /// The merged code of one of its codes.
-    #[inline]
-    fn code(&mut self, interner: &mut Interner, old: u32) -> Result<u32, Error> {
-        let slot = &mut self.codes[old as usize];
-        if *slot == UNUSED {
-            *slot = match &mut self.dictionary {
-                SourceDictionary::Batch(dictionary) => {
-                    interner.intern_hashed(dictionary.get(old), dictionary.hash(old))
-                }
-                SourceDictionary::Segment { hashes, text } => {
-                    let hash = hashes.get(old);
-                    interner.intern_hashed(text.get(old)?, hash)
-                }
-            };
-        }
-        Ok(*slot)
-    }
-
-    fn tokens(&self, shape: u32, out: &mut Vec<Token>) -> Result<(), Error> {
-        match self.source {
-            Source::Batch(BatchSource { batch, .. }) => {
-                out.clear();
-                out.extend_from_slice(batch.shape_table.get(shape));
-            }
-            Source::Segment(segment) => segment.shapes()?.tokens(shape, out),
-        }
-        Ok(())
-    }
-
-    /// A field of its rows; contexts and shapes are those of the source.
-    fn field(&self, field: RowField) -> Result<Cow<'a, [i64]>, Error> {
-        match self.source {
-            Source::Segment(segment) => Ok(Cow::Owned(segment.field(field)?.to_vec())),
-            Source::Batch(BatchSource { batch, offset, append_time_ns, indexes }) => {
-                let widen = |values: &[u32]| values.iter().map(|&value| i64::from(value)).collect();
-                Ok(match field {
-                    RowField::Time => Cow::Borrowed(&batch.times),
-                    RowField::IngestTime => Cow::Owned(vec![append_time_ns; batch.rows()]),
-                    RowField::Offset => Cow::Owned(vec![offset.0.cast_signed(); batch.rows()]),
-                    RowField::Index => match indexes {
-                        Some(indexes) => Cow::Owned(widen(indexes)),
-                        None => Cow::Owned((0..i64::from(self.rows)).collect()),
-                    },
-                    RowField::Context => Cow::Owned(widen(&batch.contexts)),
-                    RowField::Shape => Cow::Owned(widen(&batch.shapes)),
-                })
-            }
-        }
-    }
-}
-
 impl<'a> Merger<'a> {
     fn open(sources: &[Source<'a>], target: &Target) -> Result<Merger<'a>, Error> {
         let mut sources = sources.iter().map(|&source| Open::new(source)).collect::<Result<Vec<_>, _>>()?;
@@ -251,10 +86,7 @@ impl<'a> Merger<'a> {
         }
         let columns = union(&mut sources, target.header.hash_key)?;
         let mut out = Vec::new();
-        let append_times = sources.iter().map(|open| match open.source {
-            Source::Batch(batch) => batch.append_time_ns,
-            Source::Segment(segment) => segment.header().append_time_ns,
-        });
+        let append_times = sources.iter().map(|open| open.source.append_time_ns());
         let append_time_ns = append_times.min().unwrap_or(0);
         Header { append_time_ns, ..target.header.clone() }.write(&mut out);
         Ok(Merger {
@@ -334,10 +166,7 @@ impl<'a> Merger<'a> {
                     values[context as usize].push((count(id), bits));
                 }
             }
-            let shapes = match self.sources[source].source {
-                Source::Batch(BatchSource { batch, .. }) => batch.context_shapes.clone(),
-                Source::Segment(segment) => segment.context_shapes()?,
-            };
+            let shapes = self.sources[source].source.context_shapes()?;
             for (context, (values, shapes)) in values.into_iter().zip(shapes).enumerate() {
                 let resource = self.shape(source, Level::Context, shapes.resource)?;
                 let scope = self.shape(source, Level::Context, shapes.scope)?;
@@ -503,44 +332,6 @@ fn chunk_of(field: RowField) -> Chunk {
 
 fn place(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// The columns of all sources in the order of the footer, and each source's way there.
-fn union(sources: &mut [Open<'_>], hash_key: HashKey) -> Result<Vec<MergedColumn>, Error> {
-    let mut index: HashMap<ColumnKey, usize> = HashMap::new();
-    let mut columns: Vec<MergedColumn> = Vec::new();
-    for (source, open) in sources.iter().enumerate() {
-        for (key, number) in open.keys()? {
-            if key.name.len() > usize::from(u16::MAX) {
-                return Err(Error::new(ErrorKind::TooLarge, "a column's name is longer than 65,535 bytes"));
-            }
-            let place = *index.entry(key).or_insert_with_key(|key| {
-                let name_hash = hash_key.hash(key.name.as_bytes());
-                columns.push(MergedColumn { key: key.clone(), name_hash, places: Vec::new(), entry: None });
-                columns.len() - 1
-            });
-            columns[place].places.push((source, number));
-        }
-    }
-    columns.sort_by(|a, b| (a.name_hash, &a.key.name, &a.key).cmp(&(b.name_hash, &b.key.name, &b.key)));
-    for (id, column) in (0_u32..).zip(&columns) {
-        if column.places.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(Error::damaged(format!("{:?} occurs twice in one batch", column.key)));
-        }
-        for &(source, number) in &column.places {
-            let open = &mut sources[source];
-            let level = usize::from(column.key.level() == Level::Context);
-            let side = match open.source {
-                Source::Batch(_) => level..=level,
-                Source::Segment(_) => 0..=1,
-            };
-            for numbers in &mut open.columns[side] {
-                numbers.resize(numbers.len().max(number as usize + 1), UNUSED);
-                numbers[number as usize] = id;
-            }
-        }
-    }
-    Ok(columns)
 }
 
 /// A row column under collection. While every row so far has a value, rows are only counted.

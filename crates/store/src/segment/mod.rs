@@ -13,25 +13,34 @@
 //! [`PresentRows`] leads from values to rows and back. A context column has one value per context; rows name
 //! their context in [`RowField::Context`].
 
+mod body;
 mod bytes;
 mod column;
 mod encode;
 mod gather;
+mod header;
+mod info;
 mod ints;
 mod layout;
 mod mapping;
 mod merge;
+mod overflow;
 mod presence;
 mod reader;
 mod shapes;
+mod source;
 mod text;
+mod union;
 
 pub use column::ColumnReader;
 pub use gather::Gathered;
+pub use header::{Header, VERSION};
+pub use info::{ColumnId, ColumnInfo, Zone};
 pub use ints::{BLOCK_VALUES, Ints};
-pub use layout::{ColumnId, ColumnInfo, FlushPart, Header, VERSION, Zone};
-pub use merge::{BatchSource, Source, Target, merge, merge_in_memory};
+pub use layout::FlushPart;
+pub use merge::{Target, merge, merge_in_memory};
 pub use presence::{Bitmap, PresentRows};
 pub use reader::{RowField, Segment};
 pub use shapes::Shapes;
+pub use source::{BatchSource, Source};
 pub use text::{Compression, Hashes, TextReader};

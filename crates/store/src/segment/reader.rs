@@ -10,10 +10,10 @@ use skein_event::ids::{Environment, EventId, Offset, Partition};
 
 use super::bytes::{count, slice_at};
 use super::column::ColumnReader;
+use super::header::Header;
+use super::info::{ColumnId, ColumnInfo, Encoding};
 use super::ints::Ints;
-use super::layout::{
-    CHUNKS, Chunk, ColumnId, ColumnInfo, FLAG_COLLISION, FlushPart, Footer, Header, Reference,
-};
+use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FlushPart, Footer, Reference};
 use super::mapping::{self, SegmentBytes};
 use super::shapes::{Shapes, validate_shapes};
 use super::text::{Hashes, TextReader};
@@ -200,7 +200,7 @@ impl Segment {
         let chunk = self.checksummed(info.reference, place)?;
         let rows = if info.level == Level::Row { self.rows() } else { self.contexts() };
         let hashes = match info.encoding {
-            super::layout::Encoding::Codes => Some(self.hashes()?),
+            Encoding::Codes => Some(self.hashes()?),
             _ => None,
         };
         let column = ColumnReader::open(info, chunk, rows, hashes)?;

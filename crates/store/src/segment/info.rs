@@ -1,0 +1,97 @@
+//! What a footer says about a column.
+
+use skein_event::batch::{ColumnKey, Physical};
+use skein_event::columns::Level;
+
+use super::layout::Reference;
+use super::presence::PresenceForm;
+
+/// How a column's values are encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Encoding {
+    /// Integers as they are: bool, i64, durations.
+    Ints = 0,
+    /// Doubles as integers divided by a power of ten.
+    ScaledDoubles = 1,
+    /// Doubles bit for bit.
+    Doubles = 2,
+    /// Codes of the column's dictionary, whose entries are codes of the segment's.
+    Codes = 3,
+    /// Codes of a dictionary of 16-byte ids in order of arrival.
+    Ids16 = 4,
+    /// 8-byte ids one after another.
+    Ids8 = 5,
+}
+
+impl Encoding {
+    pub(super) fn from_number(number: u8) -> Option<Encoding> {
+        const ALL: [Encoding; 6] = [
+            Encoding::Ints,
+            Encoding::ScaledDoubles,
+            Encoding::Doubles,
+            Encoding::Codes,
+            Encoding::Ids16,
+            Encoding::Ids8,
+        ];
+        ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether values of a storage form may be encoded so.
+    pub(super) fn fits(self, physical: Physical) -> bool {
+        match physical {
+            Physical::Bool | Physical::I64 | Physical::DurationNs => self == Encoding::Ints,
+            Physical::F64 => matches!(self, Encoding::ScaledDoubles | Encoding::Doubles),
+            Physical::Text | Physical::Bytes | Physical::Json => self == Encoding::Codes,
+            Physical::TraceId => self == Encoding::Ids16,
+            Physical::SpanId => self == Encoding::Ids8,
+        }
+    }
+}
+
+/// A column's place in its segment's footer, and its number in shapes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ColumnId(pub u32);
+
+/// What the footer says about a column.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ColumnInfo {
+    /// Its place in the footer.
+    pub id: ColumnId,
+    /// Its identity.
+    pub key: ColumnKey,
+    /// Whether its values belong to rows or to contexts.
+    pub level: Level,
+    /// How many rows (contexts) have a value.
+    pub present: u32,
+    /// Distinct values, where the column has a dictionary: text, bytes, json, trace ids.
+    pub distinct: Option<u32>,
+    /// Smallest and largest value.
+    pub zone: Zone,
+    /// Bytes of its chunk.
+    pub bytes: u64,
+    pub(crate) encoding: Encoding,
+    pub(crate) presence: PresenceForm,
+    pub(crate) scale: u8,
+    pub(crate) reference: Reference,
+}
+
+/// Smallest and largest value of a block or a column. What it excludes is not there.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Zone {
+    /// Of bool (0 and 1), i64 and durations in nanoseconds.
+    I64(i64, i64),
+    /// Of doubles, leaving out NaN; empty (min > max) when there is nothing else.
+    F64 {
+        /// The smallest, by value.
+        min: f64,
+        /// The largest, by value.
+        max: f64,
+        /// Whether there may be NaN beside them.
+        nan: bool,
+    },
+    /// Of the codes of the column's own dictionary.
+    Code(u32, u32),
+    /// Of values that have no useful order: span ids.
+    Unordered,
+}

@@ -1,0 +1,104 @@
+//! What readers see: everything of one environment, as of one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use skein_event::ids::Environment;
+
+use crate::error::Error;
+use crate::head::Encoding;
+use crate::segment::Segment;
+use crate::store::Store;
+
+/// Everything of one environment that was acknowledged when it was taken. Its files stay readable as long as
+/// it lives. There is none without an environment (invariant I10).
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Whose events.
+    pub environment: Environment,
+    /// Two snapshots of one store with the same number hold the same events.
+    pub id: u64,
+    /// The time through which everything acknowledged is part of it (SEMANTICS.md, "Time").
+    pub complete_to_ns: i64,
+    /// Files by name, then head blocks by partition in the order of the log.
+    pub segments: Vec<Arc<Segment>>,
+}
+
+/// Numbers for `/metrics`, of one environment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct EnvironmentStats {
+    /// Rows in the head.
+    pub head_rows: u64,
+    /// Bytes of the head.
+    pub head_bytes: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Their rows.
+    pub segment_rows: u64,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// When the oldest event of the head was appended.
+    pub oldest_head_ns: Option<i64>,
+}
+
+impl Store {
+    /// Everything of an environment.
+    ///
+    /// POST: holds every event whose append was acknowledged before the call, and none of another
+    /// environment.
+    pub fn snapshot(&self, environment: &Environment) -> Result<Snapshot, Error> {
+        // Taken first: what was acknowledged until now is in the state that is read next.
+        let complete_to_ns = self.inner.clock.now_ns();
+        let (blocks, mut segments, id) = {
+            let state = self.inner.state();
+            let files = state.files.get(environment).into_iter().flat_map(BTreeMap::values);
+            let segments: Vec<_> = files.map(|file| Arc::clone(&file.segment)).collect();
+            let mut blocks = Vec::new();
+            for (partition, partition_state) in state.partitions.iter().enumerate() {
+                for (key, head) in &partition_state.heads {
+                    if key.environment == *environment {
+                        let of_head = head.blocks.iter();
+                        blocks.extend(
+                            of_head.map(|block| (partition, key.clone(), block.number, block.encoding())),
+                        );
+                    }
+                }
+            }
+            (blocks, segments, state.version)
+        };
+        for (partition, key, number, encoding) in blocks {
+            segments.push(match encoding {
+                Encoding::Done(segment) => segment,
+                Encoding::Needed(parts) => self.inner.encode_block(partition, &key, number, &parts)?,
+            });
+        }
+        Ok(Snapshot { environment: environment.clone(), id, complete_to_ns, segments })
+    }
+
+    /// Environments that have events.
+    pub fn environments(&self) -> BTreeSet<Environment> {
+        let state = self.inner.state();
+        let heads = state.partitions.iter().flat_map(|partition| partition.heads.keys());
+        heads.map(|key| key.environment.clone()).chain(state.files.keys().cloned()).collect()
+    }
+
+    /// Numbers about an environment.
+    pub fn stats(&self, environment: &Environment) -> EnvironmentStats {
+        let state = self.inner.state();
+        let mut stats = EnvironmentStats::default();
+        for partition in &state.partitions {
+            for (_, head) in partition.heads.iter().filter(|(key, _)| key.environment == *environment) {
+                stats.head_rows += head.rows() as u64;
+                stats.head_bytes += head.bytes() as u64;
+                let oldest = head.blocks.iter().map(|block| block.first_append_ns()).min();
+                stats.oldest_head_ns = [stats.oldest_head_ns, oldest].into_iter().flatten().min();
+            }
+        }
+        for file in state.files.get(environment).into_iter().flat_map(BTreeMap::values) {
+            stats.segments += 1;
+            stats.segment_rows += file.row.rows;
+            stats.segment_bytes += file.row.bytes;
+        }
+        stats
+    }
+}
