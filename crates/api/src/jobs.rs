@@ -8,23 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use event::Environment;
+use event::limits::{ANSWER_BYTES_KEPT, ANSWER_TTL_NS, ANSWERS_KEPT, QUERIES_RUNNING_MAX};
 use skein_event as event;
 use skein_wire::QueryAnswer;
 use tokio::sync::watch;
 
 use crate::error::{ApiError, Code};
-
-/// Queries that run or wait for a turn; more are told to slow down. Each may hold its memory limit.
-pub const QUERIES_RUNNING_MAX: usize = 64;
-
-/// Answers kept for `GET /api/v1/query/{id}`.
-const ANSWERS_KEPT: usize = 256;
-
-/// Bytes of answers kept: an answer of 10,000 wide rows is about 20 MiB.
-const ANSWER_BYTES_KEPT: usize = 128 << 20;
-
-/// An answer is kept this long.
-const ANSWER_TTL_NS: i64 = 10 * 60 * 1_000_000_000;
 
 /// Where a query stands.
 #[derive(Clone, Debug)]

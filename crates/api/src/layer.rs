@@ -15,6 +15,7 @@ use skein_event as event;
 
 use crate::error::{ApiError, Code};
 use crate::loopback::foreign;
+use crate::routes::methods_of;
 use crate::state::Api;
 
 /// Names the request in answers and in the server's log.
@@ -44,12 +45,13 @@ pub(crate) async fn around(State(api): State<Arc<Api>>, request: Request, next: 
         None if response.status() == StatusCode::METHOD_NOT_ALLOWED
             && !response.headers().contains_key(http::header::CONTENT_TYPE) =>
         {
-            let allow = response.headers().get(http::header::ALLOW).cloned();
-            let methods = allow.as_ref().and_then(|allow| allow.to_str().ok()).unwrap_or("another method");
+            let methods = route.as_deref().map(methods_of).unwrap_or_default();
             let mut refused = ApiError::new(Code::NotFound, format!("nothing answers {method} here"))
                 .hint(format!("this path takes {methods}"))
                 .respond(&request_id);
-            allow.map(|allow| refused.headers_mut().insert(http::header::ALLOW, allow));
+            if let Ok(allow) = HeaderValue::from_str(&methods) {
+                refused.headers_mut().insert(http::header::ALLOW, allow);
+            }
             refused
         }
         None => response,

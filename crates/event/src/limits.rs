@@ -135,3 +135,30 @@ pub const COMPACTION_FANIN: usize = 8;
 /// Bytes of the resources and scopes of one request, each resource once for each of its distinct scopes, since
 /// that is how they are stored. Twice a request; only a large resource with thousands of scopes passes it.
 pub const CONTEXT_BYTES_MAX: usize = 2 * REQUEST_BYTES_MAX;
+
+/// Body of a question or a command. Larger ones are telemetry, and come through a door.
+pub const JSON_BYTES_MAX: usize = 1 << 20;
+
+/// Queries that run or wait for a turn; more are told to slow down, since each may hold memory.
+pub const QUERIES_RUNNING_MAX: usize = 64;
+
+/// Memory of one query's state, unless the configuration says otherwise: a quarter of a 4 GiB machine.
+pub const QUERY_MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// Time of one query, unless the configuration says otherwise: whoever waits longer has gone away.
+pub const QUERY_SECONDS_MAX: u64 = 60;
+
+/// Answers kept to be found again under their id: a board of 50 panels, asked for by five people.
+pub const ANSWERS_KEPT: usize = 256;
+
+/// Bytes of answers kept: an answer of 10,000 wide rows is about 20 MiB.
+pub const ANSWER_BYTES_KEPT: usize = 128 << 20;
+
+/// An answer is kept this long.
+pub const ANSWER_TTL_NS: i64 = 10 * 60 * 1_000_000_000;
+
+/// Connections of one port; a fleet of agents on one machine stays below it.
+pub const CONNECTIONS_MAX: usize = 1_024;
+
+/// Observations of Skein's own work that wait to be sent: four seconds of 100,000 spans/s in batches of 100.
+pub const OBSERVATIONS_QUEUED_MAX: usize = 4_096;

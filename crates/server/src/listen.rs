@@ -11,12 +11,10 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use skein_event::limits::CONNECTIONS_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-
-/// Connections of one port; a fleet of agents behind one machine stays below it.
-const CONNECTIONS_MAX: usize = 1_024;
 
 /// What an HTTP/2 connection may send before it is read: outside of the budget of bytes in flight, hence
 /// small. At 100 µs of round trip it still allows 10 GB/s.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use event::Environment;
 use event::flow::{Append, EventSink};
 use event::hash::HashKey;
+use event::limits::OBSERVATIONS_QUEUED_MAX;
 use event::observe::{Clock, Observation, Observer};
 use event::value::Value;
 use otlp::Message as _;
@@ -24,9 +25,6 @@ use skein_event as event;
 use skein_ingest::Signal;
 use skein_otlp as otlp;
 use tokio::sync::{mpsc, oneshot};
-
-/// Observations that wait: a second of 100,000 spans/s in batches of 100 is a quarter of it.
-const QUEUE_MAX: usize = 4_096;
 
 /// Observations sent together.
 const BATCH_MAX: usize = 512;
@@ -65,7 +63,7 @@ pub(crate) struct Target {
 
 /// An observer and its reporter.
 pub(crate) fn channel() -> (SelfObserver, Reporter) {
-    let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+    let (sender, receiver) = mpsc::channel(OBSERVATIONS_QUEUED_MAX);
     let dropped = Arc::new(AtomicU64::new(0));
     let observer = SelfObserver { queue: sender, dropped: Arc::clone(&dropped) };
     (observer, Reporter { queue: receiver, dropped, count: 0 })
@@ -260,7 +258,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_and_counts() {
         let (observer, _reporter) = channel();
-        for _ in 0..QUEUE_MAX + 3 {
+        for _ in 0..OBSERVATIONS_QUEUED_MAX + 3 {
             observer.observe(observation("default"));
         }
         assert_eq!(observer.dropped(), 3);

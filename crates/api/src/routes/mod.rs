@@ -25,6 +25,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Serialize;
 use skein_event::Environment;
+use skein_event::limits::JSON_BYTES_MAX;
 use skein_query::suggest;
 use skein_query::{QueryEngine, QueryError, RunContext};
 use skein_wire::openapi::Operation;
@@ -39,9 +40,6 @@ pub(crate) struct Route {
     pub(crate) operation: Operation,
     pub(crate) serve: fn() -> MethodRouter<Arc<Api>>,
 }
-
-/// The body of a question or a command: larger ones are telemetry, and come through a door.
-const JSON_BYTES_MAX: usize = 1 << 20;
 
 /// Every route of the API.
 pub(crate) fn table() -> Vec<Route> {
@@ -59,6 +57,13 @@ pub(crate) fn table() -> Vec<Route> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The methods that a path takes, for people and for the header Allow.
+pub(crate) fn methods_of(path: &str) -> String {
+    let routes = table();
+    let of_it = routes.iter().filter(|route| route.operation.path == path);
+    of_it.map(|route| route.operation.method).collect::<Vec<_>>().join(", ")
 }
 
 /// The router of the HTTP port: the API, and the OTLP doors.
