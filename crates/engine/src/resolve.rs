@@ -1,5 +1,5 @@
 //! Names against a snapshot: a column or dataset that nothing has is an error with candidates, before a row is
-//! read (docs/adr/0010-unknown-columns.md).
+//! read (docs/adr/0012-unknown-columns.md).
 
 use std::collections::BTreeSet;
 

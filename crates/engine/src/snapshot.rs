@@ -5,6 +5,7 @@ use std::sync::Arc;
 use skein_event::ids::Environment;
 use skein_query::QueryError;
 use skein_store::segment::Segment;
+use skein_store::{FindingKind, Store};
 
 /// Gives snapshots.
 pub trait Snapshots: Send + Sync {
@@ -27,4 +28,31 @@ pub struct SnapshotView {
     pub damaged: Vec<String>,
     /// Whatever keeps the files from being collected.
     pub lease: Option<Box<dyn Send + Sync>>,
+}
+
+// === impl Snapshots for Store ===
+
+impl Snapshots for Store {
+    fn snapshot(&self, environment: &Environment, _now_ns: i64) -> Result<SnapshotView, QueryError> {
+        let failed = |error: skein_store::Error| QueryError::internal(error.to_string());
+        let snapshot = Store::snapshot(self, environment).map_err(failed)?;
+        Ok(SnapshotView {
+            complete_to_ns: snapshot.complete_to_ns,
+            name: snapshot.id.to_string(),
+            damaged: damaged(self, environment),
+            // Segments keep their files readable as long as they are held.
+            lease: None,
+            segments: snapshot.segments,
+        })
+    }
+}
+
+/// The segments of an environment whose events cannot be read.
+fn damaged(store: &Store, environment: &Environment) -> Vec<String> {
+    let unreadable = |kind: FindingKind| {
+        matches!(kind, FindingKind::SetAside | FindingKind::Missing | FindingKind::Unreadable)
+    };
+    let findings = store.findings().into_iter().filter(|finding| unreadable(finding.kind));
+    let own = findings.filter_map(|finding| finding.segment.filter(|row| row.environment == *environment));
+    own.map(|row| row.id.to_string()).collect()
 }

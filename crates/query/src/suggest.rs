@@ -16,7 +16,8 @@ pub fn candidates<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> V
         .into_iter()
         .filter_map(|candidate| score(&wanted, &normalise(candidate)).map(|score| (score, candidate)))
         .collect();
-    scored.sort_unstable();
+    // Stable: of equally like names the first listed comes first.
+    scored.sort_by_key(|(score, _)| *score);
     scored.dedup();
     scored.into_iter().take(CANDIDATES_MAX).map(|(_, candidate)| candidate.to_owned()).collect()
 }

@@ -5,7 +5,7 @@
 //! fields are errors for the same reason.
 //!
 //! Names of columns are not checked here, since what exists depends on the snapshot: the engine refuses a
-//! column that no segment of the environment has (docs/adr/0010-unknown-columns.md).
+//! column that no segment of the environment has (docs/adr/0012-unknown-columns.md).
 
 mod calculations;
 mod filters;

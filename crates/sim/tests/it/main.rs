@@ -1,6 +1,8 @@
 //! The tests that need everything: one binary, so that it links once.
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod differential;
 #[cfg(test)]
 mod storage;

@@ -1,0 +1,5 @@
+//! The engine over small segments in memory. Each guarantee has a test of its name.
+
+mod build;
+mod guarantees;
+mod questions;
