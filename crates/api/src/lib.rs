@@ -7,7 +7,6 @@
 //!
 //! Reading order: [`door`] (how telemetry comes in), [`routes`] (what can be asked), [`budget`].
 
-mod assemble;
 pub mod budget;
 pub mod cpu;
 pub mod door;

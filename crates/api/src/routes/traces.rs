@@ -10,6 +10,7 @@ use event::ids::{encode_hex, parse_trace_id};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use serde::Deserialize;
+use skein_analysis::trace::{Trace as Assembled, assemble};
 use skein_event as event;
 use skein_query::render;
 use skein_query::result::FlatRow;
@@ -19,7 +20,6 @@ use skein_wire::openapi::{Answer, Body as Schema, Operation};
 use skein_wire::schema::Object;
 
 use super::{Route, ask, json};
-use crate::assemble::{Assembled, assemble};
 use crate::error::{ApiError, Code};
 use crate::state::Api;
 
@@ -64,7 +64,7 @@ async fn trace(
         return Err(ApiError::new(Code::NotFound, message));
     }
     let fields = fields.as_deref().map(field_names);
-    json(&shown(encode_hex(&trace_id), assemble(rows), fields.as_ref()))
+    json(&shown(encode_hex(&trace_id), assemble(rows.rows), fields.as_ref()))
 }
 
 /// The columns asked for, and those without which a row could not be placed.
