@@ -154,7 +154,10 @@ pub struct BatchBuilder {
     context_shapes: Vec<ContextShape>,
     context_values: Columns,
     shape_table: ShapeTable,
-    shape_index: HashMap<Box<[Token]>, u32>,
+    /// Hash of a shape's tokens → its number; another shape of equal hash sits at the next free hash.
+    shape_index: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
+    token_bytes: Vec<u8>,
+    hash_key: HashKey,
 }
 
 macro_rules! push_method {
@@ -183,7 +186,9 @@ impl BatchBuilder {
             context_shapes: Vec::new(),
             context_values: Columns::new(key),
             shape_table: ShapeTable::default(),
-            shape_index: HashMap::new(),
+            shape_index: HashMap::default(),
+            token_bytes: Vec::new(),
+            hash_key: key,
         }
     }
 
@@ -265,11 +270,21 @@ impl BatchBuilder {
 
     /// The number of a shape, added when new.
     pub fn shape(&mut self, tokens: &[Token]) -> u32 {
-        if let Some(&shape) = self.shape_index.get(tokens) {
-            return shape;
+        self.token_bytes.clear();
+        for token in tokens {
+            self.token_bytes.push(token.kind as u8);
+            self.token_bytes.extend_from_slice(&token.key.to_le_bytes());
+            self.token_bytes.extend_from_slice(&token.target.to_le_bytes());
+        }
+        let mut hash = self.hash_key.hash(&self.token_bytes);
+        while let Some(&shape) = self.shape_index.get(&hash) {
+            if self.shape_table.get(shape) == tokens {
+                return shape;
+            }
+            hash = hash.wrapping_add(1);
         }
         let shape = self.shape_table.push(tokens).unwrap_or_default();
-        self.shape_index.insert(tokens.into(), shape);
+        self.shape_index.insert(hash, shape);
         shape
     }
 
@@ -437,5 +452,46 @@ mod tests {
         assert_eq!(batch.columns[1].presence, Presence::Rows(vec![0, 2, 4, 6, 8]));
         assert_eq!(batch.shape_table.len(), 2);
         assert!(batch.context_column(&service).is_some());
+    }
+
+    #[test]
+    fn a_column_names_its_rows_wherever_its_gaps_are() {
+        let cases: [(&[u32], Presence); 5] = [
+            (&[0, 1, 2, 3], Presence::All),
+            (&[0, 1], Presence::Rows(vec![0, 1])),
+            (&[0, 1, 3], Presence::Rows(vec![0, 1, 3])),
+            (&[2, 3], Presence::Rows(vec![2, 3])),
+            (&[1], Presence::Rows(vec![1])),
+        ];
+        for (rows, presence) in cases {
+            let mut builder = BatchBuilder::new(HashKey(1));
+            let context = builder.begin_context();
+            let column = builder.column(Origin::Item, Physical::I64, "n");
+            for time in 0..4 {
+                let row = builder.begin_row(time, context);
+                if rows.contains(&row) {
+                    assert!(builder.push_i64(column, row, time));
+                }
+                assert_eq!(builder.has(column, row), rows.contains(&row));
+            }
+            let batch = builder.finish();
+            assert_eq!(batch.validate(), Ok(()));
+            assert_eq!(batch.columns[0].presence, presence);
+        }
+    }
+
+    #[test]
+    fn a_repeated_value_is_pushed_once_per_row() {
+        let mut builder = BatchBuilder::new(HashKey(1));
+        let context = builder.begin_context();
+        let column = builder.column(Origin::Item, Physical::Text, "k");
+        let row = builder.begin_row(0, context);
+        assert!(!builder.push_repeated(column, row, b"a"), "nothing to repeat yet");
+        assert!(builder.push_bytes(column, row, b"a"));
+        assert!(!builder.push_repeated(column, row, b"a"), "one value per row");
+        let row = builder.begin_row(1, context);
+        assert!(!builder.push_repeated(column, row, b"b"), "another value");
+        assert!(builder.push_repeated(column, row, b"a"));
+        assert_eq!(builder.finish().columns[0].values, Values::Code(vec![0, 0]));
     }
 }
