@@ -209,7 +209,7 @@ mod tests {
                 "service.name  COUNT  P99(duration_ms)  extra\n",
                 "────────────  ─────  ────────────────  ─────\n",
                 "cart             12             7.250\n",
-                "a,\"b\"         1234\n",
+                "a,\"b\"          1234\n",
             ),
         );
         check(

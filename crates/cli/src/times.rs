@@ -38,11 +38,12 @@ pub(crate) fn bounds(range: &Range, now_ns: i64) -> Result<(Option<i64>, Option<
 pub(crate) fn parse(text: &str, now_ns: i64) -> Option<i64> {
     let text = text.trim();
     if let Some(rest) = text.strip_prefix("now") {
-        return match rest.split_at_checked(1) {
-            None => Some(now_ns),
-            Some(("-", length)) => now_ns.checked_sub(duration_ns(length)?),
-            Some(("+", length)) => now_ns.checked_add(duration_ns(length)?),
-            Some(_) => None,
+        if rest.is_empty() {
+            return Some(now_ns);
+        }
+        return match rest.strip_prefix('-') {
+            Some(length) => now_ns.checked_sub(duration_ns(length)?),
+            None => now_ns.checked_add(duration_ns(rest.strip_prefix('+')?)?),
         };
     }
     if let Ok(number) = text.parse::<i64>() {

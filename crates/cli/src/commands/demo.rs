@@ -40,6 +40,7 @@ const INCIDENT_WINDOW_NS: i64 = 18 * 60 * SECOND_NS;
 const SEED_DEFAULT: u64 = 7;
 
 pub(super) fn run(arguments: &Demo) -> Outcome {
+    serve::log_to_stderr("warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(Exit::Refused, "internal", format!("the runtime cannot be started: {error}"))
     })?;

@@ -1,5 +1,6 @@
 //! `skein serve`: settings from the command line over those of the file, then the server's own process.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use skein_server::Config;
@@ -8,10 +9,24 @@ use crate::arguments::Serve;
 use crate::failure::{Exit, Failure, Outcome};
 
 pub(super) fn run(arguments: &Serve) -> Outcome {
+    log_to_stderr("info")?;
     let config = config(arguments)?;
     let code = skein_server::serve(config).map_err(|error| refused(&error))?;
     // The server has told why on stderr.
     Ok(if code == ExitCode::SUCCESS { Exit::Done } else { Exit::Usage })
+}
+
+/// The server's log goes to stderr; SKEIN_LOG chooses what of it (`warn`, `skein_store=debug,info`).
+pub(super) fn log_to_stderr(default: &str) -> Result<(), Failure> {
+    let directives = std::env::var("SKEIN_LOG").unwrap_or_else(|_| default.to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(&directives)
+        .map_err(|error| Failure::usage(format!("SKEIN_LOG={directives} is no filter: {error}")))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init()
+        .map_err(|error| Failure::new(Exit::Refused, "internal", format!("the log cannot begin: {error}")))
 }
 
 /// The settings of a server.
