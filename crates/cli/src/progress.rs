@@ -1,9 +1,14 @@
-//! Progress of long work, on stderr: a bar on a terminal, otherwise a line for every tenth.
+//! Progress of long work, on stderr: a bar on a terminal, otherwise a line now and then.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::times;
+
+/// Without a terminal, no more than a line in this time: a log should not fill with percentages.
+const TELL_EVERY_NS: i64 = 10_000_000_000;
 
 /// How far a piece of work is.
 #[derive(Debug)]
@@ -11,6 +16,7 @@ pub(crate) struct Progress {
     what: String,
     total: Option<u64>,
     done: AtomicU64,
+    told_ns: AtomicI64,
     bar: Option<ProgressBar>,
 }
 
@@ -39,20 +45,28 @@ impl Progress {
             bar.set_prefix(what.to_owned());
             bar
         });
-        Progress { what: what.to_owned(), total, done: AtomicU64::new(0), bar }
+        Progress {
+            what: what.to_owned(),
+            total,
+            done: AtomicU64::new(0),
+            told_ns: AtomicI64::new(times::now_ns()),
+            bar,
+        }
     }
 
     /// More was done.
     pub(crate) fn add(&self, amount: u64) {
-        let before = self.done.fetch_add(amount, Ordering::Relaxed);
+        let done = self.done.fetch_add(amount, Ordering::Relaxed).saturating_add(amount);
         if let Some(bar) = &self.bar {
             bar.inc(amount);
             return;
         }
         let Some(total) = self.total.filter(|total| *total > 0) else { return };
-        let tenth = |done: u64| done.saturating_mul(10) / total;
-        if tenth(before + amount) > tenth(before) {
-            tell(&format!("{}: {} %", self.what, (tenth(before + amount) * 10).min(100)));
+        let (now_ns, told_ns) = (times::now_ns(), self.told_ns.load(Ordering::Relaxed));
+        if now_ns.saturating_sub(told_ns) >= TELL_EVERY_NS
+            && self.told_ns.compare_exchange(told_ns, now_ns, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            tell(&format!("{}: {} %", self.what, done.saturating_mul(100) / total));
         }
     }
 

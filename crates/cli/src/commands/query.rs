@@ -162,7 +162,8 @@ fn footer(body: &Value, count: usize) -> String {
         _ => "?".to_owned(),
     };
     format!(
-        "{count} rows; {} events scanned in {} ms; complete to {}",
+        "{count} {}; {} events scanned in {} ms; complete to {}",
+        if count == 1 { "row" } else { "rows" },
         plain(meta("rows_scanned")),
         plain(meta("elapsed_ms")),
         plain(meta("complete_to")),

@@ -88,7 +88,7 @@ fn a_second_server_on_the_directory_is_2_and_names_the_holder() {
     let server = Server::start();
     let said = run(&mut on_free_ports("serve", server.data.path())).expect(2);
     assert_eq!(said.out, "");
-    assert!(said.err.contains("pid"), "{}", said.err);
+    assert!(said.err.contains(&server.pid().to_string()), "{}", said.err);
     let data = Arc::clone(&server.data);
     assert_eq!(server.stop(), 0);
     // The lock went with its holder.

@@ -93,6 +93,10 @@ impl Server {
         Server { child: Some(child), ready: serde_json::from_str(&line).unwrap(), data }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.ready["http"].as_str().unwrap())
     }

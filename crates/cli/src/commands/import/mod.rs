@@ -82,7 +82,9 @@ pub(super) fn run(arguments: &Import) -> Outcome {
 fn row(path: &Path, tally: &Tally, format: Format) -> Row {
     let mut row = Map::new();
     let mut put = |name: &str, value: Value| row.insert(name.to_owned(), value);
-    put("file", json!(path.display().to_string()));
+    // For people the name is enough, and keeps the table narrow.
+    let name = if format == Format::Table { file_name(path) } else { path.display().to_string() };
+    put("file", json!(name));
     put("lines", json!(tally.lines));
     if format == Format::Table {
         let kinds = [("spans", tally.spans), ("log records", tally.logs), ("metric points", tally.points)];
@@ -99,6 +101,10 @@ fn row(path: &Path, tally: &Tally, format: Format) -> Row {
     put("rejected", json!(tally.rejected));
     put("refused_lines", json!(tally.refused_lines));
     row
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
 }
 
 /// Sends the lines of a file. The tally counts what happened even when the end did not come.
