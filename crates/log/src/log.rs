@@ -18,6 +18,7 @@ use crate::dedup::KeyDigest;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::follow::Follower;
+use crate::log_time::LogTime;
 use crate::queue::{Begun, LogStats, Prepared, Queue, Status, Wake};
 use crate::record::{RecordBytes, TooLarge};
 use crate::recovery::{Finding, Recovered, recover};
@@ -59,6 +60,7 @@ impl Log {
     ) -> Result<Log, Error> {
         let (log, mut committer) = Log::open_stepped(config, disk, clock, low, follower)?;
         let run = move || {
+            let _closed = CloseAtEnd(Arc::clone(&committer.queue));
             while committer
                 .queue
                 .wait(committer.config.group_commit_wait, committer.config.group_commit_bytes)
@@ -66,7 +68,6 @@ impl Log {
             {
                 let _step: Step = committer.step();
             }
-            committer.queue.closed();
         };
         let thread = std::thread::Builder::new()
             .name("skein-log".to_owned())
@@ -103,8 +104,8 @@ impl Log {
         }
         let committed = low.iter().map(|low| low.0).collect();
         let durable = active.iter().map(crate::file::ActiveFile::next_offset).collect();
-        let queue =
-            Arc::new(Queue::new(keys, log_time_ns, files, committed, durable, config.queue_bytes_max));
+        let log_time = LogTime::new(log_time_ns, clock.now_ns());
+        let queue = Arc::new(Queue::new(keys, log_time, files, committed, durable, config.queue_bytes_max));
         let committer = Committer {
             config: config.clone(),
             disk: Arc::clone(&disk),
@@ -184,7 +185,6 @@ impl Log {
             && thread.join().is_err()
         {
             tracing::error!("the committer of the log ended by a panic");
-            self.queue.closed();
         }
     }
 
@@ -235,5 +235,15 @@ impl EventSink for Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Closes the queue when the committer's thread ends, also by a panic: nobody may wait for an answer that
+/// cannot come.
+struct CloseAtEnd(Arc<Queue>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.closed();
     }
 }

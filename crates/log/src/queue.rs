@@ -13,6 +13,7 @@ use crate::committer::{Pending, Settled};
 use crate::dedup::{KeyDigest, KeyTable, bit};
 use crate::file::ActiveFile;
 use crate::follow::Follower;
+use crate::log_time::LogTime;
 use crate::record::RecordBytes;
 use crate::retention::{FileFacts, Files, Victim, choose};
 
@@ -90,7 +91,7 @@ struct State {
     keys: KeyTable,
     status: Status,
     closing: bool,
-    log_time_ns: i64,
+    log_time: LogTime,
     files: Files,
     committed: Vec<u64>,
     durable: Vec<u64>,
@@ -117,7 +118,7 @@ pub(crate) enum Wake {
 impl Queue {
     pub(crate) fn new(
         keys: KeyTable,
-        log_time_ns: i64,
+        log_time: LogTime,
         files: Files,
         committed: Vec<u64>,
         durable: Vec<u64>,
@@ -131,7 +132,7 @@ impl Queue {
             keys,
             status: Status::Open,
             closing: false,
-            log_time_ns,
+            log_time,
             files,
             committed,
             durable,
@@ -162,8 +163,8 @@ impl Queue {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.check_open()?;
-        state.log_time_ns = state.log_time_ns.max(now_ns);
-        state.keys.expire(state.log_time_ns);
+        let append_time_ns = state.log_time.advance(now_ns);
+        state.keys.expire(append_time_ns);
         let known = state.known_parts(&prepared, follower);
         let Prepared { environment, key, digest, reply, parts } = prepared;
         let (mut missing, mut awaited) = (Vec::new(), Vec::new());
@@ -202,7 +203,6 @@ impl Queue {
             missing.iter().for_each(|(partition, _, _)| state.keys.begin(digest, *partition));
         }
         state.pending_bytes += bytes;
-        let append_time_ns = state.log_time_ns;
         state.pending.extend(missing.into_iter().map(|(partition, batch, record)| Pending {
             ticket,
             digest,
@@ -295,9 +295,7 @@ impl Queue {
 
     /// Log time never falls.
     pub(crate) fn advance_log_time(&self, now_ns: i64) -> i64 {
-        let mut state = self.lock();
-        state.log_time_ns = state.log_time_ns.max(now_ns);
-        state.log_time_ns
+        self.lock().log_time.advance(now_ns)
     }
 
     /// A file was created or has grown; everything in it is durable.
@@ -333,10 +331,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// After the last step: whoever still waits is told.
+    /// After the last step: whoever still waits is told. Should the committer have ended by a panic, nobody
+    /// knows what became of its last group: the senders are dropped, and their clients told to retry.
     pub(crate) fn closed(&self) {
+        self.close();
         self.set_status(Status::Closed);
         self.fail_all("the log is closed");
+        self.lock().tickets.clear();
     }
 
     pub(crate) fn durable(&self, partition: Partition) -> Option<u64> {
@@ -361,11 +362,10 @@ impl Queue {
     ) -> (Vec<Victim>, i64) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        state.log_time_ns = state.log_time_ns.max(now_ns);
+        let now_ns = state.log_time.advance(now_ns);
         if let Some(committed) = state.committed.get_mut(usize::from(partition.0)) {
             *committed = below.max(*committed);
         }
-        let now_ns = state.log_time_ns;
         (choose(&state.files, &state.committed, now_ns, retention_ns, bytes_max), now_ns)
     }
 

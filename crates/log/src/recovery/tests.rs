@@ -97,6 +97,10 @@ fn records_beyond_the_next_file_are_void() {
     assert_eq!(fixture.recover(0).unwrap(), (vec![0, 1, 2], vec![]));
     assert_eq!(fixture.recover(1).unwrap(), (vec![1, 2], vec![]), "what is committed is not replayed");
     assert_eq!(fixture.recover(3).unwrap(), (vec![], vec![]));
+    let fixture = Fixture::new();
+    fixture.write(0, vec![(record(1), 10), (record(2), 20), (record(3), 30)]);
+    fixture.write(2, vec![]);
+    assert_eq!(fixture.recover(0).unwrap(), (vec![0, 1], vec![]), "also while the next file is empty");
 }
 
 #[test]

@@ -522,3 +522,45 @@ fn a_missing_low_watermark_is_refused() {
     let refused = Log::open(fixture.config, disk, clock, vec![Offset(0)], Arc::new(Unfollowed));
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
 }
+
+/// A follower that fails in the worst way.
+struct Panicking;
+
+impl skein_log::Follower for Panicking {
+    fn apply(&self, _records: Vec<skein_log::DurableRecord>) {
+        panic!("on purpose");
+    }
+
+    fn has_import(&self, _: &Environment, _: Partition, _: &[u8; 32], _: u32) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_committer_that_died() {
+    let fixture = Fixture::new(1);
+    let clock = Arc::clone(&fixture.clock);
+    let disk = Arc::clone(&fixture.shared);
+    let log = Log::open(fixture.config, disk, clock, vec![Offset(0)], Arc::new(Panicking)).unwrap();
+    let answer = log.append(append(client_key(1), batch(1, 8), "")).await;
+    assert!(matches!(answer, Err(SinkError::Unavailable { .. })), "{answer:?}");
+    let refused = log.append(append(client_key(2), batch(2, 8), "")).await;
+    assert!(matches!(refused, Err(SinkError::Unavailable { .. })), "{refused:?}");
+    assert_eq!(log.status(), Status::Closed);
+}
+
+#[test]
+fn a_clock_set_back_does_not_stop_the_window() {
+    let fixture = Fixture::new(1);
+    let (log, mut committer) = fixture.open();
+    fixture.clock.advance_ms(100 * WINDOW_MS);
+    assert!(put(&log, &mut committer, append(client_key(1), batch(1, 8), "")).is_ok());
+    fixture.clock.advance_ms(-90 * WINDOW_MS);
+    assert!(put(&log, &mut committer, append(client_key(1), batch(1, 8), "")).unwrap().duplicate);
+    drop(log);
+    fixture.disk.power_failure();
+    let (log, mut committer) = fixture.open();
+    assert!(put(&log, &mut committer, append(client_key(1), batch(1, 8), "")).unwrap().duplicate);
+    fixture.clock.advance_ms(3 * WINDOW_MS);
+    assert!(!put(&log, &mut committer, append(client_key(1), batch(1, 8), "")).unwrap().duplicate);
+}

@@ -17,4 +17,5 @@ mod disk;
 mod golden;
 mod guarantees;
 mod model;
+mod speed;
 mod world;
