@@ -5,4 +5,6 @@ mod cases;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod guarantees;
+#[cfg(test)]
 mod storage;
