@@ -17,7 +17,7 @@ use skein_otlp::resource::Resource;
 use skein_otlp::trace::span::{Event, Link};
 use skein_otlp::trace::{ResourceSpans, ScopeSpans, Span, Status};
 
-use crate::round_trip::{ARRIVAL_NS, Request};
+use super::round_trip::{ARRIVAL_NS, Request};
 
 /// Names that collide with fixed columns, with each other, or with the way names are built.
 pub(crate) const KEYS: &[&str] = &[

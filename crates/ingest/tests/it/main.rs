@@ -6,6 +6,7 @@ mod examples;
 mod generate;
 mod golden;
 mod json_door;
+mod odd_bytes;
 mod random;
 mod round_trip;
 mod trainticket;
