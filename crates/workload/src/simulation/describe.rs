@@ -1,12 +1,10 @@
 //! What an instrumented service says about its work: span attributes by the semantic conventions (1.44), and
 //! what only this shop knows: users, carts, flags, waits. Access and error logs are written here as well.
 
+use super::Simulation;
 use super::frame::{Failure, Frame, OpenCall, OpenQuery, Outcome};
-use super::{Fields, Simulation};
-use crate::model::{LogStyle, Operation, Protocol, Service};
-use crate::telemetry::{
-    Attribute, Attributes, Kind, LogRecord, Record, Severity, SpanEvent, SpanRecord, hex, json_object,
-};
+use crate::model::{Operation, Protocol};
+use crate::telemetry::{Attribute, Attributes, Kind, Record, SpanEvent, SpanRecord};
 
 /// Where the payment provider is reached.
 const PROVIDER_HOST: &str = "api.paylane.example";
@@ -16,7 +14,7 @@ const DATABASE_HOST: &str = "shop-db.shop.svc.cluster.local";
 
 impl Failure {
     /// `error.type`.
-    fn error_type(self) -> &'static str {
+    pub(super) fn error_type(self) -> &'static str {
         match self {
             Failure::Timeout => "timeout",
             Failure::Overloaded => "overloaded",
@@ -29,7 +27,7 @@ impl Failure {
         }
     }
 
-    fn message(self) -> &'static str {
+    pub(super) fn message(self) -> &'static str {
         match self {
             Failure::Timeout => "no answer before the deadline",
             Failure::Overloaded => "request queue is full",
@@ -44,7 +42,7 @@ impl Failure {
 }
 
 /// The HTTP status of an outcome.
-fn http_status(operation: Operation, outcome: Outcome) -> i64 {
+pub(super) fn http_status(operation: Operation, outcome: Outcome) -> i64 {
     match outcome {
         Ok(()) if operation == Operation::GatewayAddToCart || operation == Operation::GatewayCheckout => 201,
         Ok(()) => 200,
@@ -70,11 +68,11 @@ fn grpc_status(outcome: Outcome) -> &'static str {
 }
 
 /// A refusal of the bank is a result; everything else is an error.
-fn error_of(outcome: Outcome) -> Option<Failure> {
+pub(super) fn error_of(outcome: Outcome) -> Option<Failure> {
     outcome.err().filter(|failure| *failure != Failure::Declined)
 }
 
-fn millis(duration_ns: i64) -> f64 {
+pub(super) fn millis(duration_ns: i64) -> f64 {
     (duration_ns as f64 / 1e3).round() / 1e3
 }
 
@@ -113,26 +111,6 @@ impl Simulation {
             events: std::mem::take(&mut frame.events),
         })));
         self.log_end(frame, outcome, duration_ns);
-    }
-
-    fn log_end(&mut self, frame: &Frame, outcome: Outcome, duration_ns: i64) {
-        let mut fields = self.note_fields(frame);
-        fields.push(("duration_ms", millis(duration_ns).into()));
-        match error_of(outcome) {
-            Some(failure) => {
-                fields.push(("error", failure.message().into()));
-                fields.push(("error.type", failure.error_type().into()));
-                self.log(frame, Severity::Error, "request failed", fields);
-            }
-            None if frame.operation.spec().service == Service::Gateway => {
-                fields.push(("status", http_status(frame.operation, outcome).into()));
-                self.log(frame, Severity::Info, "request", fields);
-            }
-            None if outcome.is_err() && frame.operation == Operation::PaymentAuthorize => {
-                self.log(frame, Severity::Warn, "card declined", fields);
-            }
-            None => {}
-        }
     }
 
     fn add_common(&self, frame: &Frame, attributes: &mut Attributes) {
@@ -318,75 +296,6 @@ impl Simulation {
             events: Vec::new(),
         })));
     }
-
-    /// What a service adds to most of its log lines.
-    pub(super) fn note_fields(&self, frame: &Frame) -> Fields {
-        let request = &frame.request;
-        let mut fields = vec![("user_id", format!("u-{:05}", request.user).into())];
-        match frame.operation {
-            Operation::GatewayProduct | Operation::CatalogProduct => {
-                fields.push(("product_id", product(frame)));
-            }
-            Operation::GatewaySearch | Operation::CatalogSearch => {
-                fields.push(("q", request.search.into()));
-                fields.push(("page", request.page.into()));
-            }
-            Operation::PaymentAuthorize => {
-                fields.push(("network", request.network.into()));
-                fields.push(("amount_cents", request.cart_cents.into()));
-                fields.push(("currency", request.currency.into()));
-            }
-            _ => {
-                fields.push(("items", request.cart_items.into()));
-                fields.push(("total_cents", request.cart_cents.into()));
-                fields.push(("currency", request.currency.into()));
-            }
-        }
-        fields
-    }
-
-    /// Writes a line in the context of a frame, in the style of its service.
-    pub(super) fn log(&mut self, frame: &Frame, severity: Severity, message: &'static str, fields: Fields) {
-        let service = frame.operation.spec().service;
-        let context = (frame.request.trace_id, frame.span_id);
-        let (body, on_record) = match service.spec().log {
-            LogStyle::Plain => (plain_line(frame.operation, message, &fields), Some(context)),
-            LogStyle::Json => (json_line(severity, message, fields), Some(context)),
-            LogStyle::JsonWithContext => {
-                let mut fields = fields;
-                fields.push(("trace_id", hex(&context.0).into()));
-                fields.push(("span_id", hex(&context.1).into()));
-                (json_line(severity, message, fields), None)
-            }
-        };
-        let attributes = vec![("log.iostream", "stdout".into()), ("thread.id", frame.thread.into())];
-        self.records.push(Record::Log(Box::new(LogRecord {
-            instance: frame.instance,
-            context: on_record,
-            time_ns: self.now_ns,
-            severity,
-            body,
-            attributes,
-        })));
-    }
-
-    /// Writes a line that belongs to no request.
-    pub(super) fn log_outside(
-        &mut self,
-        instance: usize,
-        severity: Severity,
-        message: &'static str,
-        fields: Fields,
-    ) {
-        self.records.push(Record::Log(Box::new(LogRecord {
-            instance,
-            context: None,
-            time_ns: self.now_ns,
-            severity,
-            body: json_line(severity, message, fields),
-            attributes: vec![("log.iostream", "stdout".into())],
-        })));
-    }
 }
 
 fn server_attributes(frame: &Frame, outcome: Outcome) -> Attributes {
@@ -445,28 +354,8 @@ fn path_of(frame: &Frame) -> Attribute {
     }
 }
 
-fn product(frame: &Frame) -> Attribute {
+pub(super) fn product(frame: &Frame) -> Attribute {
     format!("p-{:04}", frame.request.product).into()
-}
-
-fn plain_line(operation: Operation, message: &str, fields: &Fields) -> String {
-    let mut line = format!("[{}] {message}", operation.spec().name);
-    for (name, value) in fields {
-        let text = match value {
-            Attribute::Text(text) => text.to_string(),
-            Attribute::Int(number) => number.to_string(),
-            Attribute::Float(number) => number.to_string(),
-            Attribute::Bool(truth) => truth.to_string(),
-        };
-        line.push_str(&format!(" {name}={text}"));
-    }
-    line
-}
-
-fn json_line(severity: Severity, message: &'static str, fields: Fields) -> String {
-    let mut all: Fields = vec![("level", severity.text().into()), ("msg", message.into())];
-    all.extend(fields);
-    json_object(&all)
 }
 
 /// What the JVM would print.

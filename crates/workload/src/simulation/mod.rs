@@ -9,7 +9,9 @@
 mod calls;
 mod database;
 mod describe;
+mod event;
 mod frame;
+mod logs;
 mod pods;
 
 use std::cmp::Reverse;
@@ -22,6 +24,7 @@ use crate::model::{Operation, Service, Step};
 use crate::random::Random;
 use crate::telemetry::{Attribute, Instance, Record, Severity};
 use database::Database;
+use event::{Event, Scheduled};
 use frame::{Failure, Flow, Frame, FrameId, Outcome, PodId, Signal, Token, Waiting};
 use pods::Pod;
 
@@ -64,45 +67,6 @@ pub struct Simulation {
     incident: Option<Incident>,
     instances: Vec<Instance>,
     records: Vec<Record>,
-}
-
-#[derive(Debug)]
-enum Event {
-    Arrive,
-    Signal { frame: FrameId, token: Token, signal: Signal },
-    Reclaim { pod: PodId },
-    Begin,
-    Repair,
-    Measure,
-}
-
-#[derive(Debug)]
-struct Scheduled {
-    time_ns: i64,
-    sequence: u64,
-    event: Event,
-}
-
-// === impl Scheduled ===
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        (self.time_ns, self.sequence) == (other.time_ns, other.sequence)
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
-        (self.time_ns, self.sequence).cmp(&(other.time_ns, other.sequence))
-    }
 }
 
 // === impl Simulation ===
