@@ -196,7 +196,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "environment-ignored-in-snapshot",
         breaks: "a snapshot holds the heads of every environment",
-        file: "crates/store/src/store.rs",
+        file: "crates/store/src/snapshot.rs",
         find: "                    if key.environment == *environment {",
         replace: "                    if !environment.as_str().is_empty() {",
         package: "skein-store",

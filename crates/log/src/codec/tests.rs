@@ -1,3 +1,5 @@
+//! Random batches come back bit for bit, and damaged bytes never panic.
+
 use super::*;
 use crate::testing::{Random, batch_of, random_batch};
 

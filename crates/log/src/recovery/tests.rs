@@ -1,3 +1,5 @@
+//! What recovery makes of files that a crash or damage left behind.
+
 use std::sync::Mutex;
 
 use skein_event::flow::BatchKey;

@@ -1,3 +1,5 @@
+//! What each aggregate makes of weighted values, and that merging equals adding.
+
 use super::*;
 use crate::plan::Percentile;
 
