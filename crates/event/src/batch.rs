@@ -252,18 +252,11 @@ pub enum TokenKind {
 impl TokenKind {
     /// The kind of its number on disk.
     pub fn from_number(number: u8) -> Option<TokenKind> {
-        const ALL: [TokenKind; 10] = [
-            TokenKind::Value,
-            TokenKind::InvalidText,
-            TokenKind::Open,
-            TokenKind::Close,
-            TokenKind::Empty,
-            TokenKind::Overflow,
-            TokenKind::Inline,
-            TokenKind::Point,
-            TokenKind::InlinePoint,
-            TokenKind::Absent,
-        ];
+        use TokenKind::{
+            Absent, Close, Empty, Inline, InlinePoint, InvalidText, Open, Overflow, Point, Value,
+        };
+        const ALL: [TokenKind; 10] =
+            [Value, InvalidText, Open, Close, Empty, Overflow, Inline, Point, InlinePoint, Absent];
         ALL.get(usize::from(number)).copied()
     }
 

@@ -3,145 +3,20 @@
 //! A door keeps the [`ColumnIndex`] of a column it has seen, so that the usual attribute costs a comparison
 //! of its key with the one at the same place of the record before, and a push.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
+mod open;
 
-use crate::batch::{
-    Column, ColumnKey, ContextShape, EventBatch, Origin, Physical, Presence, ShapeTable, Token, Values,
-};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use crate::batch::{ColumnKey, ContextShape, EventBatch, Origin, Physical, ShapeTable, Token, Values};
 use crate::columns::{Fixed, Level};
 use crate::dictionary::Interner;
 use crate::hash::HashKey;
+use open::{AlreadyHashed, Columns, push};
 
 /// The place of a row column in the batch under construction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ColumnIndex(pub u32);
-
-/// Columns of one level under construction.
-#[derive(Debug)]
-struct Columns {
-    columns: Vec<OpenColumn>,
-    /// Hash of a key → its column. Another key of equal hash sits at the next free hash.
-    index: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
-    hash_key: HashKey,
-}
-
-#[derive(Debug)]
-struct OpenColumn {
-    key: ColumnKey,
-    values: Values,
-    /// The rows of the values; empty as long as each row so far has one.
-    rows: Vec<u32>,
-    /// The last row with a value; `u32::MAX` when none has.
-    last_row: u32,
-    /// Code of the last value, to recognise a repetition without hashing.
-    last_code: u32,
-}
-
-impl Columns {
-    fn new(hash_key: HashKey) -> Columns {
-        Columns { columns: Vec::new(), index: HashMap::default(), hash_key }
-    }
-
-    /// The place of a column, or the hash under which to add it.
-    fn find(&self, origin: Origin, physical: Physical, name: &str) -> Result<u32, u64> {
-        let salt = u64::from(origin as u8) << 8 | u64::from(physical as u8);
-        let mut hash = self.hash_key.hash(name.as_bytes()) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        while let Some(&index) = self.index.get(&hash) {
-            let key = &self.columns[index as usize].key;
-            if key.origin == origin && key.physical == physical && *key.name == *name {
-                return Ok(index);
-            }
-            hash = hash.wrapping_add(1);
-        }
-        Err(hash)
-    }
-
-    fn get_or_add(&mut self, origin: Origin, physical: Physical, name: &str) -> u32 {
-        let hash = match self.find(origin, physical, name) {
-            Ok(index) => return index,
-            Err(hash) => hash,
-        };
-        let index = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
-        self.columns.push(OpenColumn {
-            key: ColumnKey { origin, physical, name: Arc::from(name) },
-            values: Values::empty(physical),
-            rows: Vec::new(),
-            last_row: u32::MAX,
-            last_code: u32::MAX,
-        });
-        self.index.insert(hash, index);
-        index
-    }
-
-    fn finish(self, rows: usize) -> Vec<Column> {
-        let close = |column: OpenColumn| {
-            let presence = if column.values.len() == rows {
-                Presence::All
-            } else if column.rows.is_empty() {
-                Presence::Rows((0_u32..).take(column.values.len()).collect())
-            } else {
-                Presence::Rows(column.rows)
-            };
-            Column { key: column.key, presence, values: column.values }
-        };
-        self.columns.into_iter().map(close).collect()
-    }
-}
-
-impl OpenColumn {
-    /// Whether the row already has a value here.
-    #[inline]
-    fn has(&self, row: u32) -> bool {
-        self.last_row == row
-    }
-
-    /// Notes that the row has a value, which is pushed next.
-    #[inline]
-    fn add_row(&mut self, row: u32) {
-        self.last_row = row;
-        if !self.rows.is_empty() || self.values.len() != row as usize {
-            self.add_sparse_row(row);
-        }
-    }
-
-    fn add_sparse_row(&mut self, row: u32) {
-        if self.rows.is_empty() {
-            self.rows.extend((0_u32..).take(self.values.len()));
-        }
-        self.rows.push(row);
-    }
-
-    #[inline]
-    fn push_code(&mut self, row: u32, code: u32) {
-        self.last_code = code;
-        self.add_row(row);
-        if let Values::Code(codes) = &mut self.values {
-            codes.push(code);
-        }
-    }
-}
-
-/// The hasher of a map whose keys are hashes.
-#[derive(Clone, Copy, Debug, Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 /// A batch under construction.
 #[derive(Debug)]
@@ -408,23 +283,11 @@ pub enum ContextValue<'a> {
     Bytes(&'a [u8]),
 }
 
-#[inline]
-fn push(columns: &mut Columns, column: ColumnIndex, row: u32, add: impl FnOnce(&mut Values)) -> bool {
-    let Some(open) = columns.columns.get_mut(column.0 as usize) else { return false };
-    if open.has(row) {
-        return false;
-    }
-    open.add_row(row);
-    let before = open.values.len();
-    add(&mut open.values);
-    debug_assert_eq!(open.values.len(), before + 1, "value of another type for {:?}", open.key);
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::TokenKind;
+    use crate::batch::{Presence, TokenKind};
+    use std::sync::Arc;
 
     #[test]
     fn a_built_batch_is_valid() {

@@ -3,6 +3,8 @@
 //! A span is one row, followed by one row per span event, then one per link. It is first inspected whole,
 //! then written, so that a bad span leaves nothing behind.
 
+mod message;
+
 use skein_event::batch::Origin;
 use skein_event::columns::Fixed;
 use skein_event::limits::BATCH_ROWS_MAX;
@@ -18,40 +20,8 @@ use crate::sampling_rate;
 use crate::shape_path::Root;
 use crate::times::{self, Filed};
 use crate::wire::{Field, Malformed, Reader, as_i32, as_u32};
-
-/// What a span's own fields say, borrowed from the body.
-#[derive(Debug, Default)]
-struct Span<'a> {
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    parent_id: &'a [u8],
-    trace_state: &'a [u8],
-    name: &'a [u8],
-    kind: i32,
-    start: u64,
-    end: u64,
-    flags: u32,
-    dropped_attributes: u32,
-    dropped_events: u32,
-    dropped_links: u32,
-    has_status: bool,
-    status_code: i32,
-    status_message: &'a [u8],
-    /// The first event named `exception`.
-    exception: Option<&'a [u8]>,
-}
-
-/// What a span event or a link says.
-#[derive(Debug, Default)]
-struct Annotation<'a> {
-    time: u64,
-    name: &'a [u8],
-    trace_id: &'a [u8],
-    span_id: &'a [u8],
-    trace_state: &'a [u8],
-    flags: u32,
-    dropped_attributes: u32,
-}
+pub(crate) use message::invalid_id;
+use message::{Annotation, Span, check_span, read_event, read_link, read_status};
 
 /// What the rows of one span share.
 struct Shared<'a> {
@@ -373,39 +343,6 @@ fn keep<'a>(list: &mut Vec<&'a [u8]>, message: &'a [u8], inspection: &mut Inspec
     }
 }
 
-#[inline]
-fn check_span(span: &Span<'_>, inspection: &mut Inspection) {
-    if span.trace_id.len() != 16 || span.trace_id == [0; 16] {
-        invalid_id(inspection, ReasonCode::InvalidTraceId, "traceId", span.trace_id, 16);
-    }
-    if span.span_id.len() != 8 || span.span_id == [0; 8] {
-        invalid_id(inspection, ReasonCode::InvalidSpanId, "spanId", span.span_id, 8);
-    }
-    if !matches!(span.parent_id.len(), 0 | 8) {
-        invalid_id(inspection, ReasonCode::InvalidSpanId, "parentSpanId", span.parent_id, 8);
-    }
-    inspection.check_size("name", span.name);
-    inspection.check_size("traceState", span.trace_state);
-    inspection.check_size("status.message", span.status_message);
-}
-
-/// Refuses an id that is empty, all zero, or of another length.
-#[cold]
-pub(crate) fn invalid_id(
-    inspection: &mut Inspection,
-    reason: ReasonCode,
-    path: &'static str,
-    id: &[u8],
-    expected: usize,
-) {
-    let message = match id.len() {
-        0 => "is missing".to_owned(),
-        length if length == expected => "is all zero".to_owned(),
-        length => format!("has {length} bytes instead of {expected}"),
-    };
-    inspection.refuse(reason, path, message);
-}
-
 fn write_parent(rows: &mut Rows, row: u32, parent_id: &[u8]) {
     let Ok(id) = <[u8; 8]>::try_from(parent_id) else { return };
     if id == [0; 8] {
@@ -446,59 +383,4 @@ fn write_status(rows: &mut Rows, row: u32, span: &Span<'_>) {
         rows.fixed_i64(row, Fixed::StatusCode, i64::from(span.status_code));
         rows.fixed_text(row, Fixed::StatusMessage, span.status_message);
     }
-}
-
-fn read_status<'a>(message: &'a [u8], span: &mut Span<'a>) -> Result<(), Malformed> {
-    span.has_status = true;
-    let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
-        match field {
-            (2, Field::Bytes(text)) => span.status_message = text,
-            (3, Field::Varint(code)) => span.status_code = as_i32(code),
-            (number, _) => reader.pass_unknown(number, 2..=3)?,
-        }
-    }
-    Ok(())
-}
-
-fn read_event<'a>(
-    message: &'a [u8],
-    attributes: &mut Vec<Attribute<'a>>,
-    inspection: &mut Inspection,
-) -> Result<Annotation<'a>, Malformed> {
-    attributes.clear();
-    let mut event = Annotation::default();
-    let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
-        match field {
-            (1, Field::Fixed64(time)) => event.time = time,
-            (2, Field::Bytes(text)) => event.name = text,
-            (3, Field::Bytes(entry)) => read_attribute(entry, attributes, inspection)?,
-            (4, Field::Varint(count)) => event.dropped_attributes = as_u32(count),
-            (number, _) => reader.pass_unknown(number, 1..=4)?,
-        }
-    }
-    Ok(event)
-}
-
-fn read_link<'a>(
-    message: &'a [u8],
-    attributes: &mut Vec<Attribute<'a>>,
-    inspection: &mut Inspection,
-) -> Result<Annotation<'a>, Malformed> {
-    attributes.clear();
-    let mut link = Annotation::default();
-    let mut reader = Reader::new(message);
-    while let Some(field) = reader.next()? {
-        match field {
-            (1, Field::Bytes(id)) => link.trace_id = id,
-            (2, Field::Bytes(id)) => link.span_id = id,
-            (3, Field::Bytes(text)) => link.trace_state = text,
-            (4, Field::Bytes(entry)) => read_attribute(entry, attributes, inspection)?,
-            (5, Field::Varint(count)) => link.dropped_attributes = as_u32(count),
-            (6, Field::Fixed32(flags)) => link.flags = flags,
-            (number, _) => reader.pass_unknown(number, 1..=6)?,
-        }
-    }
-    Ok(link)
 }
