@@ -240,7 +240,7 @@ pub struct ColumnInfo {
     pub first_ns: i64,
     /// Latest timestamp, likewise.
     pub last_ns: i64,
-    /// Different values, estimated: the largest number of any segment is a lower bound, their sum an upper one.
+    /// Different values, at least: the largest number of any one segment.
     pub distinct_estimate: u64,
 }
 
