@@ -31,6 +31,8 @@ pub struct Api {
     pub jobs: Arc<Jobs>,
     /// Where queries run.
     pub cpu: CpuPool,
+    /// Where exports run: apart, since they wait for their clients.
+    pub exports: CpuPool,
     /// What log and store know of themselves.
     pub gauges: Arc<dyn Gauges>,
     /// Time.

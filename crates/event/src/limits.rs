@@ -162,3 +162,6 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 
 /// Observations of Skein's own work that wait to be sent: four seconds of 100,000 spans/s in batches of 100.
 pub const OBSERVATIONS_QUEUED_MAX: usize = 4_096;
+
+/// Exports at once; each holds a thread, which waits for its client.
+pub const EXPORTS_RUNNING_MAX: usize = 4;

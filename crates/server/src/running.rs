@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use event::hash::HashKey;
+use event::limits;
 use event::observe::{Clock, Observer};
 use skein_api::budget::Budget;
 use skein_api::cpu::CpuPool;
@@ -137,6 +138,7 @@ pub async fn start_with(
         exporter: Arc::new(OtlpExporter),
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(threads),
+        exports: CpuPool::new(limits::EXPORTS_RUNNING_MAX),
         gauges: Arc::new(WithOwn { gauges, observer: observer.clone() }),
         observer: Arc::new(observer.clone()),
         limits: QueryLimits {

@@ -19,6 +19,9 @@ const FRAME_BYTES: usize = 64 << 10;
 /// A sender that sends nothing for so long is given up.
 const IDLE_MAX: Duration = Duration::from_secs(15);
 
+/// A whole request arrives within this time: 64 MiB at 4 Mbit/s, or its lease keeps others out for nothing.
+pub(crate) const ARRIVE_WITHIN: Duration = Duration::from_secs(130);
+
 /// A refused body is read and forgotten for at most this long, so that the client reads the answer and not a
 /// broken connection.
 const DRAIN_MAX: Duration = Duration::from_secs(5);

@@ -21,7 +21,7 @@ use super::body::fill;
 use super::decompress::Compression;
 use super::http::{batch_id, writable_environment};
 use super::status::{Refusal, RefusalKind};
-use super::{Accepted, Door, Encoding, Received, forget, leased_body};
+use super::{Accepted, Door, Encoding, Received, forget, leased_body, within_time};
 
 /// The name of this door in metrics and rejections.
 const DOOR: &str = "otlp_grpc";
@@ -70,7 +70,7 @@ async fn unimplemented(door: Arc<Door>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let message = format!("{} is not implemented", parts.uri.path());
     let refusal = Refusal::new(RefusalKind::Unimplemented, message);
-    forget(&door, body, &refusal).await;
+    forget(&door, &parts.headers, body).await;
     refuse(&refusal)
 }
 
@@ -79,7 +79,7 @@ async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
         return response;
     }
     let (parts, mut body) = request.into_parts();
-    match receive(&door, signal, &parts.headers, &mut body).await {
+    match within_time(receive(&door, signal, &parts.headers, &mut body)).await {
         Ok(received) => match door.accept(received).await {
             Ok(accepted) => accept(accepted),
             Err(refusal) => refuse(&refusal),
@@ -87,7 +87,7 @@ async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
         Err(refusal) => {
             let key = batch_id(&parts.headers);
             door.note_refusal(DOOR, &Environment::default_environment(), key, &refusal);
-            forget(&door, body, &refusal).await;
+            forget(&door, &parts.headers, body).await;
             refuse(&refusal)
         }
     }

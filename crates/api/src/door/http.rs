@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use skein_event::Environment;
 use skein_ingest::Signal;
@@ -19,7 +19,7 @@ use skein_ingest::Signal;
 use super::body::fill;
 use super::decompress::Compression;
 use super::status::{Refusal, RefusalKind};
-use super::{Accepted, Door, Encoding, Received, forget, grpc, leased_body};
+use super::{Accepted, Door, Encoding, Received, forget, grpc, leased_body, within_time};
 use crate::loopback::ENVIRONMENT_HEADER;
 
 /// The name of this door in metrics and rejections.
@@ -55,14 +55,14 @@ pub(crate) fn unknown_path(headers: &HeaderMap, path: &str) -> Response {
 async fn profiles(State(door): State<Arc<Door>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let refusal = Refusal::new(RefusalKind::Unimplemented, "profiles are not stored yet");
-    forget(&door, body, &refusal).await;
+    forget(&door, &parts.headers, body).await;
     refuse(answer_encoding(&parts.headers), &refusal)
 }
 
 async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
     let (parts, mut body) = request.into_parts();
     let encoding = answer_encoding(&parts.headers);
-    match receive(&door, signal, &parts, &mut body).await {
+    match within_time(receive(&door, signal, &parts, &mut body)).await {
         Ok(received) => match door.accept(received).await {
             Ok(accepted) => accept(encoding, signal, accepted),
             Err(refusal) => refuse(encoding, &refusal),
@@ -70,13 +70,8 @@ async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
         Err(refusal) => {
             let key = batch_id(&parts.headers);
             door.note_refusal(DOOR, &Environment::default_environment(), key, &refusal);
-            forget(&door, body, &refusal).await;
-            let mut response = refuse(encoding, &refusal);
-            // The rest of a body that is too large is not read, so an HTTP/1 connection ends here.
-            if refusal.kind == RefusalKind::TooLarge && parts.version < Version::HTTP_2 {
-                response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
-            }
-            response
+            forget(&door, &parts.headers, body).await;
+            refuse(encoding, &refusal)
         }
     }
 }

@@ -28,6 +28,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use ::http::HeaderMap;
+use ::http::header::EXPECT;
 use axum::body::Body;
 use event::flow::{Append, Appended, BatchKey, EventSink, SinkError};
 use event::observe::{Clock, Observation, Observer};
@@ -201,11 +203,7 @@ impl Door {
         match error {
             ReadError::TooLarge => Refusal::too_large(self.request_bytes_max),
             ReadError::OverBudget => Refusal::over_budget(),
-            ReadError::Idle => Refusal::retry(
-                RefusalKind::Unavailable,
-                "the request's body did not arrive in time",
-                status::RETRY_AFTER_MS,
-            ),
+            ReadError::Idle => late(),
             ReadError::Broken(_) => Refusal::malformed("", "the request's body broke off"),
         }
     }
@@ -466,9 +464,27 @@ impl http_body::Body for LeasedBody {
     }
 }
 
-/// Reads what a client still sends of a refused request, unless it says that it is too much to read.
-async fn forget(door: &Door, body: Body, refusal: &Refusal) {
-    if refusal.kind != RefusalKind::TooLarge {
-        body::drain(body, door.request_bytes_max).await;
+/// Reads what a client still sends of a refused request, up to twice what a request may be: a client that
+/// still writes when the connection closes sees a broken connection and not the reason. One that waits for
+/// leave to send (`Expect: 100-continue`) is not given it.
+async fn forget(door: &Door, headers: &HeaderMap, body: Body) {
+    if !headers.contains_key(EXPECT) {
+        body::drain(body, door.request_bytes_max.saturating_mul(2)).await;
     }
+}
+
+/// Reads a request, within the time that a request may take to arrive.
+async fn within_time(
+    receiving: impl Future<Output = Result<Received, Refusal>>,
+) -> Result<Received, Refusal> {
+    match tokio::time::timeout(body::ARRIVE_WITHIN, receiving).await {
+        Ok(received) => received,
+        Err(_elapsed) => Err(late()),
+    }
+}
+
+/// A body that did not arrive in time: its lease kept others out.
+fn late() -> Refusal {
+    let message = "the request's body did not arrive in time";
+    Refusal::retry(RefusalKind::Unavailable, message, status::RETRY_AFTER_MS)
 }

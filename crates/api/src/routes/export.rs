@@ -1,12 +1,13 @@
 //! `/api/v1/export`: everything of a time range, streamed.
 //!
 //! One line per unit: `otlp` writes an OTLP/JSON request per line, which `skein import` and the Collector's
-//! file receiver read; `ndjson` writes a flat event per line. The producer runs on the CPU pool and waits when
-//! the client does not read; when the client goes away it ends. A failure on the way breaks the connection,
+//! file receiver read; `ndjson` writes a flat event per line. The producer runs on threads of its own, so that
+//! clients that read slowly keep no query out; when a client goes away, or does not read, it ends. A failure on the way breaks the connection,
 //! so that half an export never looks like a whole one.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -24,7 +25,9 @@ use skein_event as event;
 use skein_query as query;
 use skein_wire::ExportRequest;
 use skein_wire::openapi::{Answer, Body as Schema, Operation};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::{Route, json_body, known_dataset};
 use crate::error::{ApiError, Code};
@@ -32,6 +35,9 @@ use crate::state::Api;
 
 /// Pieces that wait for the client.
 const PIECES_WAITING_MAX: usize = 4;
+
+/// A client that reads nothing for so long is given up.
+const READ_WITHIN: Duration = Duration::from_secs(60);
 
 /// Events asked of the engine at once.
 const PAGE_ROWS: usize = event::limits::QUERY_LIMIT_MAX;
@@ -80,7 +86,7 @@ async fn export(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     let here = Arc::clone(&api);
     tokio::spawn(async move {
         let worker = Arc::clone(&here);
-        let result = here.cpu.run(move || produce(&worker, &job, &pieces, begun)).await;
+        let result = here.exports.run(move || produce(&worker, &job, &pieces, begun)).await;
         if result.is_err() {
             tracing::error!("an export did not end");
         }
@@ -136,7 +142,7 @@ pub(super) fn seconds_to_ns(seconds: f64) -> Option<i64> {
     whole_s.checked_mul(1_000_000_000)?.checked_add(fraction_ns)
 }
 
-/// Runs on the CPU pool.
+/// Runs on a thread that may wait.
 fn produce(
     api: &Api,
     job: &Job,
@@ -172,8 +178,9 @@ fn produce(
     if let Err(error) = result {
         tracing::error!(%error, detail = error.internal_detail(), "an export failed");
         let broken = std::io::Error::other("the export failed; what came is incomplete");
-        // The client may be gone, which is as well.
-        if pieces.blocking_send(Err(broken)).is_err() {
+        // The client may be gone, or not read; then the pieces it has not read are lost to it as well.
+        let telling = timeout(READ_WITHIN, pieces.send(Err(broken)));
+        if !matches!(Handle::current().block_on(telling), Ok(Ok(()))) {
             tracing::debug!("the client of a failed export is gone");
         }
     }
@@ -187,7 +194,11 @@ fn hand_over(api: &Api, pieces: &mpsc::Sender<Piece>, piece: Vec<u8>) -> Result<
     if piece.is_empty() {
         return Ok(());
     }
-    pieces.blocking_send(Ok(piece.into())).map_err(|_gone| QueryError::cancelled())
+    let sending = timeout(READ_WITHIN, pieces.send(Ok(piece.into())));
+    match Handle::current().block_on(sending) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(QueryError::cancelled()),
+    }
 }
 
 /// Pages of raw rows, oldest first.

@@ -240,6 +240,7 @@ fn server() -> Server {
         exporter: Arc::clone(&told) as Arc<dyn Exporter>,
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(2),
+        exports: CpuPool::new(4),
         gauges: Arc::clone(&told) as Arc<dyn Gauges>,
         clock: Arc::clone(&told) as Arc<dyn Clock>,
         observer: Arc::clone(&told) as Arc<dyn Observer>,
@@ -574,6 +575,24 @@ async fn an_export_streams_and_never_looks_whole_when_it_failed() {
     ] {
         let refused = error(server.post("/api/v1/export", body.clone()).await);
         assert_eq!((refused.0, refused.1.get("path").and_then(Json::as_str)), (status, path), "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_not_read_keeps_no_query_out() {
+    let server = server();
+    let mut unread = Vec::new();
+    for _ in 0..4 {
+        let request =
+            Request::builder().method(Method::POST).uri("/api/v1/export").header("host", "localhost");
+        let body = Body::from(json!({"format": "otlp"}).to_string());
+        let request = request.header("content-type", "application/json").body(body).unwrap();
+        unread.push(server.router.clone().oneshot(request).await.unwrap());
+    }
+    assert_eq!(server.post("/api/v1/query", json!({})).await.0, 200);
+    for response in unread {
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body.iter().filter(|&&byte| byte == b'\n').count(), 20, "it goes on when it is read");
     }
 }
 

@@ -79,6 +79,22 @@ async fn decompression_bomb_is_refused_within_the_cap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_reads_why_its_large_request_was_refused() {
+    use crate::client::{Protocol, send};
+    // Far more than sockets hold, so that the client still writes when it is refused.
+    let (running, _memory) = start(Config { request_bytes_max: 16 << 20, ..config() }).await;
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let headers = [("content-type", PROTOBUF)];
+        let body = vec![0_u8; (16 << 20) + 1];
+        let answer =
+            send(running.otlp_http, protocol, hyper::Method::POST, "/v1/traces", &headers, body).await;
+        assert_eq!(answer.status, 413, "{protocol:?}");
+    }
+    assert!(running.inflight_bytes_peak() < 1 << 20, "a declared length is refused before it is read");
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_gives_its_room_back() {
     use tokio::io::AsyncWriteExt as _;
     let (running, memory) = start(config()).await;
