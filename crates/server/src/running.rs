@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use event::flow::EventSink;
 use event::hash::HashKey;
 use event::limits;
 use event::observe::{Clock, Observer};
@@ -20,6 +21,7 @@ use skein_api::rejections::Rejections;
 use skein_api::state::{Api, QueryLimits};
 use skein_api::{api_router, otlp_http_router};
 use skein_event as event;
+use skein_query::QueryEngine;
 use skein_wire::Ready;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -104,54 +106,19 @@ pub async fn start_with(
     storage: Storage,
 ) -> anyhow::Result<Running> {
     config.check()?;
-    let Storage { sink, engine, gauges, hash_key, close } = storage;
     let Observing { observer, reporter } = observing;
-    let decoder: Arc<dyn Decoder> = Arc::new(OtlpDecoder { hash_key });
+    let decoder: Arc<dyn Decoder> = Arc::new(OtlpDecoder { hash_key: storage.hash_key });
     let target = Target {
         decoder: Arc::clone(&decoder),
-        sink: Arc::clone(&sink),
+        sink: Arc::clone(&storage.sink),
         clock: Arc::clone(&clock),
-        hash_key,
+        hash_key: storage.hash_key,
         version: VERSION,
     };
     tokio::spawn(reporter.run(target));
-    let threads = match config.cpu_threads {
-        0 => std::thread::available_parallelism().map_or(2, usize::from),
-        threads => threads,
-    };
-    let door = Arc::new(Door {
-        sink,
-        decoder,
-        budget: Budget::new(config.inflight_bytes_max),
-        cpu: CpuPool::new(threads),
-        gate: Arc::new(Gate::default()),
-        rejections: Arc::new(Rejections::default()),
-        metrics: Arc::new(Metrics::default()),
-        observer: Arc::new(observer.clone()),
-        clock: Arc::clone(&clock),
-        request_bytes_max: config.request_bytes_max,
-    });
-    let duration_ns_max = i64::try_from(config.query_seconds_max.saturating_mul(1_000_000_000));
-    let api = Arc::new(Api {
-        engine,
-        door: Arc::clone(&door),
-        exporter: Arc::new(OtlpExporter),
-        jobs: Arc::new(Jobs::default()),
-        cpu: CpuPool::new(threads),
-        exports: CpuPool::new(limits::EXPORTS_RUNNING_MAX),
-        gauges: Arc::new(WithOwn { gauges, observer: observer.clone() }),
-        observer: Arc::new(observer.clone()),
-        limits: QueryLimits {
-            memory_bytes_max: config.query_memory_bytes_max,
-            duration_ns_max: duration_ns_max.unwrap_or(i64::MAX),
-        },
-        loopback_only: !config.allow_remote,
-        version: VERSION,
-        // Apart from the key of the data, which ids must not tell anything about.
-        id_key: HashKey(hash_key.hash(&clock.now_ns().to_le_bytes())),
-        count: AtomicU64::new(0),
-        clock,
-    });
+    let Storage { sink, engine, gauges, hash_key, close } = storage;
+    let api = wire(config, clock, &observer, decoder, Parts { sink, engine, gauges, hash_key });
+    let door = Arc::clone(&api.door);
     let (phase, phases) = watch::channel(Phase::Serving);
     let bind = async |what: &str, address, router| {
         let served = listen::serve(address, router, phases.clone()).await;
@@ -173,6 +140,62 @@ pub async fn start_with(
         linger: Duration::from_millis(config.linger_ms),
         close,
     })
+}
+
+/// Puts doors and routes together over a storage.
+fn wire(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    observer: &SelfObserver,
+    decoder: Arc<dyn Decoder>,
+    storage: Parts,
+) -> Arc<Api> {
+    let Parts { sink, engine, gauges, hash_key } = storage;
+    let threads = match config.cpu_threads {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        threads => threads,
+    };
+    let door = Arc::new(Door {
+        sink,
+        decoder,
+        budget: Budget::new(config.inflight_bytes_max),
+        cpu: CpuPool::new(threads),
+        gate: Arc::new(Gate::default()),
+        rejections: Arc::new(Rejections::default()),
+        metrics: Arc::new(Metrics::default()),
+        observer: Arc::new(observer.clone()),
+        clock: Arc::clone(&clock),
+        request_bytes_max: config.request_bytes_max,
+    });
+    let duration_ns_max = i64::try_from(config.query_seconds_max.saturating_mul(1_000_000_000));
+    Arc::new(Api {
+        engine,
+        door,
+        exporter: Arc::new(OtlpExporter),
+        jobs: Arc::new(Jobs::default()),
+        cpu: CpuPool::new(threads),
+        exports: CpuPool::new(limits::EXPORTS_RUNNING_MAX),
+        gauges: Arc::new(WithOwn { gauges, observer: observer.clone() }),
+        observer: Arc::new(observer.clone()),
+        limits: QueryLimits {
+            memory_bytes_max: config.query_memory_bytes_max,
+            duration_ns_max: duration_ns_max.unwrap_or(i64::MAX),
+        },
+        loopback_only: !config.allow_remote,
+        version: VERSION,
+        // Apart from the key of the data, which ids must not tell anything about.
+        id_key: HashKey(hash_key.hash(&clock.now_ns().to_le_bytes())),
+        count: AtomicU64::new(0),
+        clock,
+    })
+}
+
+/// A storage without its end.
+struct Parts {
+    sink: Arc<dyn EventSink>,
+    engine: Arc<dyn QueryEngine>,
+    gauges: Arc<dyn Gauges>,
+    hash_key: HashKey,
 }
 
 impl Running {
