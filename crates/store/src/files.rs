@@ -1,7 +1,7 @@
 //! Files of the data directory that the store owns: segments, and what is set aside.
 //!
 //! A segment's file appears under its name only when all of its bytes are durable: temporary file, fdatasync,
-//! rename, fsync of the folder. Nothing writes to it afterwards.
+//! rename, fsync of both folders. Nothing writes to it afterwards.
 
 use std::collections::HashSet;
 use std::io;
@@ -49,6 +49,15 @@ impl Files {
 
     /// Makes the folders and empties `tmp/`: what lies there belongs to a process that is gone.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
+        self.disk.create_dir_all(&self.root).map_err(|error| failed("create", &self.root, error))?;
+        let above = self.root.parent().filter(|above| !above.as_os_str().is_empty());
+        match self.disk.sync_dir(above.unwrap_or(Path::new("."))) {
+            // Whoever may not read the folder above did not make the data directory in it either.
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(failed("sync the folder above", &self.root, error));
+            }
+            _ => {}
+        }
         for folder in ["segments", "tmp", "quarantine"] {
             self.make_folder(&self.root.join(folder))?;
         }
@@ -77,7 +86,10 @@ impl Files {
         self.make_folder(folder)?;
         let outcome = self.write_temporary(&temporary, bytes).and_then(|()| {
             self.disk.rename(&temporary, path).map_err(|error| failed("rename", &temporary, error))?;
-            self.disk.sync_dir(folder).map_err(|error| failed("sync", folder, error))
+            self.disk.sync_dir(folder).map_err(|error| failed("sync", folder, error))?;
+            // A rename is decided only when both folders are durable (`Disk::rename`).
+            let temporary_folder = self.root.join("tmp");
+            self.disk.sync_dir(&temporary_folder).map_err(|error| failed("sync", &temporary_folder, error))
         });
         if outcome.is_err() {
             // What is left is removed at the next start at the latest.

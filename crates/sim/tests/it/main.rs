@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod differential;
 #[cfg(test)]
 mod guarantees;

@@ -83,6 +83,8 @@ impl Segment {
             context_columns,
             shape_table,
         };
+        // Chunks are checked one by one; whether shapes fit the level they are used at shows only here.
+        batch.validate().map_err(|error| Error::damaged(error.to_string()))?;
         Ok(Gathered { batch, ids: self.event_ids(rows)?, ingest_times: field(RowField::IngestTime)? })
     }
 

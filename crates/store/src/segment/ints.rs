@@ -14,7 +14,7 @@ pub const BLOCK_VALUES: usize = 1024;
 /// Bytes of the sequence's head: number of values, length of the packed bits.
 const HEAD_BYTES: usize = 8;
 /// Bytes of a block's directory entry: min, max, offset, width, three zeros.
-const ENTRY_BYTES: usize = 24;
+pub(crate) const ENTRY_BYTES: usize = 24;
 /// Zero bytes after the bits, so that every value can be read as one unaligned word.
 const PADDING_BYTES: usize = 8;
 

@@ -12,7 +12,7 @@ use super::bytes::{count, slice_at};
 use super::column::ColumnReader;
 use super::header::Header;
 use super::info::{ColumnId, ColumnInfo, Encoding};
-use super::ints::Ints;
+use super::ints::{self, Ints};
 use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FlushPart, Footer, Reference};
 use super::mapping::{self, SegmentBytes};
 use super::shapes::{Shapes, validate_shapes};
@@ -72,6 +72,11 @@ impl Segment {
     fn from_bytes(bytes: SegmentBytes, checked: bool) -> Result<Segment, Error> {
         let header = Header::read(&bytes)?;
         let footer = Footer::read(&bytes)?;
+        // Each block of a row field has an entry in its directory: more rows than that cannot be here.
+        let rows_max = bytes.len() / ints::ENTRY_BYTES * ints::BLOCK_VALUES;
+        if footer.counts.rows.max(footer.counts.contexts) as usize > rows_max {
+            return Err(Error::damaged("the footer counts more rows than fit the file"));
+        }
         let chunks = CHUNKS + footer.counts.columns as usize;
         let checked = (0..chunks).map(|_| AtomicBool::new(checked)).collect();
         Ok(Segment { bytes, header, footer, checked })

@@ -1,0 +1,285 @@
+//! Log and store over a disk that lies: through appends, flushes, compactions, failing calls, power failures and
+//! lost answers of the catalog, what was acknowledged is served, once and unaltered.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use skein_event::batch::{EventBatch, Origin, Physical, Presence, Token, TokenKind, Values};
+use skein_event::builder::BatchBuilder;
+use skein_event::flow::{Append, BatchKey, EventSink as _};
+use skein_event::ids::{Environment, Offset};
+use skein_event::observe::{Clock, Unobserved};
+use skein_event::{Fixed, hash::HashKey};
+use skein_log::disk::Disk;
+use skein_log::{Committer, Follower, Log, LogConfig};
+use skein_sim::disk::{Fault, FaultKind, Random, SimDisk};
+use skein_store::catalog::{
+    Catalog, Commit, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow, SqliteCatalog,
+};
+use skein_store::{FileAccess, Finding, FindingKind, Store, StoreConfig, Surroundings};
+
+const KEY: HashKey = HashKey(0xc4a5);
+const PARTITIONS: u16 = 2;
+const START_NS: i64 = 1_700_000_000_000_000_000;
+
+struct Still;
+
+impl Clock for Still {
+    fn now_ns(&self) -> i64 {
+        START_NS
+    }
+}
+
+/// A catalog whose commits are atomic and durable, but whose answers get lost.
+struct LossyCatalog {
+    inner: MemoryCatalog,
+    random: Mutex<Random>,
+    /// One answer in so many is lost; 0 for none.
+    one_in: Mutex<usize>,
+}
+
+impl LossyCatalog {
+    fn lose(&self) -> Result<(), skein_store::Error> {
+        let one_in = *self.one_in.lock().expect("one_in");
+        if one_in == 0 || !self.random.lock().expect("random").one_in(one_in) {
+            return Ok(());
+        }
+        Err(SqliteCatalog::open("/dev/null/none".as_ref()).expect_err("an error of the kind Catalog"))
+    }
+}
+
+impl Catalog for LossyCatalog {
+    fn partitions(&self) -> Result<Vec<PartitionMark>, skein_store::Error> {
+        self.inner.partitions()
+    }
+
+    fn take_over(&self, partitions: u16) -> Result<Vec<PartitionMark>, skein_store::Error> {
+        self.inner.take_over(partitions)
+    }
+
+    fn segments(&self) -> Result<Vec<SegmentRow>, skein_store::Error> {
+        self.inner.segments()
+    }
+
+    fn imports(&self) -> Result<Vec<ImportLines>, skein_store::Error> {
+        self.inner.imports()
+    }
+
+    fn has_segment(&self, id: &SegmentId) -> Result<bool, skein_store::Error> {
+        self.lose()?;
+        self.inner.has_segment(id)
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<(), skein_store::Error> {
+        self.lose()?;
+        self.inner.commit(commit)?;
+        self.lose()
+    }
+}
+
+/// Rows that carry `tag-row`, in traces of their own.
+fn batch(tag: u64, rows: u32) -> EventBatch {
+    let mut builder = BatchBuilder::new(KEY);
+    let context = builder.begin_context();
+    let trace = builder.fixed(Fixed::TraceId);
+    let event = builder.column(Origin::Item, Physical::Text, "test.event");
+    for row in 0..rows {
+        let number = builder.begin_row(START_NS + i64::from(row), context);
+        let mut id = [1; 16];
+        id[..8].copy_from_slice(&tag.to_le_bytes());
+        id[8..12].copy_from_slice(&row.to_le_bytes());
+        builder.push_trace_id(trace, number, id);
+        builder.push_bytes(event, number, text_of(tag, row).as_bytes());
+        let key = builder.intern(b"test.event");
+        let shape = builder.shape(&[Token { kind: TokenKind::Value, key, target: event.0 }]);
+        builder.set_shape(number, shape);
+    }
+    builder.finish()
+}
+
+fn text_of(tag: u64, row: u32) -> String {
+    // Long enough that a segment spans sectors.
+    format!("{tag}-{row}-{}", "x".repeat((row as usize * 37) % 300))
+}
+
+/// One process: log and store over the disk. The committer is driven by hand.
+struct Process {
+    store: Store,
+    log: Arc<Log>,
+    committer: Committer,
+}
+
+struct World {
+    disk: SimDisk,
+    catalog: Arc<LossyCatalog>,
+    random: Random,
+    /// Rows of each batch that was sent, and whether it was acknowledged.
+    sent: BTreeMap<u64, (u32, bool)>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let inner = MemoryCatalog::default();
+        let (random, one_in) = (Mutex::new(Random::new(seed ^ 1)), Mutex::new(0));
+        World {
+            disk: SimDisk::new(seed),
+            catalog: Arc::new(LossyCatalog { inner, random, one_in }),
+            random: Random::new(seed ^ 2),
+            sent: BTreeMap::new(),
+        }
+    }
+
+    fn open(&self) -> Result<Process, String> {
+        let root = PathBuf::from("/data");
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let mut config = StoreConfig::new(root.clone(), PARTITIONS, KEY);
+        config.access = FileAccess::Read;
+        config.segment_rows_max = 60;
+        config.compaction_fanin = 2;
+        let surroundings = Surroundings {
+            disk: Arc::clone(&disk),
+            catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
+            clock: Arc::new(Still),
+            observer: Arc::new(Unobserved),
+        };
+        let store = Store::open(config, surroundings).map_err(|error| format!("store: {error}"))?;
+        // A file that cannot be read now is said to be so, and left where it is: the test opens again.
+        let (unreadable, findings): (Vec<_>, Vec<_>) =
+            store.findings().into_iter().partition(|finding| finding.kind == FindingKind::Unreadable);
+        let orphans_are_kept = |finding: &Finding| finding.kind == FindingKind::KeptOrphan;
+        assert!(findings.iter().all(|f| !unreadable.is_empty() && orphans_are_kept(f)), "{findings:?}");
+        if let Some(finding) = unreadable.first() {
+            return Err(finding.message.clone());
+        }
+        let low: Vec<Offset> = store.watermarks().into_iter().map(|(_, low)| low).collect();
+        let mut config = LogConfig { partitions: PARTITIONS, ..LogConfig::new(root, KEY) };
+        config.file_bytes = 16 << 10;
+        // No second copy: what the store says is committed must really be.
+        config.retention_ns = 0;
+        let follower: Arc<dyn Follower> = Arc::new(store.clone());
+        let (log, committer) = Log::open_stepped(config, disk, Arc::new(Still), low, follower)
+            .map_err(|error| format!("log: {error}"))?;
+        let log = Arc::new(log);
+        let trimmed = Arc::clone(&log);
+        store
+            .attach_log(Arc::new(move |partition, below| trimmed.trim(partition, below).unwrap_or_default()));
+        Ok(Process { store, log, committer })
+    }
+
+    /// Sends a batch, or one again that was not acknowledged.
+    fn send(&mut self, process: &mut Process) {
+        let unanswered: Vec<u64> =
+            self.sent.iter().filter(|(_, (_, acknowledged))| !acknowledged).map(|(&tag, _)| tag).collect();
+        let tag = match unanswered.first() {
+            Some(&tag) if self.random.one_in(2) => tag,
+            _ => self.sent.len() as u64,
+        };
+        let rows = self
+            .sent
+            .get(&tag)
+            .map_or_else(|| u32::try_from(1 + self.random.below(30)).expect("is small"), |sent| sent.0);
+        self.sent.entry(tag).or_insert((rows, false));
+        let append = Append {
+            environment: Environment::default_environment(),
+            key: BatchKey::Client(format!("batch {tag}").into()),
+            batch: batch(tag, rows),
+            reply: Vec::new(),
+        };
+        let mut future = process.log.append(append);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
+                if outcome.is_ok() {
+                    self.sent.insert(tag, (rows, true));
+                }
+                return;
+            }
+            process.committer.step();
+        }
+    }
+
+    /// Compares what a snapshot holds with what was sent and acknowledged.
+    fn check(&self, process: &Process) {
+        let snapshot = process.store.snapshot(&Environment::default_environment()).expect("a snapshot");
+        let mut found: BTreeMap<(u64, u32), u32> = BTreeMap::new();
+        for segment in &snapshot.segments {
+            let batch = segment.gather(&segment.all_rows()).expect("gathers").batch;
+            let column =
+                batch.columns.iter().find(|column| &*column.key.name == "test.event").expect("a name");
+            assert_eq!(column.presence, Presence::All);
+            let Values::Code(codes) = &column.values else { panic!("text has codes") };
+            for &code in codes {
+                let text = String::from_utf8(batch.dictionary.get(code).to_vec()).expect("text");
+                let mut parts = text.split('-').map(|part| part.parse::<u32>().expect("a number"));
+                let tag = u64::from(parts.next().expect("a tag"));
+                let row = parts.next().expect("a row");
+                assert_eq!(text, text_of(tag, row), "an event is altered");
+                *found.entry((tag, row)).or_default() += 1;
+            }
+        }
+        assert!(found.values().all(|&times| times == 1), "an event is there twice");
+        for (tag, row) in found.keys() {
+            assert!(self.sent.get(tag).is_some_and(|(rows, _)| row < rows), "an event that nobody sent");
+        }
+        for (&tag, _) in self.sent.iter().filter(|(_, (_, acknowledged))| *acknowledged) {
+            for row in 0..self.sent[&tag].0 {
+                assert!(found.contains_key(&(tag, row)), "acknowledged event {tag}-{row} is lost");
+            }
+        }
+    }
+
+    /// A life of a process: opens, works until its end, which comes at a call of the disk's.
+    fn live(&mut self) {
+        let faults = [FaultKind::Death, FaultKind::Io, FaultKind::NoSpace];
+        let call = self.disk.calls() + self.random.below(160) as u64;
+        self.disk.plan(Fault { call, kind: faults[self.random.below(3)] });
+        *self.catalog.one_in.lock().expect("one_in") = [0, 4, 12][self.random.below(3)];
+        if let Ok(mut process) = self.open() {
+            for _ in 0..self.random.below(30) {
+                match self.random.below(8) {
+                    0 => process.store.flush_all().unwrap_or_default(),
+                    1 => drop(process.store.compact()),
+                    2 => drop(process.store.seal()),
+                    _ => self.send(&mut process),
+                }
+                self.check(&process);
+            }
+        }
+        if self.random.one_in(2) { self.disk.power_failure() } else { self.disk.kill() }
+    }
+}
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..6 {
+        world.live();
+    }
+    world.disk.heal();
+    *world.catalog.one_in.lock().expect("one_in") = 0;
+    // Clients try until they are answered; then everything is there, once.
+    let mut process = world.open().expect("a healthy disk opens");
+    world.check(&process);
+    while world.sent.values().any(|(_, acknowledged)| !acknowledged) {
+        world.send(&mut process);
+    }
+    process.store.flush_all().expect("flushes");
+    while process.store.compact().expect("compacts") {}
+    world.check(&process);
+    drop(process);
+    world.disk.power_failure();
+    world.check(&world.open().expect("opens again"));
+    assert_eq!(world.disk.touched_after_failed_sync(), 0, "a file was used after its sync had failed");
+}
+
+#[test]
+fn what_was_acknowledged_is_served_once_whatever_the_disk_does() {
+    let seeds = std::env::var("SKEIN_CRASH_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(300);
+    for seed in 0..seeds {
+        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
+            eprintln!("seed {seed} fails");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
