@@ -7,6 +7,8 @@ mod crash;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod guarantees;
 #[cfg(test)]
 mod storage;

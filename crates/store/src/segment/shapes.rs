@@ -87,5 +87,27 @@ pub(crate) fn validate_shapes(shapes: &Shapes<'_>, columns: u32, values: u32) ->
             return Err(Error::damaged("a shape's target does not exist"));
         }
     }
+    let mut start = 0;
+    for end in ends {
+        let end = usize::try_from(end).unwrap_or(tokens);
+        if !is_balanced(kinds.get(start..end).unwrap_or(&[])) {
+            return Err(Error::damaged("a shape's kvlists do not open and close in pairs"));
+        }
+        start = end;
+    }
     Ok(())
+}
+
+/// Whether each kvlist that opens within a shape closes within it, and none closes that is not open.
+fn is_balanced(kinds: &[i64]) -> bool {
+    let mut depth = 0_usize;
+    for &kind in kinds {
+        if kind == TokenKind::Open as i64 {
+            depth += 1;
+        } else if kind == TokenKind::Close as i64 {
+            let Some(outer) = depth.checked_sub(1) else { return false };
+            depth = outer;
+        }
+    }
+    depth == 0
 }
