@@ -22,5 +22,5 @@ def test_rust_over_grpc(skein):
     [record] = found["logs"]
     assert record["body"] == "card declined" and record["severity"] == "error" and record["card.country"] == "NL"
     assert record["trace.span_id"] == by_name["POST /order"]["trace.span_id"]
-    charges = skein.query(calculations=[{"op": "SUM", "column": "charges"}])
-    assert charges["data"]["results"][0]["data"]["SUM(charges)"] == 5
+    charges = skein.query(calculations=[{"op": "MAX", "column": "charges"}])
+    assert charges["data"]["results"][0]["data"]["MAX(charges)"] == 5

@@ -6,8 +6,11 @@ marker completed; an fdatasync of the same file begun after it and completed wit
 marker may be in several files (one per partition of the batch): each of them must be synced.
 """
 
+import os
+import pathlib
 import re
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -98,8 +101,10 @@ def test_no_success_before_fdatasync(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    server.process.terminate()
-    server.process.wait(timeout=30)
+    # strace keeps SIGTERM for itself, so the server below it gets it.
+    [pid] = pathlib.Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    os.kill(int(pid), signal.SIGTERM)
+    assert server.process.wait(timeout=60) == 0
     assert check(trace, ports) == CLIENTS * BATCHES
 
 

@@ -18,7 +18,7 @@ const spans = new NodeTracerProvider({
 spans.register();
 const logs = new LoggerProvider({
   resource,
-  processors: [new BatchLogRecordProcessor(new OTLPLogExporter({ url: `${base}/v1/logs` }))],
+  processors: [new BatchLogRecordProcessor({ exporter: new OTLPLogExporter({ url: `${base}/v1/logs` }) })],
 });
 const metrics = new MeterProvider({
   resource,
