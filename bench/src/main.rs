@@ -68,6 +68,8 @@ impl Options {
         let defaults = WideConfig::default();
         WideConfig {
             seed: self.seed,
+            // The events end now: a server files what lies in the past as any other.
+            start_ns: clock::epoch_ns() - defaults.duration_ns,
             rows: self.rows,
             columns: self.columns.unwrap_or(defaults.columns),
             filled: self.filled.unwrap_or(defaults.filled),
