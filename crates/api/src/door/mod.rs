@@ -15,6 +15,7 @@ mod decode;
 mod decompress;
 mod grpc;
 mod http;
+mod leased;
 mod outcome;
 mod status;
 
@@ -42,6 +43,7 @@ use skein_ingest::Signal;
 use self::body::ReadError;
 use self::buffer::LeasedBuffer;
 use self::decompress::{Compression, DecompressError, decompress};
+use self::leased::leased_body;
 use self::outcome::Outcome;
 use self::status::{Refusal, RefusalKind};
 use crate::budget::{Budget, Lease};
@@ -431,37 +433,6 @@ struct Stored {
     rows: usize,
     records: u64,
     duplicate: bool,
-}
-
-/// A body that holds its request's lease until it has been written or dropped.
-fn leased_body(bytes: Vec<u8>, lease: Lease) -> LeasedBody {
-    LeasedBody { bytes: Some(bytes.into()), _lease: lease }
-}
-
-struct LeasedBody {
-    bytes: Option<bytes::Bytes>,
-    _lease: Lease,
-}
-
-impl http_body::Body for LeasedBody {
-    type Data = bytes::Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
-        let bytes = self.bytes.take().filter(|bytes| !bytes.is_empty());
-        Poll::Ready(bytes.map(|bytes| Ok(http_body::Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.as_ref().is_none_or(bytes::Bytes::is_empty)
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        http_body::SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
 }
 
 /// Reads what a client still sends of a refused request, up to twice what a request may be: a client that
