@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check e2e bench soak dist fuzz
+.PHONY: help run test check mutants e2e bench soak dist fuzz
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -22,6 +22,10 @@ check: ## formatting, tidy and lints only
 	cargo fmt --all --check
 	cargo xtask tidy
 	cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+
+mutants: ## every guarantee broken on purpose: its named test must turn red
+	@.ci/setup build
+	cargo xtask mutants
 
 e2e: ## real exporters, kill -9 and strace against the built server
 	@.ci/setup build test
