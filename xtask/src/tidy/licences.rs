@@ -17,7 +17,7 @@ pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
     let allowed = list(&text, "allow").context("deny.toml has no list `allow`")?;
     let banned = list(&text, "deny").context("deny.toml has no list `deny`")?;
     let mut findings = Vec::new();
-    for package in metadata(root, &["--offline"])?["packages"].as_array().context("packages")? {
+    for package in metadata(root, &[])?["packages"].as_array().context("packages")? {
         let name = package["name"].as_str().unwrap_or_default();
         let licence = package["license"].as_str().unwrap_or_default();
         if !passes(licence, &allowed) {
