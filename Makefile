@@ -34,7 +34,7 @@ e2e: ## real exporters, kill -9 and strace against the built server
 bench: ## release figures: bench/results.json and bench/RESULTS.md
 	@.ci/setup build
 	cargo build --locked --release --package skein-cli
-	cargo run --locked --release --package skein-bench --
+	cargo run --locked --release --package skein-bench -- all
 
 soak: ## hours, not minutes: 1,000 kills, the OpenTelemetry Collector, long random runs
 	@.ci/setup build test soak

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use clap::Args;
 use skein_event::hash::HashKey;
 use skein_event::ids::Environment;
 use skein_event::limits::PARTITIONS_LOCAL;
@@ -11,7 +12,8 @@ use skein_event::split::split;
 use skein_ingest::{DoorContext, Signal, decode_protobuf};
 
 use crate::clock;
-use crate::report::Figure;
+use crate::data::Data;
+use crate::report::{self, Figure};
 use crate::template::Template;
 
 /// Processor time that each figure is measured over.
@@ -19,8 +21,21 @@ const MEASURED: Duration = Duration::from_secs(5);
 
 const KEY: HashKey = HashKey(0x5ce1_0000_0000_0001);
 
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        report::show(&measure_all(&self.data.templates()?)?);
+        Ok(())
+    }
+}
+
 /// Measures both figures.
-pub(crate) fn run(templates: &[Template]) -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn measure_all(templates: &[Template]) -> anyhow::Result<Vec<Figure>> {
     let spans: usize = templates.iter().map(|template| template.spans).sum();
     let bytes: usize = templates.iter().map(|template| template.body().len()).sum();
     let size = Figure::new("span_bytes", "bytes/span", ratio(bytes, spans));

@@ -13,7 +13,7 @@ pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
 }
 
-/// Status, Retry-After in seconds, body.
+/// What a server answered.
 #[derive(Debug)]
 pub(crate) struct Response {
     /// HTTP status.

@@ -11,16 +11,43 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use clap::Args;
 use serde_json::json;
 
+use crate::clock;
+use crate::data::Data;
 use crate::http::Connection;
 use crate::process::Server;
-use crate::report::Figure;
+use crate::report::{self, Figure};
 use crate::template::Template;
-use crate::{Options, clock};
 
 /// One probe of freshness in this many requests of a connection.
 const PROBE_EVERY: u64 = 25;
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) data: Data,
+    /// Length of the run.
+    #[arg(long, default_value_t = 300, env = "SECONDS_SUSTAINED")]
+    seconds: u64,
+    /// Offered load, spans per second; 0 sends as fast as it is acknowledged.
+    #[arg(long, default_value_t = 100_000)]
+    rate: u64,
+    /// Connections, each with one request in flight.
+    #[arg(long, default_value_t = 4)]
+    clients: usize,
+    /// The server's binary; by default the one beside this program.
+    #[arg(long)]
+    skein: Option<PathBuf>,
+}
+
+impl Arguments {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        report::show(&measure(self, &self.data.templates()?)?);
+        Ok(())
+    }
+}
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -37,7 +64,7 @@ struct Latencies {
 }
 
 struct Shared<'a> {
-    options: &'a Options,
+    options: &'a Arguments,
     templates: &'a [Template],
     address: String,
     counts: Counts,
@@ -47,7 +74,7 @@ struct Shared<'a> {
 }
 
 /// Runs it and checks that every acknowledged span is counted.
-pub(crate) fn run(options: &Options, templates: &[Template]) -> anyhow::Result<Vec<Figure>> {
+pub(crate) fn measure(options: &Arguments, templates: &[Template]) -> anyhow::Result<Vec<Figure>> {
     let binary = match &options.skein {
         Some(path) => path.clone(),
         None => std::env::current_exe()?.with_file_name("skein"),
@@ -86,7 +113,7 @@ pub(crate) fn run(options: &Options, templates: &[Template]) -> anyhow::Result<V
     let seconds = shared.begin.elapsed().as_secs_f64();
     let client_cpu = (clock::process_cpu() - client_before).as_secs_f64();
     let server_cpu = server.cpu_seconds()? - server_before;
-    let (_, memory_highest) = server.memory_mib()?;
+    let memory_highest = server.memory_highest_mib()?;
     let sent = shared.counts.spans.load(Ordering::Relaxed);
     check_count(&server, sent, shared.begin_ns)?;
     let bytes = server.segment_bytes();
@@ -115,7 +142,7 @@ fn watch(shared: &Shared<'_>) {
         thread::sleep(Duration::from_secs(1));
         if second.is_multiple_of(10) {
             let spans = shared.counts.spans.load(Ordering::Relaxed);
-            crate::report::progress(&format!("{second:>4} s  {:>9} spans/s", (spans - last) / 10));
+            report::progress(&format!("{second:>4} s  {:>9} spans/s", (spans - last) / 10));
             last = spans;
         }
     }

@@ -54,15 +54,12 @@ impl Server {
         Ok(ticks / 100.0)
     }
 
-    /// Resident memory, now and at its highest, in MiB.
-    pub(crate) fn memory_mib(&self) -> anyhow::Result<(f64, f64)> {
+    /// Resident memory in MiB: at its highest since the start.
+    pub(crate) fn memory_highest_mib(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<f64>().ok()
-        };
-        let kib = |name: &str| field(name).with_context(|| format!("{name} in /proc status"));
-        Ok((kib("VmRSS:")? / 1024.0, kib("VmHWM:")? / 1024.0))
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(kib.context("VmHWM in /proc status")? / 1024.0)
     }
 
     /// Bytes of all segment files.

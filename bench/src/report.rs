@@ -40,6 +40,13 @@ pub(crate) fn progress(line: &str) {
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 
+/// Shows figures that are not kept.
+pub(crate) fn show(figures: &[Figure]) {
+    for figure in figures {
+        progress(&format!("{:<40} {:>14} {}", figure.name, rounded(figure.value), figure.unit));
+    }
+}
+
 /// Writes both files.
 pub(crate) fn write(directory: &Path, figures: &[Figure]) -> anyhow::Result<()> {
     let command =
@@ -67,8 +74,8 @@ pub(crate) fn write(directory: &Path, figures: &[Figure]) -> anyhow::Result<()> 
     );
     for entry in &entries {
         writeln!(page, "| {} | {} | {} |", entry.name, entry.value, entry.unit)?;
-        progress(&format!("{:<40} {:>14} {}", entry.name, entry.value, entry.unit));
     }
+    show(figures);
     std::fs::write(directory.join("RESULTS.md"), page).context("writing RESULTS.md")
 }
 

@@ -26,12 +26,18 @@ pub enum WireValue<'a> {
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     rest: &'a [u8],
+    length: usize,
 }
 
 impl<'a> Fields<'a> {
     /// The fields of a message.
     pub fn new(message: &'a [u8]) -> Fields<'a> {
-        Fields { rest: message }
+        Fields { rest: message, length: message.len() }
+    }
+
+    /// Where in the message the last field ended: a value of wire type 1, 2 or 5 lies right before it.
+    pub fn position(&self) -> usize {
+        self.length - self.rest.len()
     }
 
     fn varint(&mut self) -> Option<u64> {
@@ -245,6 +251,17 @@ mod tests {
         {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
+    }
+
+    #[test]
+    fn a_value_lies_before_the_position() {
+        let message = [8, 150, 1, 18, 3, b'a', b'b', b'c', 25, 1, 2, 3, 4, 5, 6, 7, 8];
+        let mut fields = Fields::new(&message);
+        assert_eq!((fields.position(), fields.next()), (0, Some((1, WireValue::Varint(150)))));
+        assert_eq!((fields.next(), fields.position()), (Some((2, WireValue::Bytes(b"abc"))), 8));
+        assert_eq!(&message[fields.position() - 3..fields.position()], b"abc");
+        assert!(matches!(fields.next(), Some((3, WireValue::Fixed64(_)))));
+        assert_eq!(fields.position(), message.len());
     }
 
     #[test]
