@@ -16,8 +16,9 @@ const HELP: &str = "cargo xtask <command>
 
   tidy [--tighten]      check direction of dependencies, file lengths, module docs, cited paths, words;
                         --tighten lowers the ratchet to the lengths of today
-  mutants [--list] [NAME…]
-                        break each guarantee in a scratch copy; its named test must turn red";
+  mutants [--list] [--minutes N] [NAME…]
+                        break each guarantee in a scratch copy; its named test must turn red.
+                        With --minutes as many as fit, in an order drawn from the commit";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

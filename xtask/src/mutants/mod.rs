@@ -4,12 +4,17 @@
 //! target folder, which shares the build of all foreign crates; the work tree is never touched. Only the named
 //! test runs. It must be green without the mutant and red with it: a mutant that does not compile, whose text
 //! is gone, or whose test passes is a finding. A test that hangs for longer than the time limit counts as red.
+//!
+//! The whole table takes longer than CI has. `--minutes N` breaks as many guarantees as fit, package by
+//! package in an order drawn from the commit (or `SKEIN_SEED`), so that commits take turns; it names the rest.
 
 mod table;
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -37,7 +42,7 @@ pub(crate) struct Mutant {
 /// times that.
 const SECONDS_MAX: u32 = 300;
 
-/// Runs all mutants, or those named.
+/// Runs all mutants, or those named, or as many as fit into a time.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|flag| flag == "--list") {
         for mutant in MUTANTS {
@@ -45,27 +50,68 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         }
         return Ok(());
     }
-    let chosen: Vec<&Mutant> = MUTANTS
+    let (minutes, names) = match arguments {
+        [flag, minutes, names @ ..] if flag == "--minutes" => {
+            (Some(minutes.parse::<u64>().context("--minutes takes a whole number")?), names)
+        }
+        names => (None, names),
+    };
+    let end = minutes.map(|minutes| now() + Duration::from_secs(60 * minutes));
+    if let Some(unknown) = names.iter().find(|name| MUTANTS.iter().all(|mutant| mutant.name != **name)) {
+        bail!("no mutant is called {unknown:?}; `cargo xtask mutants --list` shows all");
+    }
+    let mut chosen: Vec<&Mutant> = MUTANTS
         .iter()
-        .filter(|m| arguments.is_empty() || arguments.iter().any(|name| name == m.name))
+        .filter(|mutant| names.is_empty() || names.iter().any(|name| name == mutant.name))
         .collect();
-    ensure!(!chosen.is_empty(), "no mutant of that name; `cargo xtask mutants --list` shows all");
+    if minutes.is_some() {
+        let seed = seed(root)?;
+        println!("mutants: the order of SKEIN_SEED={seed}");
+        chosen.sort_by_key(|m| (draw(&seed, m.package), m.package, draw(&seed, m.name)));
+    } else {
+        chosen.sort_by_key(|mutant| mutant.package);
+    }
     let scratch = Scratch::new(root)?;
     let mut findings = Vec::new();
-    for package in chosen.iter().map(|mutant| mutant.package).collect::<BTreeSet<_>>() {
-        let of_package: Vec<&Mutant> =
-            chosen.iter().filter(|mutant| mutant.package == package).copied().collect();
-        findings.extend(scratch.try_package(package, &of_package)?);
+    let mut left_out = Vec::new();
+    for of_package in chosen.chunk_by(|one, other| one.package == other.package) {
+        let (found, rest) = scratch.try_package(of_package, end)?;
+        findings.extend(found);
+        left_out.extend(rest);
     }
     for finding in &findings {
         println!("{finding}");
     }
+    let tried = chosen.len() - left_out.len();
+    if !left_out.is_empty() {
+        println!("mutants: not tried in the time given: {}", left_out.join(" "));
+    }
     if findings.is_empty() {
-        println!("mutants: {} broken guarantees, each noticed by its test", chosen.len());
+        println!("mutants: {tried} broken guarantees, each noticed by its test");
         Ok(())
     } else {
-        bail!("mutants: {} of {} went unnoticed", findings.len(), chosen.len())
+        bail!("mutants: {} of {tried} went unnoticed", findings.len())
     }
+}
+
+/// What decides the order of a run with a time limit: the commit, so that each commit begins elsewhere.
+fn seed(root: &Path) -> Result<String> {
+    if let Ok(seed) = std::env::var("SKEIN_SEED") {
+        return Ok(seed);
+    }
+    let head = Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output().context("git")?;
+    ensure!(head.status.success(), "git rev-parse HEAD failed");
+    Ok(String::from_utf8_lossy(&head.stdout).trim().to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person's or CI's time is what runs out")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A number that depends on seed and name only.
+fn draw(seed: &str, name: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one((seed, name))
 }
 
 /// What a test run showed.
@@ -104,25 +150,36 @@ impl Scratch {
         Ok(Scratch { tree, target })
     }
 
-    fn try_package(&self, package: &str, mutants: &[&Mutant]) -> Result<Vec<String>> {
+    /// Tries the mutants of one package until the end. Returns what is wrong, and who was left out.
+    fn try_package(
+        &self,
+        mutants: &[&Mutant],
+        end: Option<Instant>,
+    ) -> Result<(Vec<String>, Vec<&'static str>)> {
         let mut findings = Vec::new();
-        let tests: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.test).collect();
-        let mut usable = BTreeSet::new();
-        for test in tests {
-            match self.test(package, test)? {
-                Outcome::Green => drop(usable.insert(test)),
-                other => findings.push(format!("{package}::{test} without a mutant: {other:?}")),
+        let mut left_out = Vec::new();
+        let mut green = BTreeSet::new();
+        for mutant in mutants {
+            let Mutant { name, breaks, file, package, test, .. } = mutant;
+            if end.is_some_and(|end| now() >= end) {
+                left_out.push(*name);
+                continue;
             }
-        }
-        for mutant in mutants.iter().filter(|mutant| usable.contains(mutant.test)) {
+            if !green.contains(test) {
+                let outcome = self.test(package, test)?;
+                if outcome != Outcome::Green {
+                    findings.push(format!("{package}::{test} without a mutant: {outcome:?}"));
+                    continue;
+                }
+                green.insert(*test);
+            }
             let outcome = self.mutate(mutant)?;
-            println!("{:32} {outcome:?}", mutant.name);
+            println!("{name:32} {outcome:?}");
             if outcome != Outcome::Red {
-                let Mutant { name, breaks, file, test, .. } = mutant;
                 findings.push(format!("{name} ({breaks}; {file}): {package}::{test} is {outcome:?}"));
             }
         }
-        Ok(findings)
+        Ok((findings, left_out))
     }
 
     /// Applies a mutant, runs its test, restores the file whatever happened.
@@ -202,6 +259,14 @@ fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commits_take_turns() {
+        let first = |seed: &str| MUTANTS.iter().map(|m| draw(seed, m.package)).min();
+        assert_eq!(first("one"), first("one"));
+        assert_ne!(draw("one", "skein-log"), draw("two", "skein-log"));
+        assert_ne!(draw("one", "skein-log"), draw("one", "skein-event"));
+    }
 
     #[test]
     fn a_run_is_judged_by_the_named_test() {
