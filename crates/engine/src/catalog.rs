@@ -24,7 +24,10 @@ pub(crate) fn datasets(
     let mut found = BTreeMap::new();
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
         context.check()?;
-        add_datasets(segment, &mut found).map_err(|error| Failure::Segment(place, error))?;
+        segment
+            .open()
+            .and_then(|segment| add_datasets(&segment, &mut found))
+            .map_err(|error| Failure::Segment(place, error))?;
     }
     Ok(found.into_values().collect())
 }
@@ -79,7 +82,10 @@ pub(crate) fn columns(
     let mut found = BTreeMap::new();
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
         context.check()?;
-        add_columns(segment, dataset, &mut found).map_err(|error| Failure::Segment(place, error))?;
+        segment
+            .open()
+            .and_then(|segment| add_columns(&segment, dataset, &mut found))
+            .map_err(|error| Failure::Segment(place, error))?;
     }
     let info = |(name, collected): (String, Collected)| ColumnInfo {
         name,

@@ -24,8 +24,13 @@ pub(crate) fn scan(
 ) -> Result<(), Failure> {
     let datasets: Vec<&str> = datasets.iter().map(String::as_str).collect();
     let total = view.segments.len();
-    for (place, segment) in view.segments.iter().enumerate() {
+    for (place, handle) in view.segments.iter().enumerate() {
         let failed = |error| Failure::Segment(place, error);
+        let (first, last) = handle.time_range();
+        if handle.rows() == 0 || !time_range.overlaps(first, last) {
+            continue;
+        }
+        let segment = &*handle.open().map_err(failed)?;
         let rows = rows_of(segment, &datasets, time_range).map_err(failed)?;
         for chunk in rows.chunks(BATCH_ROWS) {
             context.check()?;
@@ -44,10 +49,6 @@ pub(crate) fn scan(
 }
 
 fn rows_of(segment: &Segment, datasets: &[&str], time_range: TimeRange) -> Result<Vec<u32>, Error> {
-    let (first, last) = segment.time_range();
-    if segment.rows() == 0 || !time_range.overlaps(first, last) {
-        return Ok(Vec::new());
-    }
     let Some(allowed) = allowed_contexts(segment, datasets)? else { return Ok(Vec::new()) };
     let mut reader = BlockReader::open(segment)?;
     let mut rows = Vec::new();

@@ -57,7 +57,10 @@ impl NativeEngine {
                         "segment {place} is read though set aside: {error}"
                     )));
                 }
-                Err(Failure::Segment(place, _)) => {
+                Err(Failure::Segment(place, error)) => {
+                    if let Some(segment) = view.segments.get(place) {
+                        segment.report(&error);
+                    }
                     damaged += 1;
                     excluded.push(place);
                 }
@@ -232,7 +235,7 @@ fn run_plan(
 /// What a run would look at, by the segments' statistics alone.
 fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
     let mut counters = Counters::default();
-    for segment in &view.segments {
+    for segment in view.segments.iter() {
         let (first, last) = segment.time_range();
         counters.segments.considered += 1;
         if segment.rows() > 0 && plan.time_range.overlaps(first, last) {

@@ -67,7 +67,10 @@ fn check_datasets(plan: &Plan, view: &SnapshotView, excluded: &[usize]) -> Resul
     }
     let mut known = BTreeSet::new();
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        let names = context_datasets(segment).map_err(|error| Failure::Segment(place, error))?;
+        let names = segment
+            .open()
+            .and_then(|segment| context_datasets(&segment))
+            .map_err(|error| Failure::Segment(place, error))?;
         known.extend(names.into_iter().flatten());
     }
     for dataset in &plan.datasets {
@@ -95,6 +98,7 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
         return Ok(true);
     }
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
+        let segment = segment.open().map_err(|error| Failure::Segment(place, error))?;
         let known = column.references.iter().map(|reference| -> Result<bool, Error> {
             let (name, origin) = match reference {
                 Reference::Attribute(name) => (name, None),
@@ -121,6 +125,7 @@ fn unknown_column(column: &Column, view: &SnapshotView, excluded: &[usize]) -> R
     let mut known: BTreeSet<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
     known.extend(Fixed::ALL.iter().filter(|f| !f.is_hidden()).map(|fixed| fixed.name().to_owned()));
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
+        let segment = segment.open().map_err(|error| Failure::Segment(place, error))?;
         for info in segment.columns() {
             let key = info.map_err(|error| Failure::Segment(place, error))?.key;
             if key.origin != Origin::Fixed {

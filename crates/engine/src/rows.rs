@@ -127,7 +127,7 @@ impl RowSink<'_> {
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| cursor_text(last.cursor));
         let mut rows: Vec<Option<FlatRow>> = vec![None; found.len()];
-        for (place, segment) in view.segments.iter().enumerate() {
+        for (place, handle) in view.segments.iter().enumerate() {
             let of_segment: Vec<(usize, u32)> = found
                 .iter()
                 .enumerate()
@@ -138,7 +138,8 @@ impl RowSink<'_> {
                 continue;
             }
             let wanted: Vec<u32> = of_segment.iter().map(|(_, row)| *row).collect();
-            let gathered = segment.gather(&wanted).map_err(|error| Failure::Segment(place, error))?;
+            let gathered = handle.open().and_then(|segment| segment.gather(&wanted));
+            let gathered = gathered.map_err(|error| Failure::Segment(place, error))?;
             for ((order, _), row) in of_segment.into_iter().zip(flat_rows(&gathered)) {
                 rows[order] = Some(row);
             }

@@ -5,8 +5,8 @@ use skein_event::columns::Fixed;
 use skein_query::plan::{FilterSet, Plan, TimeRange};
 use skein_query::result::SegmentCounts;
 use skein_query::{QueryError, RunContext};
-use skein_store::Error;
 use skein_store::segment::{Ints, RowField, Segment};
+use skein_store::{Error, SegmentHandle};
 
 use crate::column::BLOCK_ROWS;
 use crate::filter::{BoundFilters, Mask};
@@ -128,12 +128,18 @@ impl<'a> Scan<'a> {
     pub(crate) fn run<S: Sink>(&self, sink: &mut S, done: impl Fn(f64) -> f64) -> Result<Counters, Failure> {
         let mut counters = Counters::default();
         let total = self.view.segments.len();
-        for (place, segment) in self.view.segments.iter().enumerate() {
+        for (place, handle) in self.view.segments.iter().enumerate() {
             counters.segments.considered += 1;
             if self.excluded.contains(&place) {
                 continue;
             }
-            match self.segment(place, segment, sink, &mut counters) {
+            self.context.check()?;
+            if !self.may_matter(handle, sink) {
+                counters.segments.pruned += 1;
+                continue;
+            }
+            let segment = handle.open().map_err(|error| Failure::Segment(place, error))?;
+            match self.segment(place, &segment, sink, &mut counters) {
                 Ok(true) => counters.segments.scanned += 1,
                 Ok(false) => counters.segments.pruned += 1,
                 Err(BlockError::Query(error)) => return Err(Failure::Query(error)),
@@ -155,6 +161,12 @@ impl<'a> Scan<'a> {
         Err(error.hint("group by fewer or less varied columns, narrow the range, or add filters"))
     }
 
+    /// Whether a segment may hold rows of the plan, by what is known without touching its file.
+    fn may_matter<S: Sink>(&self, handle: &SegmentHandle, sink: &S) -> bool {
+        let times = handle.time_range();
+        handle.rows() > 0 && self.time_range.overlaps(times.0, times.1) && sink.wants(times)
+    }
+
     /// Visits a segment; false when its statistics rule it out.
     fn segment<S: Sink>(
         &self,
@@ -163,11 +175,6 @@ impl<'a> Scan<'a> {
         sink: &mut S,
         counters: &mut Counters,
     ) -> Result<bool, BlockError> {
-        self.context.check()?;
-        let times = segment.time_range();
-        if segment.rows() == 0 || !self.time_range.overlaps(times.0, times.1) || !sink.wants(times) {
-            return Ok(false);
-        }
         let Some(allowed) = allowed_contexts(segment, &self.datasets)? else { return Ok(false) };
         let mut filters = BoundFilters::bind(segment, self.filter)?;
         if !filters.may_match_segment() {

@@ -1,11 +1,8 @@
 //! What the engine needs of a store: the segments of one environment at one moment.
 
-use std::sync::Arc;
-
 use skein_event::ids::Environment;
 use skein_query::QueryError;
-use skein_store::segment::Segment;
-use skein_store::{FindingKind, Store};
+use skein_store::{FindingKind, Segments, Store};
 
 /// Gives snapshots.
 pub trait Snapshots: Send + Sync {
@@ -19,7 +16,7 @@ pub trait Snapshots: Send + Sync {
 /// The segments of one environment at one moment. While it is held, their files stay.
 pub struct SnapshotView {
     /// The segments, heads included, in an order that does not change while they do not.
-    pub segments: Vec<Arc<Segment>>,
+    pub segments: Segments,
     /// What an answer from them is complete to (SEMANTICS.md, "Time").
     pub complete_to_ns: i64,
     /// Names this state.

@@ -19,13 +19,14 @@ pub(crate) fn trace(
 ) -> Result<TraceRows, Failure> {
     let mut rows = Vec::new();
     let mut segments = SegmentCounts::default();
-    for (place, segment) in view.segments.iter().enumerate() {
+    for (place, handle) in view.segments.iter().enumerate() {
         context.check()?;
         segments.considered += 1;
         if excluded.contains(&place) {
             continue;
         }
         let failed = |error| Failure::Segment(place, error);
+        let segment = handle.open().map_err(failed)?;
         let found = segment.rows_of_trace(&trace_id).map_err(failed)?;
         if found.is_empty() {
             segments.pruned += 1;

@@ -128,6 +128,10 @@ pub const HEAD_DAYS_MAX: usize = 100;
 /// Bytes of the segments that one compaction merges: its output lies in memory until it is written.
 pub const COMPACTION_BYTES_MAX: u64 = 256 << 20;
 
+/// Segment files that are open at once: each costs a mapping of the 65,530 that Linux allows a process, and a byte
+/// per column. A hundred days of full load are as many.
+pub const OPEN_SEGMENTS_MAX: usize = 8_192;
+
 /// Segments of similar size that are merged into one. Eight means that an event is rewritten about four
 /// times on its way from a hundred rows to a million.
 pub const COMPACTION_FANIN: usize = 8;

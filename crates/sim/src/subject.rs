@@ -19,6 +19,7 @@ use skein_event::split::split;
 use skein_ingest::{DoorContext, Signal, decode_json, decode_protobuf};
 use skein_otlp::json::ToJson as _;
 use skein_query::{QueryEngine, QueryError, QueryResult, RunContext, render, spec};
+use skein_store::Segments;
 use skein_store::segment::{
     BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge, merge_in_memory,
 };
@@ -51,7 +52,9 @@ impl Snapshots for Shelf {
     fn snapshot(&self, environment: &Environment, now_ns: i64) -> Result<SnapshotView, QueryError> {
         let segments = self.segments.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(SnapshotView {
-            segments: segments.iter().filter(|s| s.environment() == environment).cloned().collect(),
+            segments: Segments::loaded(
+                segments.iter().filter(|s| s.environment() == environment).cloned().collect(),
+            ),
             complete_to_ns: now_ns,
             name: format!("{} segments", segments.len()),
             damaged: Vec::new(),

@@ -2,7 +2,6 @@
 //! event is rewritten; rows and bytes bound the memory of one merge.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use skein_event::ids::Partition;
 use skein_event::limits::COMPACTION_BYTES_MAX;
@@ -43,7 +42,7 @@ impl Inner {
     fn choose(&self) -> Option<(HeadKey, Partition, Vec<StoredFile>)> {
         let state = self.state();
         let mut tiers: BTreeMap<_, Vec<&StoredFile>> = BTreeMap::new();
-        for file in state.files.values().flat_map(BTreeMap::values) {
+        for file in state.files.iter() {
             let row = &file.row;
             if usize::try_from(row.rows).is_ok_and(|rows| rows * 2 <= self.config.segment_rows_max) {
                 let tier = row.rows.max(1).ilog2() / self.config.compaction_fanin.max(2).ilog2();
@@ -77,7 +76,8 @@ impl Inner {
     ) -> Result<StoredFile, Error> {
         let mut target = head::target(self.config.hash_key, partition, key, Compression::Zstd);
         target.replaces = chosen.iter().map(|file| file.row.id.to_string()).collect();
-        let sources: Vec<Source<'_>> = chosen.iter().map(|file| Source::Segment(&file.segment)).collect();
+        let open = chosen.iter().map(|file| file.handle.open()).collect::<Result<Vec<_>, Error>>()?;
+        let sources: Vec<Source<'_>> = open.iter().map(|segment| Source::Segment(segment)).collect();
         let bytes = merge(&sources, &target)?;
         let (epoch, low, applied) = {
             let state = self.state();
@@ -102,11 +102,12 @@ impl Inner {
     /// Finds the damaged ones among some files and sets them aside.
     fn set_aside_damaged(&self, files: &[StoredFile]) {
         for file in files {
-            if let Err(error) = file.segment.verify()
+            if let Err(error) = file.handle.open().and_then(|segment| segment.verify())
                 && error.kind() == ErrorKind::Damaged
             {
-                self.set_aside(&Arc::clone(&file.segment), &error);
+                file.handle.report(&error);
             }
         }
+        self.set_failed_aside();
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct FoundFile {
     pub(crate) path: PathBuf,
     /// `None` when the name is none of ours.
     pub(crate) id: Option<SegmentId>,
+    /// Bytes.
+    pub(crate) len: u64,
 }
 
 impl Files {
@@ -151,7 +153,7 @@ impl Files {
                 let day = environment.join(&day.name);
                 for entry in self.list(&day)?.iter().filter(|entry| !entry.is_directory) {
                     let id = entry.name.strip_suffix(".seg").and_then(SegmentId::parse);
-                    found.push(FoundFile { path: day.join(&entry.name), id });
+                    found.push(FoundFile { path: day.join(&entry.name), id, len: entry.len });
                 }
             }
         }

@@ -12,6 +12,7 @@ use skein_event::value::Value;
 
 use crate::catalog::{Commit, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
+use crate::handle::SegmentHandle;
 use crate::head::{self, Encoding, HeadKey};
 use crate::segment::{Compression, FlushPart, Segment, Source, merge};
 use crate::store::{Inner, Store, StoredFile};
@@ -107,6 +108,7 @@ impl Store {
 impl Inner {
     /// Takes the right to commit, and first finds out what became of commits with an unknown outcome.
     pub(crate) fn begin_writing(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        self.set_failed_aside();
         let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.fenced.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Fenced, "another writer has taken over this data directory"));
@@ -227,7 +229,9 @@ impl Inner {
             ingest_range: segment.ingest_range(),
             offset_range: segment.offset_range(),
         };
-        Ok(StoredFile { row, path, segment: Arc::new(segment) })
+        let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&self.opener)));
+        handle.keep_open(segment);
+        Ok(StoredFile { row, handle })
     }
 
     /// Commits what was prepared, and shows it.
@@ -281,7 +285,7 @@ impl Inner {
     /// Removes the files of a commit that did not happen. What cannot be removed is an orphan.
     fn discard(&self, prepared: &Prepared) {
         for file in &prepared.files {
-            self.files.remove(&file.path).ok();
+            self.files.remove(&self.opener.path(&file.row)).ok();
         }
     }
 
@@ -291,12 +295,11 @@ impl Inner {
         {
             let mut state = self.state();
             for id in &prepared.commit.remove {
-                let removed = state.files.values_mut().find_map(|files| files.remove(id));
+                let removed = state.files.remove(id);
                 state.retired.extend(removed);
             }
             for file in prepared.files {
-                let files = state.files.entry(file.row.environment.clone()).or_default();
-                files.insert(file.row.id.clone(), file);
+                state.files.insert(file);
             }
             state.version += 1;
             if let Some(partition) = state.partitions.get_mut(usize::from(partition.0)) {
@@ -324,12 +327,12 @@ impl Inner {
         let mut state = self.state();
         let retired = std::mem::take(&mut state.retired);
         let (free, leased): (Vec<_>, Vec<_>) =
-            retired.into_iter().partition(|file| Arc::strong_count(&file.segment) == 1);
+            retired.into_iter().partition(|file| Arc::strong_count(&file.handle) == 1);
         state.retired = leased;
         drop(state);
         for file in free {
             // What cannot be removed is an orphan, and found at the next start.
-            self.files.remove(&file.path).ok();
+            self.files.remove(&self.opener.path(&file.row)).ok();
         }
     }
 

@@ -1,15 +1,16 @@
 //! Opening the store, and what it does about damage: a damaged file is set aside with its reason, and
 //! everything else serves. Nothing is guessed and nothing that may still be needed is removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::catalog::{PartitionMark, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
+use crate::file_table::FileTable;
 use crate::files::Files;
+use crate::handle::{Opener, SegmentHandle};
 use crate::imports::Imports;
-use crate::segment::Segment;
 use crate::store::{Inner, PartitionState, State, Store, StoreConfig, StoredFile, Surroundings};
 
 /// Something that is not as it should be, for people to read.
@@ -46,7 +47,7 @@ impl Store {
     /// Comes before the log is opened, which replays the records from [`Store::watermarks`] on.
     pub fn open(config: StoreConfig, surroundings: Surroundings) -> Result<Store, Error> {
         let root = config.data_directory.clone();
-        let files = Files::new(Arc::clone(&surroundings.disk), root, config.access);
+        let files = Arc::new(Files::new(Arc::clone(&surroundings.disk), root, config.access));
         files.prepare()?;
         let catalog = &surroundings.catalog;
         let found = files.find()?;
@@ -66,25 +67,28 @@ impl Store {
         }
         let imports = Imports::load(catalog.imports()?);
         let mut findings = Vec::new();
-        let mut open = Vec::new();
+        let opener = Arc::new(Opener::new(Arc::clone(&files), config.open_segments_max));
+        let mut table = FileTable::default();
         let rows = catalog.segments()?;
+        let on_disk: HashMap<&Path, u64> = found.iter().map(|file| (file.path.as_path(), file.len)).collect();
         for row in &rows {
-            open.extend(open_row(&files, row, &mut findings));
+            match check_row(&files, row, &on_disk) {
+                Ok(()) => {
+                    let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&opener)));
+                    table.insert(StoredFile { row: row.clone(), handle });
+                }
+                Err(finding) => findings.push(finding),
+            }
         }
         let counted: BTreeSet<&SegmentId> = rows.iter().map(|row| &row.id).collect();
-        let orphans =
-            found.into_iter().filter(|file| file.id.as_ref().is_none_or(|id| !counted.contains(id)));
+        let orphans = found.iter().filter(|file| file.id.as_ref().is_none_or(|id| !counted.contains(id)));
         for orphan in orphans {
-            findings.extend(remove_orphan(&files, &orphan.path, orphan.id.as_ref(), &open, &rows));
-        }
-        let mut by_environment: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        for file in open {
-            let files = by_environment.entry(file.row.environment.clone()).or_default();
-            files.insert(file.row.id.clone(), file);
+            let all_there = findings.is_empty();
+            findings.extend(remove_orphan(&files, &orphan.path, orphan.id.as_ref(), &table, all_there));
         }
         let state = State {
             partitions: marks.into_iter().map(fresh_partition).collect(),
-            files: by_environment,
+            files: table,
             retired: Vec::new(),
             unsettled: Vec::new(),
             findings,
@@ -94,13 +98,7 @@ impl Store {
             running: false,
             stopping: false,
         };
-        Ok(Store::new(config, surroundings, state, imports))
-    }
-
-    /// Reports that a segment of a snapshot turned out to be damaged when it was read. Its file is set aside,
-    /// and later snapshots do without it.
-    pub fn report_damage(&self, segment: &Arc<Segment>, error: &Error) {
-        self.inner.set_aside(segment, error);
+        Ok(Store::new(config, surroundings, opener, state, imports))
     }
 }
 
@@ -108,39 +106,26 @@ fn fresh_partition(mark: PartitionMark) -> PartitionState {
     PartitionState { next: mark.low, mark, heads: BTreeMap::new() }
 }
 
-/// Opens a file that counts; what cannot be opened becomes a finding.
-fn open_row(files: &Files, row: &SegmentRow, findings: &mut Vec<Finding>) -> Option<StoredFile> {
+/// Whether the file of a row is there in its length. Whether it is whole shows when it is opened.
+fn check_row(files: &Files, row: &SegmentRow, on_disk: &HashMap<&Path, u64>) -> Result<(), Finding> {
     let path = files.path(&row.environment, row.day, &row.id);
-    let opened = files.open(&path).and_then(|segment| {
-        let same = segment.environment() == &row.environment
-            && segment.partition() == row.partition
-            && u64::from(segment.rows()) == row.rows;
-        if same { Ok(segment) } else { Err(Error::damaged("the file is not the segment the catalog names")) }
-    });
-    let error = match opened {
-        Ok(segment) => return Some(StoredFile { row: row.clone(), path, segment: Arc::new(segment) }),
-        Err(error) => error,
-    };
-    let finding = if is_missing(&error) {
-        let message = format!("the file is missing. {}", what_can_be_replayed(row));
-        Finding { kind: FindingKind::Missing, segment: Some(row.clone()), path, message }
-    } else if error.kind() == ErrorKind::Damaged {
-        set_file_aside(files, row, &path, &error)
-    } else {
-        let message = error.to_string();
-        Finding { kind: FindingKind::Unreadable, segment: Some(row.clone()), path, message }
-    };
-    findings.push(finding);
-    None
+    match on_disk.get(path.as_path()) {
+        Some(&len) if len == row.bytes => Ok(()),
+        Some(len) => {
+            let message = format!("the file has {len} bytes, the catalog says {}", row.bytes);
+            Err(set_file_aside(files, row, &path, &message))
+        }
+        None => Err(missing(row, path)),
+    }
 }
 
-fn is_missing(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    source.is_some_and(|source| source.kind() == std::io::ErrorKind::NotFound)
+fn missing(row: &SegmentRow, path: PathBuf) -> Finding {
+    let message = format!("the file is missing. {}", what_can_be_replayed(row));
+    Finding { kind: FindingKind::Missing, segment: Some(row.clone()), path, message }
 }
 
 /// Moves a damaged file away; a disk that refuses even that is part of the finding.
-fn set_file_aside(files: &Files, row: &SegmentRow, path: &Path, error: &Error) -> Finding {
+fn set_file_aside(files: &Files, row: &SegmentRow, path: &Path, error: &str) -> Finding {
     let reason = format!("{error}\n{}\n", what_can_be_replayed(row));
     let (path, message) = match files.set_aside(path, &reason) {
         Ok(quarantined) => (quarantined, reason),
@@ -164,20 +149,18 @@ fn remove_orphan(
     files: &Files,
     path: &Path,
     id: Option<&SegmentId>,
-    open: &[StoredFile],
-    rows: &[SegmentRow],
+    table: &FileTable,
+    all_there: bool,
 ) -> Option<Finding> {
     let finding =
         |kind, message: String| Some(Finding { kind, segment: None, path: path.to_owned(), message });
     let Some(id) = id else {
         return finding(FindingKind::Unknown, "this file is none of Skein's; it is left alone".to_owned());
     };
-    let replacement = open.iter().find(|file| file.segment.replaces().any(|name| name == id.as_str()));
-    let kept = match replacement {
-        Some(file) => file.segment.verify().err().map(|error| error.to_string()),
-        // Whatever replaced it may be the one that cannot be opened.
-        None if open.len() < rows.len() => Some("a segment that counts cannot be opened".to_owned()),
-        None => None,
+    let kept = match all_there {
+        true => replaced_safely(path, id, files, table).err(),
+        // Whatever replaced it may be the one that is not there.
+        false => Some("a segment that counts is not there".to_owned()),
     };
     match kept {
         Some(reason) => {
@@ -192,23 +175,50 @@ fn remove_orphan(
     }
 }
 
+/// Whether nothing of a file can still be needed: no segment beside it was merged from it, or the one that was is
+/// whole. The only question for which opening the store looks into files, and only where one was left over.
+fn replaced_safely(path: &Path, id: &SegmentId, files: &Files, table: &FileTable) -> Result<(), String> {
+    let beside = |row: &SegmentRow| files.path(&row.environment, row.day, &row.id).parent() == path.parent();
+    for file in table.iter().filter(|file| beside(&file.row)) {
+        let segment =
+            file.handle.open().map_err(|error| format!("a segment that counts cannot be opened: {error}"))?;
+        if segment.replaces().any(|name| name == id.as_str()) {
+            return segment.verify().map_err(|error| error.to_string());
+        }
+    }
+    Ok(())
+}
+
 impl Inner {
-    /// Sets a segment's file aside, and shows snapshots without it from now on.
-    pub(crate) fn set_aside(&self, segment: &Arc<Segment>, error: &Error) {
-        let file = {
-            let mut state = self.state();
-            let is_it = |file: &&StoredFile| Arc::ptr_eq(&file.segment, segment);
-            let found = state.files.values().flat_map(BTreeMap::values).find(is_it).cloned();
-            let Some(file) = found else { return };
-            if let Some(files) = state.files.get_mut(&file.row.environment) {
-                files.remove(&file.row.id);
+    /// Sets aside the files that turned out to be damaged since the last call, and shows snapshots without them
+    /// from now on. What cannot be read for another reason stays, and is found out about again.
+    pub(crate) fn set_failed_aside(&self) {
+        let failures = std::mem::take(&mut *self.opener.failures());
+        for failed in failures {
+            let path = self.opener.path(&failed.row);
+            if failed.kind != ErrorKind::Damaged && !failed.is_missing {
+                let message = failed.message;
+                let kind = FindingKind::Unreadable;
+                let finding = Finding { kind, segment: Some(failed.row), path, message };
+                self.state().findings.push(finding);
+                continue;
             }
-            state.version += 1;
-            file
-        };
-        let finding = set_file_aside(&self.files, &file.row, &file.path, error);
-        let now = self.clock.now_ns();
-        self.observe_failure("quarantine", now, now, file.row.partition, error);
-        self.state().findings.push(finding);
+            {
+                let mut state = self.state();
+                if state.files.remove(&failed.row.id).is_none() {
+                    continue;
+                }
+                state.version += 1;
+            }
+            let finding = if failed.is_missing {
+                missing(&failed.row, path)
+            } else {
+                set_file_aside(&self.files, &failed.row, &path, &failed.message)
+            };
+            let now = self.clock.now_ns();
+            let error = Error::new(failed.kind, failed.message);
+            self.observe_failure("quarantine", now, now, failed.row.partition, &error);
+            self.state().findings.push(finding);
+        }
     }
 }

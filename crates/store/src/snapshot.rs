@@ -1,11 +1,13 @@
 //! What readers see: everything of one environment, as of one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use skein_event::ids::Environment;
 
 use crate::error::Error;
+use crate::file_table::SegmentSet;
+use crate::handle::SegmentHandle;
 use crate::head::Encoding;
 use crate::segment::Segment;
 use crate::store::Store;
@@ -21,7 +23,53 @@ pub struct Snapshot {
     /// The time through which everything acknowledged is part of it (SEMANTICS.md, "Time").
     pub complete_to_ns: i64,
     /// Files by name, then head blocks by partition in the order of the log.
-    pub segments: Vec<Arc<Segment>>,
+    pub segments: Segments,
+}
+
+/// The segments of a snapshot: files, then what is in memory only. Cloning it is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Segments {
+    files: Arc<SegmentSet>,
+    heads: Vec<Arc<SegmentHandle>>,
+}
+
+impl Segments {
+    /// Segments in memory.
+    pub fn loaded(segments: Vec<Arc<Segment>>) -> Segments {
+        let heads = segments.into_iter().map(|segment| Arc::new(SegmentHandle::loaded(segment))).collect();
+        Segments { files: Arc::default(), heads }
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.files.handles().len() + self.heads.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All of them, in an order that does not change while they do not.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<SegmentHandle>> {
+        self.files.handles().iter().chain(&self.heads)
+    }
+
+    /// One by its place in that order.
+    pub fn get(&self, place: usize) -> Option<&Arc<SegmentHandle>> {
+        let files = self.files.handles();
+        files.get(place).or_else(|| self.heads.get(place.checked_sub(files.len())?))
+    }
+
+    /// Those that lie in files: a set that stays the same between two flushes, whatever arrives.
+    pub fn files(&self) -> &Arc<SegmentSet> {
+        &self.files
+    }
+
+    /// Those in memory; their places follow the files'.
+    pub fn heads(&self) -> &[Arc<SegmentHandle>] {
+        &self.heads
+    }
 }
 
 /// Numbers for `/metrics`, of one environment.
@@ -49,10 +97,10 @@ impl Store {
     pub fn snapshot(&self, environment: &Environment) -> Result<Snapshot, Error> {
         // Taken first: what was acknowledged until now is in the state that is read next.
         let complete_to_ns = self.inner.clock.now_ns();
-        let (blocks, mut segments, id) = {
-            let state = self.inner.state();
-            let files = state.files.get(environment).into_iter().flat_map(BTreeMap::values);
-            let segments: Vec<_> = files.map(|file| Arc::clone(&file.segment)).collect();
+        self.inner.set_failed_aside();
+        let (blocks, files, id) = {
+            let mut state = self.inner.state();
+            let files = state.files.set(environment);
             let mut blocks = Vec::new();
             for (partition, partition_state) in state.partitions.iter().enumerate() {
                 for (key, head) in &partition_state.heads {
@@ -64,14 +112,17 @@ impl Store {
                     }
                 }
             }
-            (blocks, segments, state.version)
+            (blocks, files, state.version)
         };
+        let mut heads = Vec::with_capacity(blocks.len());
         for (partition, key, number, encoding) in blocks {
-            segments.push(match encoding {
+            let segment = match encoding {
                 Encoding::Done(segment) => segment,
                 Encoding::Needed(parts) => self.inner.encode_block(partition, &key, number, &parts)?,
-            });
+            };
+            heads.push(Arc::new(SegmentHandle::loaded(segment)));
         }
+        let segments = Segments { files, heads };
         Ok(Snapshot { environment: environment.clone(), id, complete_to_ns, segments })
     }
 
@@ -79,7 +130,7 @@ impl Store {
     pub fn environments(&self) -> BTreeSet<Environment> {
         let state = self.inner.state();
         let heads = state.partitions.iter().flat_map(|partition| partition.heads.keys());
-        heads.map(|key| key.environment.clone()).chain(state.files.keys().cloned()).collect()
+        heads.map(|key| key.environment.clone()).chain(state.files.environments().cloned()).collect()
     }
 
     /// Numbers about an environment.
@@ -94,7 +145,7 @@ impl Store {
                 stats.oldest_head_ns = [stats.oldest_head_ns, oldest].into_iter().flatten().min();
             }
         }
-        for file in state.files.get(environment).into_iter().flat_map(BTreeMap::values) {
+        for file in state.files.of(environment) {
             stats.segments += 1;
             stats.segment_rows += file.row.rows;
             stats.segment_bytes += file.row.bytes;

@@ -17,10 +17,12 @@ use skein_event::observe::{Clock, Observer};
 use skein_log::disk::Disk;
 use skein_log::{DurableRecord, Follower};
 
-use crate::catalog::{Catalog, PartitionMark, SegmentId, SegmentRow};
+use crate::catalog::{Catalog, PartitionMark, SegmentRow};
 use crate::error::Error;
+use crate::file_table::FileTable;
 use crate::files::{FileAccess, Files};
 use crate::flush::Prepared;
+use crate::handle::{Opener, SegmentHandle};
 use crate::head::{self, Encoding, Head, HeadKey, Part};
 use crate::imports::Imports;
 use crate::recovery::Finding;
@@ -47,6 +49,8 @@ pub struct StoreConfig {
     pub segment_rows_max: usize,
     /// Segments of similar size that are merged into one.
     pub compaction_fanin: usize,
+    /// Segment files that are open at once.
+    pub open_segments_max: usize,
 }
 
 impl StoreConfig {
@@ -62,6 +66,7 @@ impl StoreConfig {
             flush_interval_ns: limits::FLUSH_INTERVAL_NS,
             segment_rows_max: limits::SEGMENT_ROWS_MAX,
             compaction_fanin: limits::COMPACTION_FANIN,
+            open_segments_max: limits::OPEN_SEGMENTS_MAX,
         }
     }
 }
@@ -89,7 +94,8 @@ pub struct Store {
 
 pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
-    pub(crate) files: Files,
+    pub(crate) files: Arc<Files>,
+    pub(crate) opener: Arc<Opener>,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -112,8 +118,8 @@ pub(crate) struct Inner {
 /// Everything that changes.
 pub(crate) struct State {
     pub(crate) partitions: Vec<PartitionState>,
-    /// Files that count, by environment.
-    pub(crate) files: BTreeMap<Environment, BTreeMap<SegmentId, StoredFile>>,
+    /// Files that count.
+    pub(crate) files: FileTable,
     /// Files that no longer count and that a snapshot may still read.
     pub(crate) retired: Vec<StoredFile>,
     /// Flushes and compactions whose commit has an unknown outcome.
@@ -139,8 +145,8 @@ pub(crate) struct PartitionState {
 #[derive(Clone, Debug)]
 pub(crate) struct StoredFile {
     pub(crate) row: SegmentRow,
-    pub(crate) path: PathBuf,
-    pub(crate) segment: Arc<Segment>,
+    /// Opens it; who holds it keeps the file.
+    pub(crate) handle: Arc<SegmentHandle>,
 }
 
 impl PartitionState {
@@ -175,14 +181,15 @@ impl Store {
     pub(crate) fn new(
         config: StoreConfig,
         surroundings: Surroundings,
+        opener: Arc<Opener>,
         state: State,
         imports: Imports,
     ) -> Store {
-        let files = Files::new(surroundings.disk, config.data_directory.clone(), config.access);
         Store {
             inner: Arc::new(Inner {
                 config,
-                files,
+                files: opener.files(),
+                opener,
                 catalog: surroundings.catalog,
                 clock: surroundings.clock,
                 observer: surroundings.observer,
@@ -215,7 +222,14 @@ impl Store {
 
     /// What opening found, and what was found since: files set aside, rows without a file.
     pub fn findings(&self) -> Vec<Finding> {
+        self.inner.set_failed_aside();
         self.inner.state().findings.clone()
+    }
+
+    /// Segment files that are open: at most [`StoreConfig::open_segments_max`], but for those that are read at this
+    /// moment.
+    pub fn open_files(&self) -> usize {
+        self.inner.opener.open_files()
     }
 
     /// Whether another writer has taken over: nothing is flushed any more, and the process should end.

@@ -198,7 +198,9 @@ impl Snapshots for Fixture {
     fn snapshot(&self, environment: &Environment, now_ns: i64) -> Result<SnapshotView, QueryError> {
         let of_environment = |segment: &&Arc<Segment>| segment.environment() == environment;
         Ok(SnapshotView {
-            segments: self.segments.iter().filter(of_environment).map(Arc::clone).collect(),
+            segments: skein_store::Segments::loaded(
+                self.segments.iter().filter(of_environment).map(Arc::clone).collect(),
+            ),
             complete_to_ns: now_ns,
             name: "fixture".to_owned(),
             damaged: Vec::new(),

@@ -217,7 +217,7 @@ struct Shelf(Vec<Arc<Segment>>);
 impl Snapshots for Shelf {
     fn snapshot(&self, _environment: &Environment, now_ns: i64) -> Result<SnapshotView, QueryError> {
         Ok(SnapshotView {
-            segments: self.0.clone(),
+            segments: skein_store::Segments::loaded(self.0.clone()),
             complete_to_ns: now_ns,
             name: String::new(),
             damaged: Vec::new(),

@@ -8,7 +8,7 @@ use skein_event::flow::BatchKey;
 use skein_event::ids::{Environment, Partition};
 use skein_event::{EventBatch, Fixed};
 use skein_log::Follower as _;
-use skein_store::{ErrorKind, FindingKind, Store};
+use skein_store::{ErrorKind, FindingKind, SegmentHandle, Store};
 
 use crate::model::{KEY, random_batch};
 use crate::world::{START_NS, World, found};
@@ -41,7 +41,9 @@ fn acknowledged_is_in_the_next_snapshot() {
     assert_eq!(snapshot.complete_to_ns, START_NS);
     let again = store.snapshot(&ours()).expect("a snapshot");
     assert_eq!(again.id, snapshot.id);
-    let same = snapshot.segments.iter().zip(&again.segments).all(|(a, b)| Arc::ptr_eq(a, b));
+    let open = |segment: &Arc<SegmentHandle>| segment.open().expect("opens");
+    let mut pairs = snapshot.segments.iter().zip(again.segments.iter());
+    let same = pairs.all(|(a, b)| Arc::ptr_eq(&open(a), &open(b)));
     assert!(same, "what was encoded for a snapshot is kept for the next");
     store.flush_all().expect("flushes");
     check(&world, &store);
@@ -244,6 +246,10 @@ fn a_damaged_file_is_set_aside_and_the_rest_serves() {
     bytes[footer] ^= 1;
     std::fs::write(&files[1], bytes).expect("writes");
     let reopened = world.open();
+    assert!(reopened.findings().is_empty(), "opening the store opens no file");
+    let snapshot = reopened.snapshot(&ours()).expect("a snapshot");
+    let failed = snapshot.segments.iter().filter_map(|segment| segment.open().err());
+    assert_eq!(failed.map(|error| error.kind()).collect::<Vec<_>>(), [ErrorKind::Damaged]);
     let findings = reopened.findings();
     assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), [FindingKind::SetAside]);
     assert!(findings[0].message.contains("offsets 1 to 1"), "{}", findings[0].message);
@@ -275,9 +281,9 @@ fn damage_found_while_reading_is_set_aside_too() {
     let (segment, error) = snapshot
         .segments
         .iter()
-        .find_map(|segment| Some((segment, segment.verify().err()?)))
+        .find_map(|segment| Some((segment, segment.open().ok()?.verify().err()?)))
         .expect("one is damaged");
-    store.report_damage(segment, &error);
+    segment.report(&error);
     let later = store.snapshot(&ours()).expect("a snapshot");
     assert_eq!(later.segments.len(), 1);
     assert_eq!(store.findings()[0].kind, FindingKind::SetAside);
@@ -350,7 +356,7 @@ fn events_are_filed_by_day_and_beside_their_span() {
         .expect("a snapshot")
         .segments
         .iter()
-        .map(|segment| (segment.header().day, segment.rows()))
+        .map(|segment| (segment.row().expect("a file").day, segment.rows()))
         .collect();
     filed.sort_unstable();
     let today = (midnight / DAY_NS) as i32;
@@ -421,4 +427,28 @@ fn replayed_records_are_not_doubled() {
     check(&world, &store);
     let presence = &world.log[0].batch.columns[0].presence;
     assert!(matches!(presence, Presence::All | Presence::Rows(_)));
+}
+
+#[test]
+fn opening_touches_no_file_and_open_files_are_bounded() {
+    let mut world = World::new();
+    let store = world.open();
+    for step in 0..6 {
+        world.append(&store, &ours(), 0, random_batch(step, 50));
+        store.flush_all().expect("flushes");
+    }
+    drop(store);
+    world.open_max = 3;
+    let store = world.open();
+    let snapshot = store.snapshot(&ours()).expect("a snapshot");
+    assert_eq!((snapshot.segments.len(), store.open_files()), (6, 0));
+    assert!(snapshot.segments.iter().all(|segment| segment.rows() == 50 && segment.row().is_some()));
+    assert_eq!(store.open_files(), 0);
+    for _ in 0..3 {
+        for segment in snapshot.segments.iter() {
+            assert_eq!(segment.open().expect("opens").rows(), 50);
+            assert!(store.open_files() <= 3);
+        }
+    }
+    assert_eq!(found(&snapshot).len(), 300);
 }

@@ -211,6 +211,7 @@ pub(crate) struct World {
     pub(crate) log: Vec<DurableRecord>,
     pub(crate) partitions: u16,
     pub(crate) rows_max: usize,
+    pub(crate) open_max: usize,
 }
 
 impl World {
@@ -226,6 +227,7 @@ impl World {
             log: Vec::new(),
             partitions: 2,
             rows_max: 1 << 20,
+            open_max: 8,
         }
     }
 
@@ -233,6 +235,7 @@ impl World {
         let mut config = StoreConfig::new(self.folder.path().to_owned(), self.partitions, KEY);
         config.access = FileAccess::Read;
         config.segment_rows_max = self.rows_max;
+        config.open_segments_max = self.open_max;
         let surroundings = Surroundings {
             disk: Arc::new(RecordingDisk(Arc::clone(&self.steps))),
             catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
@@ -306,7 +309,8 @@ impl World {
 /// Every event of a snapshot, as text with its identity, sorted.
 pub(crate) fn found(snapshot: &Snapshot) -> Vec<String> {
     let mut all = Vec::new();
-    for segment in &snapshot.segments {
+    for segment in snapshot.segments.iter() {
+        let segment = segment.open().expect("opens");
         assert_eq!(segment.environment(), &snapshot.environment);
         let gathered = segment.gather(&segment.all_rows()).expect("gathers");
         let rows = rows_of(&gathered.batch).into_iter().zip(gathered.ids).zip(gathered.ingest_times);
