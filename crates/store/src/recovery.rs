@@ -72,13 +72,12 @@ impl Store {
         let rows = catalog.segments()?;
         let on_disk: HashMap<&Path, u64> = found.iter().map(|file| (file.path.as_path(), file.len)).collect();
         for row in &rows {
-            match check_row(&files, row, &on_disk) {
-                Ok(()) => {
-                    let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&opener)));
-                    table.insert(StoredFile { row: row.clone(), handle });
-                }
-                Err(finding) => findings.push(finding),
+            if let Some(finding) = check_row(&files, row, &on_disk) {
+                findings.push(finding);
+                continue;
             }
+            let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&opener)));
+            table.insert(StoredFile { row: row.clone(), handle });
         }
         let counted: BTreeSet<&SegmentId> = rows.iter().map(|row| &row.id).collect();
         let orphans = found.iter().filter(|file| file.id.as_ref().is_none_or(|id| !counted.contains(id)));
@@ -107,15 +106,15 @@ fn fresh_partition(mark: PartitionMark) -> PartitionState {
 }
 
 /// Whether the file of a row is there in its length. Whether it is whole shows when it is opened.
-fn check_row(files: &Files, row: &SegmentRow, on_disk: &HashMap<&Path, u64>) -> Result<(), Finding> {
+fn check_row(files: &Files, row: &SegmentRow, on_disk: &HashMap<&Path, u64>) -> Option<Finding> {
     let path = files.path(&row.environment, row.day, &row.id);
     match on_disk.get(path.as_path()) {
-        Some(&len) if len == row.bytes => Ok(()),
+        Some(&len) if len == row.bytes => None,
         Some(len) => {
             let message = format!("the file has {len} bytes, the catalog says {}", row.bytes);
-            Err(set_file_aside(files, row, &path, &message))
+            Some(set_file_aside(files, row, &path, &message))
         }
-        None => Err(missing(row, path)),
+        None => Some(missing(row, path)),
     }
 }
 
