@@ -362,17 +362,25 @@ fn push_parts<'a>(
         Reference::EventId => parts.push(plain(Source::RowNumber, Form::EventId)),
         Reference::Event => parts.push(plain(Source::RowNumber, Form::Event)),
         Reference::Fixed(fixed) => {
-            push_fixed(segment, *fixed, parts)?;
+            push_fixed(segment, ColumnKey::fixed(*fixed), parts)?;
             if *fixed == Fixed::Body {
-                push_fixed(segment, Fixed::BodyValue, parts)?;
+                push_fixed(segment, ColumnKey::fixed(Fixed::BodyValue), parts)?;
+            }
+            if fixed.physical() == Physical::Text {
+                // Text that was not UTF-8 is in a column of bytes of the same name.
+                let key = ColumnKey { physical: Physical::Bytes, ..ColumnKey::fixed(*fixed) };
+                push_fixed(segment, key, parts)?;
             }
         }
         Reference::Attribute(name) => {
             let infos = segment.by_name(name)?;
             for origin in ATTRIBUTE_ORIGINS {
                 push_origin(segment, &infos, origin, parts)?;
+                // What the record itself has hides what its scope and resource have, wherever it is kept.
+                if origin == Origin::Item {
+                    push_overflow(segment, name, parts)?;
+                }
             }
-            push_overflow(segment, name, parts)?;
         }
         Reference::Origin(origin, name) => {
             push_origin(segment, &segment.by_name(name)?, *origin, parts)?;
@@ -384,8 +392,8 @@ fn push_parts<'a>(
     Ok(())
 }
 
-fn push_fixed<'a>(segment: &'a Segment, fixed: Fixed, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
-    if let Some(reader) = segment.column_of(&ColumnKey::fixed(fixed))? {
+fn push_fixed<'a>(segment: &'a Segment, key: ColumnKey, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
+    if let Some(reader) = segment.column_of(&key)? {
         parts.push(part_of_reader(segment, reader));
     }
     Ok(())

@@ -9,7 +9,7 @@ use skein_query::number::{Number, ValueRef};
 use skein_query::plan::{Direction, GroupPlan, Having, HavingOperator, Operation, Order, OrderBy};
 use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
 
-use crate::aggregate::{Accumulator, FirstPass};
+use crate::aggregate::{Accumulator, Coercions, FirstPass};
 use crate::group::ShownKey;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
 
@@ -249,15 +249,11 @@ fn compare_ranked(a: &Rank, b: &Rank, direction: Direction) -> Ordering {
 }
 
 /// What is to be said about sums and coercions.
-pub(crate) fn value_warnings(
-    plan: &GroupPlan,
-    accumulator: &Accumulator<'_>,
-    overflowed: &[bool],
-) -> Vec<Warning> {
+pub(crate) fn value_warnings(plan: &GroupPlan, coercions: &[Coercions], overflowed: &[bool]) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for (place, calculation) in plan.calculations.iter().enumerate() {
         let name = &calculation.name;
-        let coercions = accumulator.coercions.get(place).copied().unwrap_or_default();
+        let coercions = coercions.get(place).copied().unwrap_or_default();
         if coercions.coerced > 0 {
             let count = coercions.coerced;
             let message =

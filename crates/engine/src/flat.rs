@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skein_event::any_value::{self, AnyValue};
-use skein_event::batch::{Column, EventBatch, Origin, Physical, Presence, Values};
+use skein_event::batch::{Column, ColumnKey, EventBatch, Origin, Physical, Presence, Values};
 use skein_event::columns::Fixed;
 use skein_event::ids::encode_hex;
 use skein_event::value::Value;
@@ -30,6 +30,8 @@ pub(crate) fn event_json(segment: &Segment, row: u32) -> Result<String, Error> {
 /// A field under construction: its name, its value, and its origin for when the name is taken.
 struct Field {
     name: Arc<str>,
+    /// The name is not the attribute's own, but has its origin before it.
+    prefixed: bool,
     value: Value,
     origin: Origin,
 }
@@ -48,12 +50,13 @@ pub(crate) fn flat_rows(gathered: &Gathered) -> Vec<FlatRow> {
         .sort_by(|(a, _), (b, _)| a.key.origin.cmp(&b.key.origin).then(a.key.physical.cmp(&b.key.physical)));
     for (column, of_context) in columns {
         if column.key.origin == Origin::Fixed && is_unshown(&column.key.name) {
-            if &*column.key.name == Fixed::Overflow.name() {
-                push_overflow(batch, column, &mut fields);
-            }
             continue;
         }
         push_column(batch, column, of_context, &mut fields);
+    }
+    if let Some(column) = batch.columns.iter().find(|column| column.key == ColumnKey::fixed(Fixed::Overflow))
+    {
+        push_overflow(batch, column, &mut fields);
     }
     let rows = batch.times.iter().zip(&gathered.ids).zip(&gathered.ingest_times).zip(fields);
     let row = |(((&time_ns, &event_id), &ingest_time_ns), fields)| FlatRow {
@@ -72,13 +75,13 @@ fn is_unshown(name: &str) -> bool {
 
 fn push_column(batch: &EventBatch, column: &Column, of_context: bool, fields: &mut [Vec<Field>]) {
     let origin = column.key.origin;
-    let name = match display_name(origin, &column.key.name) {
-        Some(name) => Arc::from(name),
-        None => Arc::clone(&column.key.name),
+    let (name, prefixed) = match display_name(origin, &column.key.name) {
+        Some(name) => (Arc::from(name), true),
+        None => (Arc::clone(&column.key.name), false),
     };
     let field = |value: usize| {
         let value = value_of(batch, column, value)?;
-        Some(Field { name: Arc::clone(&name), value, origin })
+        Some(Field { name: Arc::clone(&name), prefixed, value, origin })
     };
     if !of_context {
         for (place, row) in present(column, batch.rows()).enumerate() {
@@ -111,8 +114,10 @@ fn push_overflow(batch: &EventBatch, column: &Column, fields: &mut [Vec<Field>])
         };
         for (key, message) in any_value::entries(map) {
             let key = String::from_utf8_lossy(key);
-            let name = display_name(Origin::Item, &key).unwrap_or_else(|| key.into_owned());
-            let field = |value| Field { name: Arc::from(name), value, origin: Origin::Item };
+            let shown = display_name(Origin::Item, &key);
+            let prefixed = shown.is_some();
+            let name = shown.unwrap_or_else(|| key.into_owned());
+            let field = |value| Field { name: Arc::from(name), prefixed, value, origin: Origin::Item };
             list.extend(any_to_value(message).map(field));
         }
     }
@@ -152,14 +157,23 @@ fn value_of(batch: &EventBatch, column: &Column, place: usize) -> Option<Value> 
 
 /// Sorts fields by name; a name that is taken by a field of precedence gets its origin before it.
 fn named(mut fields: Vec<Field>) -> Vec<(Arc<str>, Value)> {
-    // Stable: of equal names the first has precedence.
-    fields.sort_by(|a, b| a.name.cmp(&b.name));
+    // In the order in which a query looks for the name: whose own name it is, then by origin. Stable: what
+    // comes from an overflow map is behind the columns of its origin.
+    fields
+        .sort_by(|a, b| a.name.cmp(&b.name).then(a.prefixed.cmp(&b.prefixed)).then(a.origin.cmp(&b.origin)));
     let mut shown: Vec<(Arc<str>, Value)> = Vec::with_capacity(fields.len());
     let mut hidden = Vec::new();
+    let mut of_last = None;
     for field in fields {
+        let whose = Some((field.prefixed, field.origin));
         match shown.last() {
+            // A second value of one name and origin does not count; no name reads it, and the export has it.
+            Some((last, _)) if *last == field.name && of_last == whose => {}
             Some((last, _)) if *last == field.name => hidden.push(field),
-            _ => shown.push((field.name, field.value)),
+            _ => {
+                of_last = whose;
+                shown.push((field.name, field.value));
+            }
         }
     }
     for field in hidden {

@@ -272,13 +272,15 @@ fn run_groups(
         let exact = counters.rows_matched < EXACT_ROWS_MAX;
         let weighted = !plan.usage_mode;
         let FirstPass { groups: known, accumulator, .. } = first;
-        warnings.extend(finish::value_warnings(groups, &accumulator, &overflowed));
+        let coercions = accumulator.coercions.clone();
         drop(accumulator);
         let mut second = SecondPass::new(groups, known, fates, edges, granularity_ns, exact, weighted);
         scan.run(&mut second, |fraction| 0.5 + fraction / 2.0)?;
         series = Some(finish::series(groups, &second, &mut ranked, &mut overflowed));
+        // A sum may leave 64 bits in a bucket and come back in the whole.
+        warnings.extend(finish::value_warnings(groups, &coercions, &overflowed));
     } else {
-        warnings.extend(finish::value_warnings(groups, &first.accumulator, &overflowed));
+        warnings.extend(finish::value_warnings(groups, &first.accumulator.coercions, &overflowed));
     }
     // A query without breakdowns has one result, even of nothing (CONTRACT.md); with them, none.
     let data = Groups {

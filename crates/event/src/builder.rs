@@ -119,10 +119,11 @@ impl BatchBuilder {
         self.rows.columns.get(column.0 as usize).map(|open| &open.key)
     }
 
-    /// Whether a row has a value in a column. Only the row under construction can be asked for.
+    /// Whether a row has a value in a column, or in one of the same origin and name and another type. Only the
+    /// row under construction can be asked for.
     #[inline]
-    pub fn has(&self, column: ColumnIndex, row: u32) -> bool {
-        self.rows.columns.get(column.0 as usize).is_some_and(|open| open.has(row))
+    pub fn has_name(&self, column: ColumnIndex, row: u32) -> bool {
+        self.rows.has_name(column.0, row)
     }
 
     /// Opens the next row; its values are pushed with the returned number, which is the row's index.
@@ -237,6 +238,9 @@ impl BatchBuilder {
     ) -> Option<ColumnIndex> {
         let place = self.context_values.get_or_add(key.origin, key.physical, &key.name);
         let column = ColumnIndex(place);
+        if self.context_values.has_name(place, context) {
+            return None;
+        }
         let code = match value {
             ContextValue::Bytes(bytes) => self.interner.intern(bytes),
             _ => 0,
@@ -335,7 +339,7 @@ mod tests {
                 if rows.contains(&row) {
                     assert!(builder.push_i64(column, row, time));
                 }
-                assert_eq!(builder.has(column, row), rows.contains(&row));
+                assert_eq!(builder.has_name(column, row), rows.contains(&row));
             }
             let batch = builder.finish();
             assert_eq!(batch.validate(), Ok(()));

@@ -137,21 +137,22 @@ fn exact(name: &str) -> Vec<Reference> {
         return vec![Reference::Fixed(fixed)];
     }
     let mut found = vec![Reference::Attribute(Arc::from(name))];
-    if let Some((origin, rest)) = prefixed(name) {
-        found.push(Reference::Origin(origin, Arc::from(rest)));
+    if let Some((origins, rest)) = prefixed(name) {
+        let rest: Arc<str> = Arc::from(rest);
+        found.extend(origins.iter().map(|origin| Reference::Origin(*origin, Arc::clone(&rest))));
     }
     found
 }
 
-/// The origin that a name states, and the rest of it.
-fn prefixed(name: &str) -> Option<(Origin, &str)> {
-    const PREFIXES: [(&str, Origin); 4] = [
-        ("attributes.", Origin::Item),
-        ("scope.", Origin::Scope),
-        ("resource.", Origin::Resource),
-        ("body.", Origin::Body),
+/// The origins that a name states, and the rest of it: the inverse of [`display_name`].
+fn prefixed(name: &str) -> Option<(&'static [Origin], &str)> {
+    const PREFIXES: [(&str, &[Origin]); 4] = [
+        ("attributes.", &[Origin::Item, Origin::Metric, Origin::Derived]),
+        ("scope.", &[Origin::Scope]),
+        ("resource.", &[Origin::Resource]),
+        ("body.", &[Origin::Body]),
     ];
-    let stated = |(prefix, origin)| Some((origin, name.strip_prefix(prefix)?));
+    let stated = |(prefix, origins)| Some((origins, name.strip_prefix(prefix)?));
     PREFIXES.into_iter().find_map(stated).filter(|(_, rest)| !rest.is_empty())
 }
 
@@ -197,8 +198,11 @@ mod tests {
 
     #[test]
     fn a_prefix_reaches_what_precedence_hides() {
-        let item = Reference::Origin(Origin::Item, Arc::from("duration_ms"));
-        assert_eq!(references("attributes.duration_ms"), [attribute("attributes.duration_ms"), item]);
+        let of = |origin| Reference::Origin(origin, Arc::from("duration_ms"));
+        assert_eq!(
+            references("attributes.duration_ms"),
+            [attribute("attributes.duration_ms"), of(Origin::Item), of(Origin::Metric), of(Origin::Derived)]
+        );
         assert_eq!(references("resource.schema_url"), [Reference::Fixed(Fixed::ResourceSchemaUrl)]);
         assert_eq!(references("body."), [attribute("body.")]);
     }

@@ -56,13 +56,19 @@ impl TimeRange {
 
     /// Whether a time lies in it.
     pub fn contains(self, time_ns: i64) -> bool {
-        self.start_ns <= time_ns && time_ns < self.end_ns
+        self.start_ns <= time_ns && self.ends_after(time_ns)
     }
 
     /// Whether any time from `first_ns` to `last_ns`, both included, lies in it. This is the pruning test of
     /// zone maps, whose bounds are included.
     pub fn overlaps(self, first_ns: i64, last_ns: i64) -> bool {
-        self.start_ns <= last_ns && first_ns < self.end_ns
+        self.start_ns <= last_ns && self.ends_after(first_ns)
+    }
+
+    /// The end is exclusive. The last time that there is stands for no end: an event may have that time, and
+    /// nothing but all of time would hold it.
+    fn ends_after(self, time_ns: i64) -> bool {
+        time_ns < self.end_ns || self.end_ns == i64::MAX
     }
 
     /// Its length.

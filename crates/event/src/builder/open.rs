@@ -27,6 +27,8 @@ pub(super) struct OpenColumn {
     last_row: u32,
     /// Code of the last value, to recognise a repetition without hashing.
     pub(super) last_code: u32,
+    /// The columns of the same origin and name with other types.
+    siblings: Vec<u32>,
 }
 
 impl Columns {
@@ -54,15 +56,32 @@ impl Columns {
             Err(hash) => hash,
         };
         let index = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
+        let others = (0..=u8::MAX).map_while(Physical::from_number).filter(|other| *other != physical);
+        let siblings: Vec<u32> = others.filter_map(|other| self.find(origin, other, name).ok()).collect();
+        for &sibling in &siblings {
+            self.columns[sibling as usize].siblings.push(index);
+        }
         self.columns.push(OpenColumn {
             key: ColumnKey { origin, physical, name: Arc::from(name) },
             values: Values::empty(physical),
             rows: Vec::new(),
             last_row: u32::MAX,
             last_code: u32::MAX,
+            siblings,
         });
         self.index.insert(hash, index);
         index
+    }
+
+    /// Whether the row already has a value in this column or in one of its name and origin.
+    #[inline]
+    pub(super) fn has_name(&self, column: u32, row: u32) -> bool {
+        let has = |column: u32| self.columns.get(column as usize).is_some_and(|open| open.has(row));
+        has(column)
+            || self
+                .columns
+                .get(column as usize)
+                .is_some_and(|open| open.siblings.iter().any(|&sibling| has(sibling)))
     }
 
     pub(super) fn finish(self, rows: usize) -> Vec<Column> {

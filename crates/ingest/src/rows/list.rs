@@ -143,7 +143,8 @@ impl Rows {
             _ => (TokenKind::Value, Physical::Text),
         };
         let Some(column) = self.column(Origin::Item, physical) else { return self.overflow(key, attribute) };
-        if self.builder.has(column, row) {
+        // Of two values of one name the first counts, whatever their types; the second is kept, and exported.
+        if self.builder.has_name(column, row) {
             return self.inline(key, attribute);
         }
         match (step, attribute.value) {
@@ -180,7 +181,7 @@ impl Rows {
         self.name.extend_from_slice(name);
         let attribute = Attribute { key: name, message, value };
         let physical = match value {
-            Value::Text(text) if !is_utf8(text) => return None,
+            Value::Text(text) if !is_utf8(text) => Physical::Bytes,
             Value::Text(_) => Physical::Text,
             Value::Bool(_) => Physical::Bool,
             Value::I64(_) => Physical::I64,
@@ -190,11 +191,22 @@ impl Rows {
             Value::Empty | Value::Absent => return None,
         };
         let Some(column) = self.column(origin, physical) else {
+            self.invalid_text |= !is_all_utf8(value);
             self.add_overflow(name, message);
             return None;
         };
+        if self.builder.has_name(column, row) {
+            return None;
+        }
         self.columns_used += 1;
-        self.push_value(row, column, &attribute).then_some(column)
+        let pushed = match value {
+            Value::Text(bytes) if physical == Physical::Bytes => {
+                self.invalid_text = true;
+                self.builder.push_bytes(column, row, bytes)
+            }
+            _ => self.push_value(row, column, &attribute),
+        };
+        pushed.then_some(column)
     }
 
     /// A kvlist becomes columns of its entries.

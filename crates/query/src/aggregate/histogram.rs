@@ -85,7 +85,7 @@ pub fn histogram_edges(extent: Extent) -> Arc<[f64]> {
     // Halves first: the span of all doubles is not a double.
     let span = most / 2.0 - least / 2.0;
     if span <= 0.0 {
-        return Arc::from([least, next_above(most)]);
+        return one_bar(least, most);
     }
     #[expect(clippy::cast_possible_truncation, reason = "a decimal exponent of a double is below 400")]
     let first_power = (span.log10().floor() as i32) - 2;
@@ -96,7 +96,7 @@ pub fn histogram_edges(extent: Extent) -> Arc<[f64]> {
             }
         }
     }
-    Arc::from([least, next_above(most)])
+    one_bar(least, most)
 }
 
 /// The edges at multiples of `digit`·10^`power`, if few enough of them cover the extent.
@@ -122,9 +122,15 @@ fn edges_of_width(least: f64, most: f64, digit: f64, power: i32) -> Option<Arc<[
     (rising && covers && edges.iter().all(|edge| edge.is_finite())).then(|| Arc::from(edges))
 }
 
-fn next_above(value: f64) -> f64 {
-    let above = value.next_up();
-    if above.is_finite() { above } else { value }
+/// One bar around everything. Its edges differ, even where nothing is above the largest double: a value on the
+/// last edge belongs to the last bar.
+fn one_bar(least: f64, most: f64) -> Arc<[f64]> {
+    let above = most.next_up();
+    if above.is_finite() {
+        Arc::from([least, above])
+    } else {
+        Arc::from([least.next_down().max(f64::MIN), most])
+    }
 }
 
 /// The bar of a value: that whose lower edge is the last at or below it. `None` for what is not finite.
@@ -173,6 +179,7 @@ mod tests {
                 panic!("{values:?}")
             };
             assert!(*first <= least && most <= *last, "{values:?}: {edges:?}");
+            assert!(edges.windows(2).all(|pair| pair[0] < pair[1]), "{values:?}: {edges:?}");
         }
         assert!(histogram_edges(Extent::default()).is_empty());
     }

@@ -174,7 +174,9 @@ fn bucket_value(bucket: i32) -> f64 {
         magnitude if magnitude == INFINITE_BUCKET.unsigned_abs() => f64::INFINITY,
         magnitude => {
             let exponent = f64::from(magnitude) - f64::from(EXPONENT_OFFSET);
-            (exponent * GAMMA.ln()).exp() * 2.0 / (GAMMA + 1.0)
+            // The upper bound of the last bucket is no double any more; what the bucket answers is one.
+            let log = exponent * GAMMA.ln() + (2.0 / (GAMMA + 1.0)).ln();
+            log.exp().min(f64::MAX)
         }
     };
     if bucket < 0 { -magnitude } else { magnitude }
@@ -229,6 +231,8 @@ mod tests {
         assert_eq!(sketch.quantile(500), Some(0.0));
         sketch.add(f64::INFINITY, 100.0);
         assert_eq!(sketch.quantile(999), Some(f64::INFINITY));
+        let largest = sketch.quantile(50);
+        assert!(largest.is_some_and(|value| value >= f64::MAX * 0.99 && value.is_finite()), "{largest:?}");
         let only = |value: f64| {
             let mut sketch = Quantiles::new(false);
             sketch.add(value, 1.0);
