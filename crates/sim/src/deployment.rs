@@ -16,7 +16,7 @@ use skein_event::ids::{Environment, Offset};
 use skein_event::observe::{Clock, Unobserved};
 use skein_log::disk::{Disk, RealDisk};
 use skein_log::{Follower, Log, LogConfig};
-use skein_query::{QueryError, render};
+use skein_query::{QueryEngine, QueryError, render};
 use skein_store::catalog::SqliteCatalog;
 use skein_store::{Store, StoreConfig, Surroundings};
 
@@ -101,6 +101,11 @@ impl Deployment {
     pub fn compact(&self) -> Result<(), String> {
         while self.store.compact().map_err(|error| error.to_string())? {}
         Ok(())
+    }
+
+    /// The engine, for questions of other forms.
+    pub fn engine(&self) -> &dyn QueryEngine {
+        &self.engine
     }
 
     /// Answers a specification as CONTRACT writes it.

@@ -8,7 +8,6 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prost::Message as _;
 use serde_json::Value as Json;
 use skein_engine::{NativeEngine, SnapshotView, Snapshots};
 use skein_event::EventBatch;
@@ -17,7 +16,6 @@ use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::observe::Clock;
 use skein_event::split::split;
 use skein_ingest::{DoorContext, Signal, decode_json, decode_protobuf};
-use skein_otlp::json::ToJson as _;
 use skein_query::{QueryEngine, QueryError, QueryResult, RunContext, render, spec};
 use skein_store::Segments;
 use skein_store::segment::{
@@ -123,28 +121,33 @@ impl Subject {
         Ok(())
     }
 
+    /// The engine, for questions of other forms.
+    pub fn engine(&self) -> &dyn QueryEngine {
+        &self.engine
+    }
+
     /// Answers a specification as CONTRACT writes it.
     pub fn data(&self, environment: &Environment, spec: &Json) -> Result<Json, QueryError> {
         ask(&self.engine, environment, spec).map(|result| render::data(&result))
     }
 }
 
-/// Takes a request through the door, which must store it whole.
+/// Takes a request through the door, which must refuse just those records that the reference refuses.
 pub fn decode(request: &Request, json: bool) -> Result<EventBatch, String> {
     let context = DoorContext { hash_key: HASH_KEY, arrival_ns: ARRIVAL_NS };
-    let (signal, protobuf, text) = match request {
-        Request::Traces(request) => (Signal::Traces, request.encode_to_vec(), request.to_json()),
-        Request::Logs(request) => (Signal::Logs, request.encode_to_vec(), request.to_json()),
-        Request::Metrics(request) => (Signal::Metrics, request.encode_to_vec(), request.to_json()),
+    let signal = match request {
+        Request::Traces(_) => Signal::Traces,
+        Request::Logs(_) => Signal::Logs,
+        Request::Metrics(_) => Signal::Metrics,
     };
-    let decoded = if json {
-        decode_json(signal, text.as_bytes(), &context)
-    } else {
-        decode_protobuf(signal, &protobuf, &context)
+    let decoded = match request.json().filter(|_| json) {
+        Some(text) => decode_json(signal, text.as_bytes(), &context),
+        None => decode_protobuf(signal, &request.protobuf(), &context),
     };
     let decoded = decoded.map_err(|error| error.to_string())?;
-    if decoded.rejected.total() > 0 {
-        return Err(format!("rejected: {:?}", decoded.rejected));
+    let due = request.flattened().refused;
+    if decoded.rejected.total() != due {
+        return Err(format!("rejected, where {due} were due: {:?}", decoded.rejected));
     }
     decoded.batch.validate().map_err(|error| error.to_string())?;
     Ok(decoded.batch)
@@ -156,17 +159,21 @@ pub fn ask(
     environment: &Environment,
     spec: &Json,
 ) -> Result<QueryResult, QueryError> {
+    let plan = spec::parse(spec, environment, ARRIVAL_NS)?;
+    with_context(|context| engine.run(&plan, context))
+}
+
+/// Calls with what a run may use.
+pub fn with_context<R>(run: impl FnOnce(&RunContext<'_>) -> R) -> R {
     let clock = Still(ARRIVAL_NS);
-    let plan = spec::parse(spec, environment, clock.now_ns())?;
     let cancelled = AtomicBool::new(false);
-    let context = RunContext {
+    run(&RunContext {
         clock: &clock,
         cancelled: &cancelled,
         progress: &|_| {},
         deadline_ns: None,
         memory_bytes_max: MEMORY_BYTES,
-    };
-    engine.run(&plan, &context)
+    })
 }
 
 fn segment(records: &[&Record]) -> Result<Segment, String> {

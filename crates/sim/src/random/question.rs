@@ -6,7 +6,7 @@ use super::Random;
 use super::data::{SECONDS, START_S};
 
 /// Columns that are asked for: fixed, attributes of each place, aliases, prefixed and hidden ones.
-const COLUMNS: &[&str] = &[
+pub const COLUMNS: &[&str] = &[
     "http.route",
     "http.status_code",
     "http.response.status_code",
@@ -52,6 +52,60 @@ const COLUMNS: &[&str] = &[
     "level",
     "durationMs",
     "exception.type",
+    "exception.message",
+    "exception.stacktrace",
+    "text",
+    "edge",
+    "twice",
+    "attributes.twice",
+    "pair.k",
+    "empty",
+    "wide.6",
+    "wide.2004",
+    "wide.2005",
+    "resource.wide.2005",
+    "latency",
+    "latency.count",
+    "latency.sum",
+    "latency.exemplars",
+    "sizes",
+    "rpc",
+    "cpu.load.flags",
+    "attributes.team",
+    "scope.team",
+    "resource.team",
+    "attributes.timestamp",
+    "attributes.dataset",
+    "attributes.error",
+    "attributes.severity",
+    "timestamp",
+    "@timestamp",
+    "meta.ingest_time",
+    "message",
+    "event.name",
+    "severity_text",
+    "meta.invalid_utf8",
+    "meta.time_out_of_range",
+    "meta.time_raw",
+    "meta.time_source",
+    "meta.invalid_duration",
+    "meta.observed_time",
+    "meta.time_since_span_start_ms",
+    "meta.dropped_attributes_count",
+    "trace.flags",
+    "trace.link.span_id",
+    "trace.span_id",
+    "parent_name",
+    "nested",
+    "nested.beside",
+    "nested.d0.d1.d2.d3.d4",
+    "nested.d0.d1.d2.d3.d4.d5",
+    "a.b.c.d.e.f",
+    "body.order",
+    "big",
+    "u",
+    "test.seq",
+    "caf\u{e9} \"'\\",
 ];
 
 /// Columns whose values are numbers, some of the time.
@@ -59,31 +113,45 @@ const NUMERIC: &[&str] = &[
     "duration_ms",
     "mixed",
     "amount",
+    "edge",
+    "twice",
     "http.status_code",
     "severity_code",
     "cpu.load",
+    "latency.sum",
+    "latency.count",
     "order",
     "user",
     "durationMs",
+    "sample_rate",
+    "wide.2004",
+    "test.seq",
 ];
 
 const PERCENTILES: &[&str] =
     &["P001", "P01", "P05", "P10", "P20", "P25", "P50", "P75", "P80", "P90", "P95", "P99", "P999"];
 
+/// The last whole second whose nanoseconds fit an i64.
+pub const LAST_S: i64 = 9_223_372_036;
+
 /// A random specification, valid in form.
 pub fn question(random: &mut Random) -> Json {
     let mut spec = Map::new();
-    let start = START_S + i64::try_from(random.below(900)).unwrap_or_default();
-    let (start, end) = if random.once_in(2) {
-        (START_S, START_S + SECONDS + 120)
-    } else {
-        (start, start + 1 + small(random, 2_700))
+    let start = START_S + small(random, 900);
+    let (start, end) = match random.below(8) {
+        // All of time that a specification can state.
+        0 => (json!(0), json!(LAST_S)),
+        1 => (json!(1_900_000_000.5), json!(1_900_000_600.25)),
+        2..5 => (json!(START_S), json!(START_S + SECONDS + 120)),
+        _ => (json!(start), json!(start + 1 + small(random, 2_700))),
     };
     spec.insert("start_time".into(), json!(start));
     spec.insert("end_time".into(), json!(end));
     add_filters(random, &mut spec, 3);
     if random.once_in(6) {
-        spec.insert("datasets".into(), json!([*random.pick(&["cart", "pay", "unknown_service"])]));
+        let datasets = ["cart", "pay", "mail", "caf\u{e9}", "unknown_service", "unknown_log_source"];
+        let two = [*random.pick(&datasets), *random.pick(&datasets)];
+        spec.insert("datasets".into(), json!(two[..if random.once_in(2) { 1 } else { 2 }]));
     }
     if random.once_in(8) {
         spec.insert("usage_mode".into(), json!(true));
@@ -101,13 +169,41 @@ pub fn question(random: &mut Random) -> Json {
     let breakdowns = breakdowns(random);
     add_orders(random, &mut spec, &calculations, &breakdowns);
     if random.once_in(3) {
-        let least = (end - start + 999) / 1000;
-        let granularity = (*random.pick(&[1, 7, 60, 300, 3_600])).clamp(least, end - start);
-        spec.insert("granularity".into(), json!(granularity));
+        // Some are outside of the bounds of the range, and moved.
+        let lengths =
+            [json!(0), json!(0.5), json!(1), json!(7), json!(60), json!(300), json!(3_600), json!(1e9)];
+        spec.insert("granularity".into(), random.pick(&lengths).clone());
     }
     spec.insert("breakdowns".into(), json!(breakdowns));
     spec.insert("calculations".into(), json!(calculations));
     Json::Object(spec)
+}
+
+/// A random question about numbers over all of time, most of them percentiles.
+pub fn numeric_question(random: &mut Random) -> Json {
+    let calculations: Vec<Json> = (0..3)
+        .map(|place| {
+            let op = match random.below(6) {
+                0 => *random.pick(&["SUM", "AVG", "MIN", "MAX", "COUNT_DISTINCT"]),
+                _ => *random.pick(PERCENTILES),
+            };
+            json!({"op": op, "column": *random.pick(NUMERIC), "name": format!("c{place}")})
+        })
+        .collect();
+    let several: [&[&str]; 5] =
+        [&[], &["dataset"], &["http.route", "meta.signal_type"], &["user"], &["span.kind"]];
+    let breakdowns = *random.pick(&several);
+    let mut spec = json!({
+        "calculations": calculations, "breakdowns": breakdowns, "start_time": START_S,
+        "end_time": START_S + SECONDS + 120, "limit": *random.pick(&[3, 100, 10_000]),
+    });
+    if random.once_in(3) {
+        spec["granularity"] = json!(600);
+    }
+    if random.once_in(3) {
+        spec["usage_mode"] = json!(true);
+    }
+    spec
 }
 
 fn small(random: &mut Random, bound: u64) -> i64 {
@@ -121,27 +217,32 @@ fn calculations(random: &mut Random) -> Vec<Json> {
         if random.once_in(4) {
             add_filters(random, &mut one, 2);
         }
+        let same = |other: &Json| other["op"] == one["op"] && other.get("column") == one.get("column");
         // Named, so that no two share a key and those with filters have one.
-        one.insert("name".into(), json!(format!("c{place}")));
+        if one.contains_key("filters") || found.iter().any(same) || !random.once_in(3) {
+            one.insert("name".into(), json!(format!("c{place}")));
+        }
         found.push(Json::Object(one));
-    }
-    // The first calculation that has an order is the order when none is stated.
-    if found.iter().find(|one| one["op"] != "HEATMAP").is_none_or(|one| !is_orderable(one)) {
-        found.insert(0, json!({"op": "COUNT", "name": "count"}));
     }
     found
 }
 
-/// Whether two computations of it order groups alike: a sum of fractions may differ in its last bit, and with
-/// it the order of groups whose sums are nearly equal.
+/// Whether it is a number, by which groups can be ordered.
 fn is_orderable(calculation: &Json) -> bool {
-    const FRACTIONS: [&str; 3] = ["amount", "duration_ms", "durationMs"];
-    let fraction = calculation["column"].as_str().is_some_and(|column| FRACTIONS.contains(&column));
-    match calculation["op"].as_str() {
-        Some("HEATMAP") => false,
-        Some("SUM" | "AVG") => !fraction,
-        _ => true,
+    calculation["op"] != "HEATMAP"
+}
+
+/// What refers to a calculation: its name, or its operation and column.
+fn reference(calculation: &Json, operation: &str) -> Map<String, Json> {
+    let mut members = Map::new();
+    match calculation.get("name") {
+        Some(name) => drop(members.insert("name".into(), name.clone())),
+        None => {
+            members.insert(operation.into(), calculation["op"].clone());
+            members.extend(calculation.get("column").map(|column| ("column".to_owned(), column.clone())));
+        }
     }
+    members
 }
 
 fn calculation(random: &mut Random) -> Map<String, Json> {
@@ -153,7 +254,7 @@ fn calculation(random: &mut Random) -> Map<String, Json> {
         5 => ("AVG", Some(*random.pick(NUMERIC))),
         6 => ("MIN", Some(*random.pick(NUMERIC))),
         7 => ("MAX", Some(*random.pick(NUMERIC))),
-        8 => ("HEATMAP", Some(*random.pick(&["duration_ms", "cpu.load", "severity_code"]))),
+        8 => ("HEATMAP", Some(*random.pick(&["duration_ms", "cpu.load", "severity_code", "edge", "amount"]))),
         _ => (*random.pick(PERCENTILES), Some(*random.pick(NUMERIC))),
     };
     let mut members = Map::new();
@@ -179,22 +280,33 @@ fn add_orders(random: &mut Random, spec: &mut Map<String, Json>, calculations: &
     let orderable: Vec<&Json> = calculations.iter().filter(|one| is_orderable(one)).collect();
     let direction = |random: &mut Random| json!(*random.pick(&["ascending", "descending"]));
     let mut orders = Vec::new();
-    if !orderable.is_empty() && random.once_in(3) {
-        orders.push(json!({"name": random.pick(&orderable)["name"], "order": direction(random)}));
-    }
-    if !breakdowns.is_empty() && random.once_in(4) {
-        orders.push(json!({"column": *random.pick(breakdowns), "order": direction(random)}));
+    for _ in 0..2 {
+        if !orderable.is_empty() && random.once_in(3) {
+            let mut order = reference(*random.pick(&orderable), "op");
+            order.insert("order".into(), direction(random));
+            orders.push(Json::Object(order));
+        }
+        if !breakdowns.is_empty() && random.once_in(4) {
+            // Ascending is what is meant where nothing is said.
+            orders.push(match random.below(3) {
+                0 => json!({"column": *random.pick(breakdowns)}),
+                _ => json!({"column": *random.pick(breakdowns), "order": direction(random)}),
+            });
+        }
     }
     if !orders.is_empty() {
         spec.insert("orders".into(), Json::Array(orders));
     }
-    if !orderable.is_empty() && random.once_in(4) {
-        let op = *random.pick(&["=", "!=", ">", ">=", "<", "<="]);
-        let name = &random.pick(&orderable)["name"];
-        spec.insert(
-            "havings".into(),
-            json!([{"calculate_op": "COUNT", "name": name, "op": op, "value": small(random, 12)}]),
-        );
+    let mut havings = Vec::new();
+    while !orderable.is_empty() && random.once_in(4) {
+        let mut having = reference(*random.pick(&orderable), "calculate_op");
+        having.insert("op".into(), json!(*random.pick(&["=", "!=", ">", ">=", "<", "<="])));
+        let bounds = [json!(small(random, 12)), json!(small(random, 500)), json!(2.5), json!(-1)];
+        having.insert("value".into(), random.pick(&bounds).clone());
+        havings.push(Json::Object(having));
+    }
+    if !havings.is_empty() {
+        spec.insert("havings".into(), Json::Array(havings));
     }
 }
 
@@ -228,7 +340,23 @@ fn filter(random: &mut Random) -> Json {
                 "contains",
                 "does-not-contain",
             ]);
-            json!({"column": column, "op": op, "value": *random.pick(&["a", "5", "/b", "", "0", "Ж", "time out"])})
+            let parts = [
+                json!("a"),
+                json!("5"),
+                json!("/b"),
+                json!(""),
+                json!("0"),
+                json!("\u{416}"),
+                json!("time out"),
+                json!("YmFk"),
+                json!("\u{0}"),
+                json!("lll"),
+                json!("\\"),
+                json!(5),
+                json!(0.5),
+                json!(true),
+            ];
+            json!({"column": column, "op": op, "value": random.pick(&parts)})
         }
         _ => json!({"column": column, "op": *random.pick(&["=", "!="]), "value": literal(random)}),
     }
@@ -236,14 +364,48 @@ fn filter(random: &mut Random) -> Json {
 
 fn literal(random: &mut Random) -> Json {
     let texts = [
-        "500", "x", "true", "/buy", "cart", "GET", "server", "QUI=", "[1]", "NaN", "trace", "error", "inner",
-        "1.5e3", "user-7",
+        "500",
+        "x",
+        "true",
+        "/buy",
+        "cart",
+        "GET",
+        "server",
+        "QUI=",
+        "[1]",
+        "NaN",
+        "trace",
+        "error",
+        "inner",
+        "1.5e3",
+        "user-7",
+        "",
+        " ",
+        "YmFk//6Awyj/",
+        "\u{e9}",
+        "e\u{301}",
+        "9007199254740993",
+        "Infinity",
+        "text 7",
+        "2030-03-17T17:50:00.000000000Z",
+        "[]",
+        "bad",
     ];
     match random.below(8) {
         0 => json!(random.once_in(2)),
         1 => json!(*random.pick(&[0, 200, 404, 500, 1500])),
-        2 => json!(*random.pick(&[0.0, 0.25, -3.5, 500.0, 1e300])),
-        3 => json!(*random.pick(&[i64::MAX, (1 << 53) + 1, -500, 7])),
+        2 => json!(*random.pick(&[
+            0.0,
+            -0.0,
+            0.25,
+            -3.5,
+            500.0,
+            1e300,
+            f64::MAX,
+            9_007_199_254_740_992.0,
+            1e19
+        ])),
+        3 => json!(*random.pick(&[i64::MAX, i64::MIN, (1 << 53) + 1, 1 << 53, (1 << 53) - 1, -500, 7])),
         4 => json!(small(random, 1_000)),
         _ => json!(*random.pick(&texts)),
     }

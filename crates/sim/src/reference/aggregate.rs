@@ -46,6 +46,14 @@ impl Cell {
             Cell::Histogram(_) => None,
         }
     }
+
+    /// How far another computation may be from that number.
+    pub fn margin(&self) -> f64 {
+        match self {
+            Cell::About { margin, .. } => *margin,
+            _ => 0.0,
+        }
+    }
 }
 
 /// One calculation of a specification.
@@ -118,8 +126,8 @@ fn numeric(operation: &str, numbers: &[(Number, f64)], exact: bool) -> Cell {
         "SUM" => sum(numbers),
         "AVG" => {
             let total: f64 = numbers.iter().map(|(_, weight)| weight).sum();
-            let parts = || numbers.iter().map(|(number, weight)| number.double() * weight);
-            about(parts().sum::<f64>() / total, parts().map(f64::abs).sum::<f64>() / total * 1e-9)
+            let parts: Vec<f64> = numbers.iter().map(|(number, weight)| number.double() * weight).collect();
+            about_sum(&parts, total)
         }
         "MIN" => extreme(numbers, Ordering::Less),
         "MAX" => extreme(numbers, Ordering::Greater),
@@ -129,6 +137,16 @@ fn numeric(operation: &str, numbers: &[(Number, f64)], exact: bool) -> Cell {
 
 fn about(value: f64, margin: f64) -> Cell {
     if value.is_finite() { Cell::About { value, margin } } else { Cell::Exactly(double_json(value)) }
+}
+
+/// A sum of doubles over a divisor.
+fn about_sum(parts: &[f64], divisor: f64) -> Cell {
+    let size: f64 = parts.iter().filter(|part| part.is_finite()).map(|part| part.abs()).sum();
+    if !size.is_finite() {
+        // Whether and where the sum leaves the doubles hangs on the order of additions.
+        return Cell::About { value: 0.0, margin: f64::INFINITY };
+    }
+    about(parts.iter().sum::<f64>() / divisor, size / divisor * 1e-9)
 }
 
 fn sum(numbers: &[(Number, f64)]) -> Cell {
@@ -141,8 +159,8 @@ fn sum(numbers: &[(Number, f64)]) -> Cell {
     match exact.map(i64::try_from) {
         Some(Ok(sum)) => Cell::Exactly(integer_json(sum)),
         _ => {
-            let parts = || numbers.iter().map(|(number, weight)| number.double() * weight);
-            about(parts().sum(), parts().map(f64::abs).sum::<f64>() * 1e-9)
+            let parts: Vec<f64> = numbers.iter().map(|(number, weight)| number.double() * weight).collect();
+            about_sum(&parts, 1.0)
         }
     }
 }
@@ -177,13 +195,22 @@ fn percentile(thousandths: f64, numbers: &[(Number, f64)], exact: bool) -> Cell 
         numbers.iter().map(|(number, weight)| (number.double(), *weight)).collect();
     values.retain(|(value, _)| !value.is_nan());
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total: f64 = values.iter().map(|(_, weight)| weight).sum();
-    let mut cumulative = 0.0;
-    for (value, weight) in &values {
+    let wanted = thousandths * values.iter().map(|(_, weight)| weight).sum::<f64>();
+    let whole = values.iter().all(|(_, weight)| weight.fract() == 0.0);
+    // Sums of fractional weights may be rounded either way: what they nearly reach may count as reached.
+    let nearly = if whole { wanted } else { wanted * (1.0 - 1e-12) };
+    let surely = if whole { wanted } else { wanted * (1.0 + 1e-12) };
+    let (mut cumulative, mut low) = (0.0, None);
+    for (place, (value, weight)) in values.iter().enumerate() {
         cumulative += weight;
-        if cumulative * 1000.0 >= thousandths * total {
-            let margin = if exact { 0.0 } else { value.abs() * 0.01 };
-            return about(*value, margin);
+        if low.is_none() && cumulative * 1000.0 >= nearly {
+            low = Some(*value);
+        }
+        if let Some(low) = low.filter(|_| cumulative * 1000.0 >= surely || place + 1 == values.len()) {
+            let middle = if low.total_cmp(value).is_eq() { low } else { low + (value - low) / 2.0 };
+            // A little more than stated for the rounding of logarithms.
+            let margin = if exact { 0.0 } else { value.abs().max(low.abs()) * 0.01 * (1.0 + 1e-9) };
+            return about(middle, (value - low).abs().max(0.0) / 2.0 + margin);
         }
     }
     Cell::Exactly(Json::Null)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use skein_event::value::Value;
 
+use crate::random::data::{BAD_TEXT, wire_bytes};
+
 /// Where a value of an event comes from, in the order in which equal names hide each other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Place {
@@ -44,9 +46,13 @@ impl Event {
         self.values.insert((Place::Fixed, name.to_owned()), value);
     }
 
-    /// Sets a fixed text, unless it is empty: protobuf does not tell empty from absent.
+    /// Sets a fixed text, unless it is empty: protobuf does not tell empty from absent. Text that is not UTF-8
+    /// is bytes, and flagged.
     pub fn fix_text(&mut self, name: &str, text: &str) {
-        if !text.is_empty() {
+        if text.contains(BAD_TEXT) {
+            self.fix(name, Value::Bytes(wire_bytes(text.as_bytes())));
+            self.fix("meta.invalid_utf8", Value::Bool(true));
+        } else if !text.is_empty() {
             self.fix(name, Value::Text(text.to_owned()));
         }
     }

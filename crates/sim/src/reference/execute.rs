@@ -23,8 +23,8 @@ pub enum Answer {
     Groups {
         /// The groups shown, in order.
         results: Vec<Group>,
-        /// Present when a granularity was given: time, place in `results`, cells.
-        series: Option<Vec<(i64, usize, Vec<Cell>)>>,
+        /// What happened when.
+        series: Series,
         /// Over everything that matched.
         total: Vec<Cell>,
         /// Over what the limit cut off, if it cut anything.
@@ -40,6 +40,19 @@ pub enum Answer {
         /// How many are to be shown.
         limit: usize,
     },
+    /// A having stands at the edge of what a computation may round: either answer is right.
+    Unclear,
+}
+
+/// The series of an answer.
+#[derive(Debug)]
+pub enum Series {
+    /// None was asked for.
+    Absent,
+    /// One was asked for, with buckets of a length that is not stated.
+    OfAnyLength,
+    /// Time, place in the results, cells.
+    Entries(Vec<(i64, usize, Vec<Cell>)>),
 }
 
 /// One group.
@@ -59,7 +72,10 @@ struct Open<'a> {
 }
 
 /// Answers a specification. Its times must be stated (`start_time`, `end_time`), and it must be valid.
-pub fn answer(events: &[Event], spec: &Json) -> Answer {
+///
+/// `found` is the answer of another computation, if there is one: where the order of groups hangs on digits
+/// that may be rounded either way (sums of fractions, percentiles from a sketch), its order is taken over.
+pub fn answer(events: &[Event], spec: &Json, found: Option<&Json>) -> Answer {
     let (start, end) = (seconds_ns(&spec["start_time"]), seconds_ns(&spec["end_time"]));
     let datasets = spec["datasets"].as_array().map(Vec::as_slice).unwrap_or_default();
     let in_datasets = |event: &Event| {
@@ -74,11 +90,11 @@ pub fn answer(events: &[Event], spec: &Json) -> Answer {
     if spec["calculations"].as_array().is_some_and(Vec::is_empty) {
         rows(matched, spec, limit)
     } else {
-        groups(&matched, spec, limit)
+        groups(&matched, spec, limit, found)
     }
 }
 
-fn groups(matched: &[&Event], spec: &Json, limit: usize) -> Answer {
+fn groups(matched: &[&Event], spec: &Json, limit: usize, found_answer: Option<&Json>) -> Answer {
     let count = json!({"op": "COUNT"});
     let calculations = Calculation::all(spec, &count);
     let usage_mode = spec["usage_mode"].as_bool().unwrap_or_default();
@@ -95,27 +111,42 @@ fn groups(matched: &[&Event], spec: &Json, limit: usize) -> Answer {
     if breakdowns.is_empty() {
         found.entry(Vec::new()).or_default();
     }
-    let mut groups: Vec<Open<'_>> = found
-        .into_iter()
-        .map(|(texts, events)| Open {
-            cells: cells(&events),
-            shown: shown(&events, &breakdowns),
-            texts,
-            events,
-        })
-        .filter(|group| meets_havings(group, spec, &calculations))
-        .collect();
-    groups.sort_by(|a, b| order(a, b, spec, &calculations, &breakdowns));
+    let mut groups: Vec<Open<'_>> = Vec::new();
+    for (texts, events) in found {
+        let shown = shown(&events, &breakdowns);
+        let group = Open { cells: cells(&events), shown, texts, events };
+        match meets_havings(&group, spec, &calculations) {
+            Some(true) => groups.push(group),
+            Some(false) => {}
+            None => return Answer::Unclear,
+        }
+    }
+    let ordering = Order { spec, calculations: &calculations, breakdowns: &breakdowns };
+    groups.sort_by(|a, b| ordering.exact(a, b));
+    if let Some(found) = found_answer {
+        groups = ordering.as_found(groups, limit, found);
+    }
     let cut = groups.split_off(groups.len().min(limit));
     let other: Vec<&Event> = cut.iter().flat_map(|group| group.events.iter().copied()).collect();
     let show = |group: &Open<'_>| Group { key: key(group, &breakdowns), cells: group.cells.clone() };
+    let has_heatmap = calculations.iter().any(|calculation| calculation.json["op"] == "HEATMAP");
     Answer::Groups {
-        series: series(&groups, spec, &cells),
+        series: match granularity_ns(spec) {
+            None if has_heatmap => Series::OfAnyLength,
+            None => Series::Absent,
+            Some(0) => Series::OfAnyLength,
+            Some(granularity) => Series::Entries(series(&groups, granularity, &cells)),
+        },
         total: cells(matched),
         other: (!cut.is_empty()).then(|| cells(&other)),
         names: calculations.iter().map(|calculation| calculation.name.clone()).collect(),
         results: groups.iter().map(show).collect(),
     }
+}
+
+/// A column of events that have equal text there, as a group of them would show it.
+pub fn shown_value(events: &[&Event], column: &str) -> Json {
+    shown(events, &[column]).remove(0).as_ref().map_or(Json::Null, value_json)
 }
 
 /// The breakdowns of a group, each in the type that most of its events have; text on a tie.
@@ -150,23 +181,27 @@ fn rank(value: &Value) -> u8 {
     }
 }
 
+/// The length of buckets: as stated, but at most a thousand in the range, and one at least. 0 leaves it open.
+fn granularity_ns(spec: &Json) -> Option<i64> {
+    let asked = seconds_ns(spec.get("granularity")?);
+    let length = seconds_ns(&spec["end_time"]) - seconds_ns(&spec["start_time"]);
+    let least = (length + 999) / 1000;
+    Some(if asked == 0 { 0 } else { asked.clamp(least.min(length), length) })
+}
+
 fn series(
     groups: &[Open<'_>],
-    spec: &Json,
+    granularity: i64,
     cells: &dyn Fn(&[&Event]) -> Vec<Cell>,
-) -> Option<Vec<(i64, usize, Vec<Cell>)>> {
-    let granularity = seconds_ns(&spec["granularity"]);
-    if granularity <= 0 {
-        return None;
-    }
+) -> Vec<(i64, usize, Vec<Cell>)> {
     let mut buckets: BTreeMap<(i64, usize), Vec<&Event>> = BTreeMap::new();
     for (place, group) in groups.iter().enumerate() {
         for &event in &group.events {
-            let bucket = event.time_ns.div_euclid(granularity) * granularity;
+            let bucket = event.time_ns.div_euclid(granularity).saturating_mul(granularity);
             buckets.entry((bucket, place)).or_default().push(event);
         }
     }
-    Some(buckets.into_iter().map(|((time, place), events)| (time, place, cells(&events))).collect())
+    buckets.into_iter().map(|((time, place), events)| (time, place, cells(&events))).collect()
 }
 
 /// The calculation that an order or a having means.
@@ -182,53 +217,110 @@ fn referred(object: &Json, operation: &str, calculations: &[Calculation<'_>]) ->
     place.or_else(|| calculations.iter().position(same))
 }
 
-fn meets_havings(group: &Open<'_>, spec: &Json, calculations: &[Calculation<'_>]) -> bool {
+/// Whether a group meets all havings; `None` when rounding may say either.
+fn meets_havings(group: &Open<'_>, spec: &Json, calculations: &[Calculation<'_>]) -> Option<bool> {
     let havings = spec["havings"].as_array().map(Vec::as_slice).unwrap_or_default();
-    havings.iter().all(|having| {
-        let Some(place) = referred(having, "calculate_op", calculations) else { return false };
+    let mut all = true;
+    for having in havings {
+        let Some(place) = referred(having, "calculate_op", calculations) else { return Some(false) };
         let bound = having["value"].as_f64().unwrap_or_default();
-        let order = group.cells[place].number().and_then(|number| number.compare(Number::F64(bound)));
-        match having["op"].as_str().unwrap_or_default() {
+        let cell = &group.cells[place];
+        let number = cell.number();
+        if number
+            .is_some_and(|number| (number.double() - bound).abs() <= cell.margin() && cell.margin() > 0.0)
+        {
+            return None;
+        }
+        let order = number.and_then(|number| number.compare(Number::F64(bound)));
+        all &= match having["op"].as_str().unwrap_or_default() {
             "=" => order == Some(Ordering::Equal),
             "!=" => order != Some(Ordering::Equal),
             "<" => order == Some(Ordering::Less),
             "<=" => order.is_some_and(Ordering::is_le),
             ">" => order == Some(Ordering::Greater),
             _ => order.is_some_and(Ordering::is_ge),
-        }
-    })
+        };
+    }
+    Some(all)
 }
 
-fn order(
-    a: &Open<'_>,
-    b: &Open<'_>,
-    spec: &Json,
-    calculations: &[Calculation<'_>],
-    breakdowns: &[&str],
-) -> Ordering {
-    let orders = spec["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut ordering = Ordering::Equal;
-    if orders.is_empty() {
-        // The first calculation that has an order, largest first.
-        if let Some(place) = calculations.iter().position(|calculation| calculation.json["op"] != "HEATMAP") {
-            ordering = directed(a.cells[place].number(), b.cells[place].number(), true);
-        }
+/// The order of groups.
+struct Order<'a> {
+    spec: &'a Json,
+    calculations: &'a [Calculation<'a>],
+    breakdowns: &'a [&'a str],
+}
+
+impl Order<'_> {
+    /// The order as this module computes its numbers.
+    fn exact(&self, a: &Open<'_>, b: &Open<'_>) -> Ordering {
+        self.compare(a, b, false).unwrap_or(Ordering::Equal)
     }
-    for wanted in orders {
-        let descending = wanted["order"] == "descending";
-        let by_breakdown =
-            wanted["op"].is_null().then(|| breakdowns.iter().position(|name| wanted["column"] == **name));
-        ordering = ordering.then_with(|| match by_breakdown.flatten() {
-            Some(place) => directed_values(a.shown[place].as_ref(), b.shown[place].as_ref(), descending),
-            None => {
-                let place = referred(wanted, "op", calculations).unwrap_or_default();
-                directed(a.cells[place].number(), b.cells[place].number(), descending)
+
+    /// The order; `None` where it hangs on numbers that may be rounded either way, if that counts.
+    fn compare(&self, a: &Open<'_>, b: &Open<'_>, rounding_counts: bool) -> Option<Ordering> {
+        let by_cell = |place: usize, descending: bool| {
+            let (a, b) = (&a.cells[place], &b.cells[place]);
+            let margin = a.margin() + b.margin();
+            let close = |(a, b): (Number, Number)| (a.double() - b.double()).abs() <= margin;
+            if rounding_counts && margin > 0.0 && a.number().zip(b.number()).is_some_and(close) {
+                return None;
             }
-        });
+            Some(directed(a.number(), b.number(), descending))
+        };
+        let orders = self.spec["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if orders.is_empty() {
+            // The first calculation that has an order, largest first.
+            let first = self.calculations.iter().position(|calculation| calculation.json["op"] != "HEATMAP");
+            if let Some(place) = first {
+                let ordering = by_cell(place, true)?;
+                if ordering.is_ne() {
+                    return Some(ordering);
+                }
+            }
+        }
+        for wanted in orders {
+            let descending = wanted["order"] == "descending";
+            let breakdown = self.breakdowns.iter().position(|name| wanted["column"] == **name);
+            let ordering = match breakdown.filter(|_| wanted["op"].is_null() && wanted["name"].is_null()) {
+                Some(place) => directed_values(a.shown[place].as_ref(), b.shown[place].as_ref(), descending),
+                None => by_cell(referred(wanted, "op", self.calculations).unwrap_or_default(), descending)?,
+            };
+            if ordering.is_ne() {
+                return Some(ordering);
+            }
+        }
+        let ties = a.texts.iter().zip(&b.texts).map(|(a, b)| directed_text_only(a, b));
+        Some(ties.into_iter().find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal))
     }
-    let by_text = |a: &Option<String>, b: &Option<String>| directed_text_only(a, b);
-    let ties = || a.texts.iter().zip(&b.texts).map(|(a, b)| by_text(a, b)).find(|o| o.is_ne());
-    ordering.then_with(|| ties().unwrap_or(Ordering::Equal))
+
+    /// The groups in the order of another answer, if nothing that is clear speaks against it.
+    fn as_found<'e>(&self, groups: Vec<Open<'e>>, limit: usize, found: &Json) -> Vec<Open<'e>> {
+        let results = found["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text_of = |object: &Json| -> String {
+            self.breakdowns.iter().map(|name| format!("{}\u{0}", object[*name])).collect()
+        };
+        let keys: BTreeMap<String, usize> =
+            results.iter().enumerate().map(|(place, result)| (text_of(&result["data"]), place)).collect();
+        let place =
+            |group: &Open<'_>| keys.get(&text_of(&Json::Object(key(group, self.breakdowns)))).copied();
+        let places: Vec<Option<usize>> = groups.iter().map(place).collect();
+        if places.iter().take(limit).enumerate().all(|(number, place)| *place == Some(number)) {
+            return groups;
+        }
+        let before = |a: Option<usize>, b: Option<usize>| a.is_some() && (b.is_none() || a < b);
+        for (a, place_a) in groups.iter().zip(&places) {
+            for (b, place_b) in groups.iter().zip(&places) {
+                if before(*place_a, *place_b) && self.compare(a, b, true) == Some(Ordering::Greater) {
+                    return groups;
+                }
+            }
+        }
+        let mut placed: Vec<(usize, Open<'e>)> =
+            places.into_iter().map(|place| place.unwrap_or(usize::MAX)).zip(groups).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        placed.into_iter().map(|(_, group)| group).collect()
+    }
 }
 
 /// Missing values and NaN last either way.
@@ -280,22 +372,34 @@ fn rows(mut matched: Vec<&Event>, spec: &Json, limit: usize) -> Answer {
 /// The present columns of an event under their names. An attribute that is called like a fixed column, or is
 /// hidden by an equal name of a place before, stands under the name that reaches it.
 pub fn flat(event: &Event) -> Map<String, Json> {
-    let mut members: BTreeMap<String, Json> = BTreeMap::new();
-    // Places come in the order in which they hide each other.
+    let prefix = |place: Place| match place {
+        Place::Fixed => "",
+        Place::Item | Place::Metric | Place::Derived => "attributes.",
+        Place::Body => "body.",
+        Place::Scope => "scope.",
+        Place::Resource => "resource.",
+    };
+    let mut shown: Vec<(String, bool, Place, &Value)> = Vec::new();
     for ((place, name), value) in &event.values {
         let reserved = *place != Place::Fixed
             && skein_event::columns::is_reserved(name)
             && !(*place == Place::Resource && name == "service.name");
-        let prefix = match place {
-            Place::Fixed => "",
-            Place::Item | Place::Metric | Place::Derived => "attributes.",
-            Place::Body => "body.",
-            Place::Scope => "scope.",
-            Place::Resource => "resource.",
-        };
-        let reaching = format!("{prefix}{name}");
-        let shown = if reserved || members.contains_key(name) { reaching } else { name.clone() };
-        members.entry(shown).or_insert_with(|| value_json(value));
+        let name = if reserved { format!("{}{name}", prefix(*place)) } else { name.clone() };
+        shown.push((name, reserved, *place, value));
+    }
+    // Whose own name it is comes first, then places in the order in which they hide each other.
+    shown.sort_by(|a, b| (&a.0, a.1, a.2).cmp(&(&b.0, b.1, b.2)));
+    let mut members: BTreeMap<String, Json> = BTreeMap::new();
+    let mut hidden = Vec::new();
+    for (name, _, place, value) in shown {
+        if members.contains_key(&name) {
+            hidden.push((format!("{}{name}", prefix(place)), value));
+        } else {
+            members.insert(name, value_json(value));
+        }
+    }
+    for (name, value) in hidden {
+        members.entry(name).or_insert_with(|| value_json(value));
     }
     members.into_iter().collect()
 }
@@ -304,8 +408,13 @@ fn texts(list: &Json) -> Vec<&str> {
     list.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter_map(Json::as_str).collect()
 }
 
+/// Epoch seconds; fractions count to the microsecond.
 fn seconds_ns(seconds: &Json) -> i64 {
-    seconds.as_i64().map_or(0, |seconds| seconds.saturating_mul(1_000_000_000))
+    if let Some(whole) = seconds.as_i64() {
+        return whole.saturating_mul(1_000_000_000);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "times of test data fit")]
+    seconds.as_f64().map_or(0, |seconds| (seconds * 1e6).round() as i64 * 1_000)
 }
 
 /// An integer as CONTRACT writes it.

@@ -8,15 +8,18 @@
 //! What it shares with the rest of Skein: the definition of canonical text (`event::value`), on purpose, and
 //! nothing else. It reads the JSON of a specification itself, and flattens OTLP messages itself.
 //!
-//! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`aggregate`], [`execute`].
+//! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`aggregate`], [`execute`],
+//! [`catalog`], [`trace`].
 
 pub mod aggregate;
+pub mod catalog;
 pub mod event;
 pub mod execute;
 pub mod filter;
 pub mod flatten;
 pub mod names;
 pub mod number;
+pub mod trace;
 
 pub use event::{Event, Place};
 pub use execute::{Answer, answer};

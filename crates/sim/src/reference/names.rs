@@ -10,6 +10,7 @@ use skein_event::columns::Fixed;
 use skein_event::value::Value;
 
 use super::event::{Event, Place};
+use crate::random::data::ARRIVAL_NS;
 
 /// Names of one meaning: each answers for the others, in this order.
 const SAME: &[&[&str]] = &[
@@ -27,12 +28,14 @@ const SAME: &[&[&str]] = &[
 ];
 
 /// Names that lead to a column and not back.
-const SHORT: &[(&str, &str)] = &[
-    ("traceId", "trace.trace_id"),
-    ("spanId", "trace.span_id"),
-    ("service", "service.name"),
-    ("level", "severity"),
-    ("durationMs", "duration_ms"),
+const SHORT: &[(&str, &[&str])] = &[
+    ("traceId", &["trace.trace_id"]),
+    ("spanId", &["trace.span_id"]),
+    ("service", &["service.name"]),
+    ("level", &["severity"]),
+    ("durationMs", &["duration_ms"]),
+    ("message", &["body", "status_message", "name"]),
+    ("@timestamp", &["timestamp"]),
 ];
 
 /// The value a name has in an event.
@@ -43,14 +46,25 @@ pub fn value<'a>(event: &'a Event, name: &str) -> Option<Cow<'a, Value>> {
     if let Some(names) = SAME.iter().find(|names| names.contains(&name)) {
         return names.iter().find_map(|other| exact(event, other));
     }
-    let (_, column) = SHORT.iter().find(|(short, _)| *short == name)?;
-    exact(event, column)
+    let (_, columns) = SHORT.iter().find(|(short, _)| *short == name)?;
+    columns.iter().find_map(|column| exact(event, column))
 }
 
 /// The value of a name itself, without aliases.
 fn exact<'a>(event: &'a Event, name: &str) -> Option<Cow<'a, Value>> {
     if name == "timestamp" {
         return Some(Cow::Owned(Value::Text(super::execute::time_text(event.time_ns))));
+    }
+    if name == "@message" {
+        let whole = || {
+            let mut members = super::execute::flat(event);
+            members.insert("timestamp".to_owned(), super::execute::time_text(event.time_ns).into());
+            Cow::Owned(Value::Text(serde_json::Value::Object(members).to_string()))
+        };
+        return Some(event.at(Place::Fixed, "body").map_or_else(whole, Cow::Borrowed));
+    }
+    if name == "meta.ingest_time" {
+        return Some(Cow::Owned(Value::Text(super::execute::time_text(ARRIVAL_NS))));
     }
     if name == "service.name" {
         return event.at(Place::Resource, name).map(Cow::Borrowed);
@@ -59,8 +73,11 @@ fn exact<'a>(event: &'a Event, name: &str) -> Option<Cow<'a, Value>> {
         return event.at(Place::Fixed, name).map(Cow::Borrowed);
     }
     let literal = Place::ATTRIBUTES.into_iter().find_map(|place| event.at(place, name));
+    // What is shown as `attributes.…` where its name is taken is read so, too.
     let prefixes = [
         ("attributes.", Place::Item),
+        ("attributes.", Place::Metric),
+        ("attributes.", Place::Derived),
         ("scope.", Place::Scope),
         ("resource.", Place::Resource),
         ("body.", Place::Body),

@@ -272,7 +272,7 @@ fn check(case: &Case) {
             && !expect.contains_key("rows")
             && result.meta.warnings.iter().all(|w| w.code != "granularity_moved")
         {
-            let differs = difference(&answer(&events, &query), &data);
+            let differs = difference(&answer(&events, &query, None), &data);
             assert_eq!(differs, None, "{name}: the reference differs\n{data}");
         }
     }

@@ -8,10 +8,12 @@ use skein_event::ids::Environment;
 use skein_query::ErrorKind;
 use skein_sim::compare::difference;
 use skein_sim::random::Random;
-use skein_sim::random::data::{Generator, Request, SECONDS, START_S};
-use skein_sim::random::question::question;
+use skein_sim::random::data::{Generator, Request};
+use skein_sim::random::question::{LAST_S, numeric_question, question};
 use skein_sim::reference::{Event, answer, names};
 use skein_sim::subject::Subject;
+
+use crate::lists;
 
 /// Data sets of a run in CI, and questions to each: 6,000 comparisons.
 const DATA_SETS: u64 = 60;
@@ -26,29 +28,40 @@ pub(crate) fn seeds(of_ci: u64) -> Vec<u64> {
     }
 }
 
+/// Large data sets of a run in CI, and questions about numbers to each.
+const LARGE_SETS: u64 = 2;
+const LARGE_QUESTIONS: u64 = 25;
+const LARGE: usize = 12_000;
+
 /// One data set, in both environments.
+#[derive(Default)]
 struct Case {
     subject: Subject,
     events: Vec<Event>,
 }
 
+impl Case {
+    fn take(&mut self, request: &Request, json: bool) {
+        self.events.extend(request.flattened().events);
+        self.subject.ingest(&Environment::default_environment(), request, json).expect("stored");
+    }
+}
+
 fn case(seed: u64) -> Case {
     let mut random = Random::new(seed);
     let mut generator = Generator::new(random.fork());
-    let mut subject = Subject::default();
-    let mut events = Vec::new();
+    let mut case = Case::default();
     let requests = 1 + random.below(12);
     for _ in 0..requests {
         let request = generator.request(30);
-        events.extend(request.events());
         let json = random.once_in(3);
-        subject.ingest(&Environment::default_environment(), &request, json).expect("stored whole");
+        case.take(&request, json);
         // The other environment holds other events of the same kind; none of them may ever be seen.
         let other: Request = generator.request(5);
-        subject.ingest(&Environment::skein(), &other, json).expect("stored whole");
+        case.subject.ingest(&Environment::skein(), &other, json).expect("stored");
     }
-    subject.settle(&mut random).expect("segments");
-    Case { subject, events }
+    case.subject.settle(&mut random).expect("segments");
+    case
 }
 
 /// Whether every column and dataset of a question is one that some event has, so that the engine knows it.
@@ -83,7 +96,7 @@ fn check(seed: u64, case: &Case, spec: &Json) -> Result<(), String> {
             return Err(format!("SKEIN_SEED={seed}: {error}\n{spec}"));
         }
     };
-    match difference(&answer(&case.events, spec), &found) {
+    match difference(&answer(&case.events, spec, Some(&found)), &found) {
         None => Ok(()),
         Some(difference) => Err(format!("SKEIN_SEED={seed}: {difference}\n{spec}")),
     }
@@ -106,7 +119,9 @@ fn the_engine_answers_as_the_reference() {
     let of_seed = |seed| {
         let case = case(seed);
         let mut random = Random::new(seed ^ 0x51ce);
-        (0..QUESTIONS).try_for_each(|_| check(seed, &case, &question(&mut random)))
+        (0..QUESTIONS).try_for_each(|_| check(seed, &case, &question(&mut random)))?;
+        let found = lists::check(case.subject.engine(), &case.events, &mut random);
+        found.map_err(|difference| format!("SKEIN_SEED={seed}: {difference}"))
     };
     report(seeds(DATA_SETS).into_iter().map(of_seed).collect());
 }
@@ -119,5 +134,21 @@ fn raw_rows_hold_every_value_of_every_event() {
 
 /// Raw rows of all time.
 pub(crate) fn everything() -> Json {
-    json!({"calculations": [], "limit": 10_000, "start_time": START_S, "end_time": START_S + SECONDS + 120})
+    json!({"calculations": [], "limit": 10_000, "start_time": 0, "end_time": LAST_S})
+}
+
+/// Above ten thousand rows percentiles come from a sketch.
+#[test]
+fn sketched_percentiles_stay_within_their_error_of_the_reference() {
+    let of_seed = |seed| {
+        let mut case = Case::default();
+        let mut random = Random::new(seed ^ 0xb16);
+        let mut generator = Generator::new(random.fork());
+        while case.events.len() < LARGE {
+            case.take(&generator.request(1_500), false);
+        }
+        case.subject.settle(&mut random).expect("segments");
+        (0..LARGE_QUESTIONS).try_for_each(|_| check(seed, &case, &numeric_question(&mut random)))
+    };
+    report(seeds(LARGE_SETS).into_iter().map(of_seed).collect());
 }

@@ -7,8 +7,12 @@ mod crash;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod found;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod guarantees;
+#[cfg(test)]
+mod lists;
 #[cfg(test)]
 mod storage;

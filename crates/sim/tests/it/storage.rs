@@ -11,6 +11,7 @@ use skein_sim::random::question::question;
 use skein_sim::reference::{Event, answer};
 
 use crate::differential::{everything, known, report, seeds};
+use crate::lists;
 
 /// Lives of a deployment in CI, each with several openings; every stage is asked so many questions.
 const LIVES: u64 = 12;
@@ -35,7 +36,7 @@ impl Life {
             if appended.duplicate {
                 return Err(format!("SKEIN_SEED={}: a new batch was taken for an old one", self.seed));
             }
-            self.events.extend(request.events());
+            self.events.extend(request.flattened().events);
             self.sent.push((request, json, key));
             let other = generator.request(3);
             let unique = BatchKey::Unique(self.random.next().into());
@@ -57,11 +58,12 @@ impl Life {
             let told = |what: String| format!("SKEIN_SEED={}, {stage}: {what}\n{spec}", self.seed);
             let data = deployment.data(&Environment::default_environment(), spec);
             let data = data.map_err(|error| told(error.to_string()))?;
-            if let Some(difference) = difference(&answer(&self.events, spec), &data) {
+            if let Some(difference) = difference(&answer(&self.events, spec, Some(&data)), &data) {
                 return Err(told(difference));
             }
         }
-        Ok(())
+        let found = lists::check(deployment.engine(), &self.events, &mut self.random);
+        found.map_err(|difference| format!("SKEIN_SEED={}, {stage}: {difference}", self.seed))
     }
 
     fn live(&mut self) -> Result<(), String> {

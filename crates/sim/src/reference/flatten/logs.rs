@@ -9,11 +9,12 @@ use skein_otlp::common::{AnyValue, KeyValue, any_value};
 use skein_otlp::logs::LogRecord;
 
 use super::super::event::{Event, Place};
-use super::{Context, add, add_all, set_rate, set_time};
+use super::{Context, Flattened, add, add_all, fix_count, note_bad_text, set_rate, set_time, text};
+use crate::random::data::wire_bytes;
 
 /// The events of a log request.
-pub fn logs(request: &ExportLogsServiceRequest, arrival_ns: i64) -> Vec<Event> {
-    let mut events = Vec::new();
+pub fn logs(request: &ExportLogsServiceRequest, arrival_ns: i64) -> Flattened {
+    let mut found = Flattened::default();
     for group in &request.resource_logs {
         for scope in &group.scope_logs {
             let context = Context {
@@ -23,10 +24,17 @@ pub fn logs(request: &ExportLogsServiceRequest, arrival_ns: i64) -> Vec<Event> {
                 scope: scope.scope.as_ref(),
                 scope_schema: &scope.schema_url,
             };
-            events.extend(scope.log_records.iter().map(|record| log_event(&context, record, arrival_ns)));
+            for record in &scope.log_records {
+                // An id may be absent, not odd.
+                if matches!(record.trace_id.len(), 0 | 16) && matches!(record.span_id.len(), 0 | 8) {
+                    found.events.push(log_event(&context, record, arrival_ns));
+                } else {
+                    found.refused += 1;
+                }
+            }
         }
     }
-    events
+    found
 }
 
 fn log_event(context: &Context<'_>, record: &LogRecord, arrival_ns: i64) -> Event {
@@ -40,20 +48,25 @@ fn log_event(context: &Context<'_>, record: &LogRecord, arrival_ns: i64) -> Even
     }
     event.fix_text("severity_text", &record.severity_text);
     event.fix_text("event.name", &record.event_name);
-    event.fix_text("trace.trace_id", &encode_hex(&record.trace_id));
-    event.fix_text("trace.span_id", &encode_hex(&record.span_id));
-    if record.observed_time_unix_nano != 0 {
-        let observed = i64::try_from(record.observed_time_unix_nano).unwrap_or(i64::MAX);
-        event.fix("meta.observed_time", Value::I64(observed));
+    // All zeros are no id.
+    for (name, id) in [("trace.trace_id", &record.trace_id), ("trace.span_id", &record.span_id)] {
+        if id.iter().any(|byte| *byte != 0) {
+            event.fix_text(name, &encode_hex(id));
+        }
     }
+    if record.observed_time_unix_nano != 0 {
+        // Signed like every integer: what does not fit is shown as the negative number it is on the wire.
+        event.fix("meta.observed_time", Value::I64(record.observed_time_unix_nano.cast_signed()));
+    }
+    fix_count(&mut event, "meta.dropped_attributes_count", Some(record.dropped_attributes_count));
     if record.flags != 0 {
         event.fix("trace.flags", Value::I64(i64::from(record.flags)));
     }
     set_body(&mut event, record.body.as_ref());
-    if record.trace_id.is_empty() {
+    if event.text("trace.trace_id").is_none() {
         set_trace_from_fields(&mut event);
     }
-    set_rate(&mut event, &record.attributes, "", "event");
+    set_rate(&mut event, context, &record.attributes, "", "event");
     event
 }
 
@@ -61,15 +74,17 @@ fn log_event(context: &Context<'_>, record: &LogRecord, arrival_ns: i64) -> Even
 fn set_body(event: &mut Event, body: Option<&AnyValue>) {
     match body.and_then(|body| body.value.as_ref().map(|kind| (body, kind))) {
         None => {}
-        Some((_, any_value::Value::StringValue(text))) => {
-            event.fix("body", Value::Text(text.clone()));
-            if let Ok(Json::Object(members)) = serde_json::from_str(text) {
+        Some((body, any_value::Value::StringValue(whole))) => {
+            event.fix("body", text(whole));
+            note_bad_text(event, &body.encode_to_vec());
+            if let Ok(Json::Object(members)) = serde_json::from_str(whole) {
                 let list = members.iter().map(|(key, value)| entry(key, value)).collect::<Vec<_>>();
                 add_members(event, &list);
             }
         }
         Some((body, kind)) => {
-            event.fix("body", Value::Json(body.encode_to_vec()));
+            event.fix("body", Value::Json(wire_bytes(&body.encode_to_vec())));
+            note_bad_text(event, &body.encode_to_vec());
             if let any_value::Value::KvlistValue(list) = kind {
                 add_members(event, &list.values);
             }
@@ -80,7 +95,7 @@ fn set_body(event: &mut Event, body: Option<&AnyValue>) {
 fn add_members(event: &mut Event, members: &[KeyValue]) {
     for member in members {
         if let Some(value) = &member.value {
-            add(event, Place::Body, &member.key, value, 1);
+            add(event, Place::Body, &member.key, value, 0);
         }
     }
 }
@@ -103,18 +118,33 @@ fn any(value: &Json) -> AnyValue {
     }
 }
 
-/// A record without a trace id takes it from its fields.
+/// A record without a trace id takes it from its fields: its attributes before its body, names in their order.
 fn set_trace_from_fields(event: &mut Event) {
-    const NAMES: [&str; 5] = ["traceId", "trace_id", "otelTraceID", "dd.trace_id", "xrayTraceId"];
-    let found = NAMES.iter().find_map(|name| {
-        let text = [Place::Item, Place::Body].into_iter().find_map(|place| match event.at(place, name) {
-            Some(Value::Text(text)) => Some(text.clone()),
+    const NAMES: [&str; 6] =
+        ["traceId", "trace_id", "otelTraceID", "dd.trace_id", "xrayTraceId", "X-Amzn-Trace-Id"];
+    let found = [Place::Item, Place::Body].into_iter().find_map(|place| {
+        NAMES.iter().find_map(|name| match event.at(place, name)? {
+            Value::Text(text) => trace_id(name, text),
+            Value::I64(number) if *name == "dd.trace_id" => trace_id(name, &number.to_string()),
             _ => None,
-        })?;
-        parse_trace_id(&text)
+        })
     });
     if let Some(id) = found {
         event.fix("trace.trace_id", Value::Text(encode_hex(&id)));
+    }
+}
+
+/// The id in a field: X-Ray's header has it as its root, Datadog writes the low half in decimal.
+fn trace_id(name: &str, text: &str) -> Option<[u8; 16]> {
+    match name {
+        "dd.trace_id" if text.len() < 32 && text.parse::<u64>().is_ok() => {
+            text.parse::<u64>().ok().filter(|low| *low != 0).map(|low| u128::from(low).to_be_bytes())
+        }
+        "xrayTraceId" | "X-Amzn-Trace-Id" => {
+            let root = text.split(';').find_map(|field| field.trim().strip_prefix("Root="));
+            parse_trace_id(root.unwrap_or(text).trim())
+        }
+        _ => parse_trace_id(text),
     }
 }
 

@@ -7,11 +7,11 @@ use skein_otlp::common::KeyValue;
 use skein_otlp::trace::{Span, span};
 
 use super::super::event::{Event, Place};
-use super::{Context, add_all, length, set_rate, set_time};
+use super::{Context, Flattened, add_all, fix_count, length, set_rate, set_time};
 
 /// The events of a trace request that arrived at `arrival_ns`.
-pub fn spans(request: &ExportTraceServiceRequest, arrival_ns: i64) -> Vec<Event> {
-    let mut events = Vec::new();
+pub fn spans(request: &ExportTraceServiceRequest, arrival_ns: i64) -> Flattened {
+    let mut found = Flattened::default();
     for group in &request.resource_spans {
         for scope in &group.scope_spans {
             let context = Context {
@@ -22,13 +22,28 @@ pub fn spans(request: &ExportTraceServiceRequest, arrival_ns: i64) -> Vec<Event>
                 scope_schema: &scope.schema_url,
             };
             for span in &scope.spans {
+                if !has_ids(span) {
+                    found.refused += 1;
+                    continue;
+                }
+                let events = &mut found.events;
                 events.push(span_event(&context, span, arrival_ns));
                 events.extend(span.events.iter().map(|event| annotation(&context, span, event, arrival_ns)));
                 events.extend(span.links.iter().map(|link| link_event(&context, span, link, arrival_ns)));
             }
         }
     }
-    events
+    found
+}
+
+/// A span without its two ids, or with ids of other lengths, cannot be placed in a trace.
+fn has_ids(span: &Span) -> bool {
+    let usable = |id: &[u8], length: usize| id.len() == length && id.iter().any(|byte| *byte != 0);
+    let fits = |id: &[u8], length: usize| id.is_empty() || id.len() == length;
+    usable(&span.trace_id, 16)
+        && usable(&span.span_id, 8)
+        && fits(&span.parent_span_id, 8)
+        && span.links.iter().all(|link| fits(&link.trace_id, 16) && fits(&link.span_id, 8))
 }
 
 fn span_event(context: &Context<'_>, span: &Span, arrival_ns: i64) -> Event {
@@ -37,16 +52,22 @@ fn span_event(context: &Context<'_>, span: &Span, arrival_ns: i64) -> Event {
     set_time(&mut event, span.start_time_unix_nano, 0, arrival_ns);
     event.fix_text("trace.trace_id", &encode_hex(&span.trace_id));
     event.fix_text("trace.span_id", &encode_hex(&span.span_id));
-    event.fix_text("trace.parent_id", &encode_hex(&span.parent_span_id));
+    if span.parent_span_id != [0; 8] {
+        event.fix_text("trace.parent_id", &encode_hex(&span.parent_span_id));
+    }
     event.fix_text("name", &span.name);
-    event.fix_text("span.kind", kind(span.kind));
+    event.fix_text("span.kind", &kind(span.kind));
     event.fix_text("trace.trace_state", &span.trace_state);
-    if span.end_time_unix_nano < span.start_time_unix_nano {
-        event.fix("duration_ms", Value::F64(0.0));
-        event.fix("meta.invalid_duration", Value::Bool(true));
-        event.fix_text("meta.end_time_raw", &span.end_time_unix_nano.to_string());
-    } else {
-        event.fix("duration_ms", milliseconds(span.end_time_unix_nano - span.start_time_unix_nano));
+    // Without a start the end says nothing; a length that does not fit is none.
+    let (start, end) = (span.start_time_unix_nano, span.end_time_unix_nano);
+    let length_ns = end.checked_sub(start).filter(|_| start != 0 || end == 0);
+    match length_ns.and_then(|length| i64::try_from(length).ok()) {
+        Some(length) => event.fix("duration_ms", milliseconds(length)),
+        None => {
+            event.fix("duration_ms", Value::F64(0.0));
+            event.fix("meta.invalid_duration", Value::Bool(true));
+            event.fix_text("meta.end_time_raw", &end.to_string());
+        }
     }
     if let Some(status) = &span.status {
         event.fix("status_code", Value::I64(i64::from(status.code)));
@@ -58,7 +79,10 @@ fn span_event(context: &Context<'_>, span: &Span, arrival_ns: i64) -> Event {
     if span.flags != 0 {
         event.fix("trace.flags", Value::I64(i64::from(span.flags)));
     }
-    set_rate(&mut event, &span.attributes, &span.trace_state, "trace");
+    fix_count(&mut event, "meta.dropped_attributes_count", Some(span.dropped_attributes_count));
+    fix_count(&mut event, "meta.dropped_events_count", Some(span.dropped_events_count));
+    fix_count(&mut event, "meta.dropped_links_count", Some(span.dropped_links_count));
+    set_rate(&mut event, context, &span.attributes, &span.trace_state, "trace");
     derive_exception(&mut event, span);
     event
 }
@@ -78,17 +102,28 @@ fn annotation(context: &Context<'_>, span: &Span, annotation: &span::Event, arri
     let mut event = belonging(context, span, "span_event", &annotation.attributes);
     set_time(&mut event, annotation.time_unix_nano, 0, arrival_ns);
     event.fix_text("name", &annotation.name);
-    let since = annotation.time_unix_nano.saturating_sub(span.start_time_unix_nano);
-    event.fix("meta.time_since_span_start_ms", milliseconds(since));
+    // Only where both times are times.
+    let usable = |time: u64| i64::try_from(time).ok().filter(|time| *time != 0);
+    if let (Some(time), Some(start)) = (usable(annotation.time_unix_nano), usable(span.start_time_unix_nano))
+    {
+        event.fix("meta.time_since_span_start_ms", milliseconds(time - start));
+    }
+    fix_count(&mut event, "meta.dropped_attributes_count", Some(annotation.dropped_attributes_count));
     event
 }
 
 fn link_event(context: &Context<'_>, span: &Span, link: &span::Link, arrival_ns: i64) -> Event {
     let mut event = belonging(context, span, "link", &link.attributes);
+    // It has no time of its own, so nothing of a time that it lacks.
     set_time(&mut event, span.start_time_unix_nano, 0, arrival_ns);
+    for of_a_time in ["meta.time_source", "meta.time_raw"] {
+        event.values.remove(&(Place::Fixed, of_a_time.to_owned()));
+    }
     event.fix_text("trace.link.trace_id", &encode_hex(&link.trace_id));
     event.fix_text("trace.link.span_id", &encode_hex(&link.span_id));
     event.fix_text("trace.trace_state", &link.trace_state);
+    fix_count(&mut event, "trace.flags", Some(link.flags));
+    fix_count(&mut event, "meta.dropped_attributes_count", Some(link.dropped_attributes_count));
     event
 }
 
@@ -102,7 +137,7 @@ fn belonging(context: &Context<'_>, span: &Span, kind: &str, attributes: &[KeyVa
     event.fix_text("meta.annotation_type", kind);
     set_error(&mut event, span);
     // They take the span's rate.
-    set_rate(&mut event, &span.attributes, &span.trace_state, "trace");
+    set_rate(&mut event, context, &span.attributes, &span.trace_state, "trace");
     event
 }
 
@@ -112,18 +147,13 @@ fn set_error(event: &mut Event, span: &Span) {
     }
 }
 
-fn kind(number: i32) -> &'static str {
-    match number {
-        1 => "internal",
-        2 => "server",
-        3 => "client",
-        4 => "producer",
-        5 => "consumer",
-        _ => "unspecified",
-    }
+fn kind(number: i32) -> String {
+    let words = ["unspecified", "internal", "server", "client", "producer", "consumer"];
+    let word = usize::try_from(number).ok().and_then(|number| words.get(number));
+    word.map_or_else(|| number.to_string(), |word| (*word).to_owned())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds are shown as a double")]
-fn milliseconds(nanoseconds: u64) -> Value {
+fn milliseconds(nanoseconds: i64) -> Value {
     Value::F64(nanoseconds as f64 / 1e6)
 }
