@@ -1,6 +1,7 @@
-//! Requests of the same shape as the examples that come with the OTLP protocol: a trace, logs, metrics of
-//! every type, events.
+//! The examples that come with the OTLP protocol, unchanged, and requests of the same shape with more in them:
+//! a trace, logs, metrics of every type, events.
 
+use serde_json::Value as Json;
 use skein_ingest::export::model::Model;
 use skein_ingest::{Signal, decode_json};
 use skein_otlp::Message as _;
@@ -99,4 +100,56 @@ fn the_events_example_comes_out() {
             r#"{"key":"url","value":{"stringValue":"https://shop.example/checkout"}}"#,
         ],
     );
+}
+
+/// A message of OTLP/JSON in one of the ways to write it: hex digits in lower case, numbers as text, members
+/// that have their default left out where the protocol does not tell it from absent.
+fn normal(name: &str, json: &Json) -> Option<Json> {
+    let told = name.ends_with("Value") || matches!(name, "asInt" | "asDouble" | "sum" | "min" | "max" | "[]");
+    let normal = match json {
+        Json::Null => return None,
+        Json::Number(number) => Json::String(number.as_f64().unwrap_or(f64::NAN).to_string()),
+        Json::String(id) if name.ends_with("Id") => Json::String(id.to_lowercase()),
+        Json::Array(items) => items.iter().filter_map(|item| self::normal("[]", item)).collect(),
+        Json::Object(members) => members
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), self::normal(name, value)?)))
+            .collect(),
+        other => other.clone(),
+    };
+    let default = [Json::from(""), Json::from("0"), Json::Array(Vec::new())].contains(&normal);
+    (told || !default).then_some(normal)
+}
+
+/// The text that comes out says what the text that went in says, read by nothing of ours.
+#[test]
+fn the_examples_of_the_protocol_come_out() {
+    for (signal, text) in [
+        (Signal::Traces, include_str!("fixtures/opentelemetry-proto/trace.json")),
+        (Signal::Logs, include_str!("fixtures/opentelemetry-proto/logs.json")),
+        (Signal::Metrics, include_str!("fixtures/opentelemetry-proto/metrics.json")),
+        (Signal::Logs, include_str!("fixtures/opentelemetry-proto/events.json")),
+    ] {
+        let decoded = decode_json(signal, text.as_bytes(), &CONTEXT).expect("JSON");
+        assert_eq!(decoded.rejected.total(), 0);
+        let exported = skein_ingest::export(&decoded.batch).expect("no damage");
+        let out = match signal {
+            Signal::Traces => skein_otlp::json::ToJson::to_json(&exported.traces),
+            Signal::Logs => skein_otlp::json::ToJson::to_json(&exported.logs),
+            Signal::Metrics => skein_otlp::json::ToJson::to_json(&exported.metrics),
+        };
+        let read = |text: &str| normal("", &serde_json::from_str(text).expect("JSON"));
+        let (mut sent, mut got) = (read(text), read(&out));
+        // Metrics come out in the order of their events; as a model they are a set.
+        [&mut sent, &mut got].into_iter().flatten().for_each(sort_metrics);
+        assert_eq!(got, sent, "{out}");
+    }
+}
+
+fn sort_metrics(request: &mut Json) {
+    if let Some(metrics) = request.pointer_mut("/resourceMetrics/0/scopeMetrics/0/metrics")
+        && let Some(list) = metrics.as_array_mut()
+    {
+        list.sort_by_key(|metric| metric["name"].to_string());
+    }
 }

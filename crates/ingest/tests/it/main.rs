@@ -5,6 +5,7 @@
 mod examples;
 mod generate;
 mod golden;
+mod golden_set;
 mod json_door;
 mod odd_bytes;
 mod random;
