@@ -9,6 +9,7 @@
 //! package in an order drawn from the commit (or `SKEIN_SEED`), so that commits take turns; it names the rest.
 
 mod table;
+mod table_query;
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -18,7 +19,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-pub(crate) use table::MUTANTS;
+use table::MUTANTS;
+use table_query::QUERY_MUTANTS;
+
+/// Every mutant, in the order of an event's way.
+pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
+    MUTANTS.iter().chain(QUERY_MUTANTS)
+}
 
 /// A guarantee, broken.
 pub(crate) struct Mutant {
@@ -45,7 +52,7 @@ const SECONDS_MAX: u32 = 300;
 /// Runs all mutants, or those named, or as many as fit into a time.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     if arguments.first().is_some_and(|flag| flag == "--list") {
-        for mutant in MUTANTS {
+        for mutant in all() {
             println!("{:32} {} → {}::{}", mutant.name, mutant.breaks, mutant.package, mutant.test);
         }
         return Ok(());
@@ -57,13 +64,11 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         names => (None, names),
     };
     let end = minutes.map(|minutes| now() + Duration::from_secs(60 * minutes));
-    if let Some(unknown) = names.iter().find(|name| MUTANTS.iter().all(|mutant| mutant.name != **name)) {
+    if let Some(unknown) = names.iter().find(|name| all().all(|mutant| mutant.name != **name)) {
         bail!("no mutant is called {unknown:?}; `cargo xtask mutants --list` shows all");
     }
-    let mut chosen: Vec<&Mutant> = MUTANTS
-        .iter()
-        .filter(|mutant| names.is_empty() || names.iter().any(|name| name == mutant.name))
-        .collect();
+    let mut chosen: Vec<&Mutant> =
+        all().filter(|mutant| names.is_empty() || names.iter().any(|name| name == mutant.name)).collect();
     if minutes.is_some() {
         let seed = seed(root)?;
         println!("mutants: the order of SKEIN_SEED={seed}");

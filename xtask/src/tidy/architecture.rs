@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use regex::Regex;
 
 use super::files::Sources;
-use crate::mutants::MUTANTS;
+use crate::mutants;
 
 const ARCHITECTURE: &str = "docs/architecture.md";
 const INVARIANTS: usize = 10;
@@ -34,11 +34,11 @@ pub(crate) fn check(root: &Path, sources: &Sources) -> Result<Vec<String>> {
         for test in named_tests.iter().filter(|test| !tests.contains(*test)) {
             findings.push(format!("{ARCHITECTURE}: I{number} names test {test}, which does not exist"));
         }
-        for name in named_mutants.iter().filter(|name| MUTANTS.iter().all(|mutant| mutant.name != **name)) {
+        for name in named_mutants.iter().filter(|name| mutants::all().all(|mutant| mutant.name != **name)) {
             findings.push(format!("{ARCHITECTURE}: I{number} names mutant {name}, which does not exist"));
         }
     }
-    for mutant in MUTANTS {
+    for mutant in mutants::all() {
         let test = mutant.test.rsplit("::").next().unwrap_or_default();
         if !tests.contains(test) {
             findings.push(format!("xtask mutants: {} names test {test}, which does not exist", mutant.name));
