@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skein_event::any_value::{self, AnyValue};
 use skein_event::batch::{ColumnKey, Origin, Physical};
-use skein_event::columns::{Fixed, Level};
+use skein_event::columns::{Fixed, Level, overflow_prefix};
 use skein_event::ids::encode_hex;
 use skein_event::value::Value;
 use skein_query::names::{ATTRIBUTE_ORIGINS, Reference};
@@ -377,15 +377,15 @@ fn push_parts<'a>(
             for origin in ATTRIBUTE_ORIGINS {
                 push_origin(segment, &infos, origin, parts)?;
                 // What the record itself has hides what its scope and resource have, wherever it is kept.
-                if origin == Origin::Item {
-                    push_overflow(segment, name, parts)?;
+                if has_overflow(origin) {
+                    push_overflow(segment, origin, name, parts)?;
                 }
             }
         }
         Reference::Origin(origin, name) => {
             push_origin(segment, &segment.by_name(name)?, *origin, parts)?;
-            if *origin == Origin::Item {
-                push_overflow(segment, name, parts)?;
+            if has_overflow(*origin) {
+                push_overflow(segment, *origin, name, parts)?;
             }
         }
     }
@@ -413,10 +413,21 @@ fn push_origin<'a>(
     Ok(())
 }
 
-fn push_overflow<'a>(segment: &'a Segment, name: &Arc<str>, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
+/// Whether values of this origin have keys of their own in the overflow map: metrics and copies stand among
+/// the record's own.
+fn has_overflow(origin: Origin) -> bool {
+    matches!(origin, Origin::Item | Origin::Body | Origin::Scope | Origin::Resource)
+}
+
+fn push_overflow<'a>(
+    segment: &'a Segment,
+    origin: Origin,
+    name: &str,
+    parts: &mut Vec<Part<'a>>,
+) -> Result<(), Error> {
     if let Some(reader) = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))? {
         let mut part = part_of_reader(segment, reader);
-        part.form = Form::Overflow(Arc::clone(name));
+        part.form = Form::Overflow(Arc::from(format!("{}{name}", overflow_prefix(origin))));
         let codes = 0..part.dictionary_len().unwrap_or_default() as u64;
         let holds = codes.map(|code| part.with_value(code, |value| value.is_some()));
         let holds = holds.collect::<Result<Vec<bool>, Error>>()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use skein_event::any_value::{self, AnyValue};
 use skein_event::batch::{Column, ColumnKey, EventBatch, Origin, Physical, Presence, Values};
-use skein_event::columns::Fixed;
+use skein_event::columns::{Fixed, overflow_name};
 use skein_event::ids::encode_hex;
 use skein_event::value::Value;
 use skein_query::names::display_name;
@@ -113,11 +113,12 @@ fn push_overflow(batch: &EventBatch, column: &Column, fields: &mut [Vec<Field>])
             continue;
         };
         for (key, message) in any_value::entries(map) {
+            let (origin, key) = overflow_name(key);
             let key = String::from_utf8_lossy(key);
-            let shown = display_name(Origin::Item, &key);
+            let shown = display_name(origin, &key);
             let prefixed = shown.is_some();
             let name = shown.unwrap_or_else(|| key.into_owned());
-            let field = |value| Field { name: Arc::from(name), prefixed, value, origin: Origin::Item };
+            let field = |value| Field { name: Arc::from(name), prefixed, value, origin };
             list.extend(any_to_value(message).map(field));
         }
     }

@@ -3,7 +3,7 @@
 //! An attribute of the same name never overwrites one of these: it stays a column of its own origin and is
 //! read as `attributes.<key>`, `scope.<key>` or `resource.<key>`.
 
-use crate::batch::Physical;
+use crate::batch::{Origin, Physical};
 
 /// Whether a column has one value per event or one per context (resource and scope of a group of events).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -177,9 +177,35 @@ pub fn is_reserved(name: &str) -> bool {
         || Fixed::from_name(name).is_some()
 }
 
+/// The beginning of a key of the overflow map, for values that are not the record's own: a zero byte, which
+/// no name has that anybody meant, and the prefix that queries know.
+const OVERFLOW_PREFIXES: [(Origin, &str); 3] =
+    [(Origin::Body, "\0body."), (Origin::Scope, "\0scope."), (Origin::Resource, "\0resource.")];
+
+/// The beginning of a value's key in the overflow map; the rest is its name. Attributes of the record itself,
+/// metrics and copies have their name alone.
+pub fn overflow_prefix(origin: Origin) -> &'static str {
+    OVERFLOW_PREFIXES.iter().find(|(known, _)| *known == origin).map_or("", |(_, prefix)| prefix)
+}
+
+/// Whose value a key of the overflow map has, and its name.
+pub fn overflow_name(key: &[u8]) -> (Origin, &[u8]) {
+    let stated = |(origin, prefix): &(Origin, &str)| Some((*origin, key.strip_prefix(prefix.as_bytes())?));
+    OVERFLOW_PREFIXES.iter().find_map(stated).unwrap_or((Origin::Item, key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_the_overflow_map_says_whose_it_is() {
+        for origin in [Origin::Item, Origin::Body, Origin::Scope, Origin::Resource] {
+            let key = format!("{}a.b", overflow_prefix(origin));
+            assert_eq!(overflow_name(key.as_bytes()), (origin, &b"a.b"[..]));
+        }
+        assert_eq!(overflow_name(b"body.a"), (Origin::Item, &b"body.a"[..]), "the record's own attribute");
+    }
 
     #[test]
     fn names_lead_back_to_their_columns() {

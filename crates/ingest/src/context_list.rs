@@ -5,7 +5,7 @@
 
 use skein_event::batch::{ColumnKey, Origin, Physical, Token, TokenKind};
 use skein_event::builder::{BatchBuilder, ContextValue};
-use skein_event::columns::Fixed;
+use skein_event::columns::{Fixed, overflow_prefix};
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, DATASET_COLUMNS_MAX, EVENT_COLUMNS_MAX, FLATTEN_DEPTH_MAX};
 
 use crate::any_value::push_entry;
@@ -88,7 +88,7 @@ impl<'b> ContextList<'b> {
     fn map(&mut self, origin: Origin, attribute: &Attribute<'_>, map: &[u8], key: u32, depth: usize) {
         let before = self.prefix.len();
         if before + attribute.key.len() > COLUMN_NAME_BYTES_MAX {
-            return self.overflow(key, attribute);
+            return self.overflow(origin, key, attribute);
         }
         self.tokens.push(Token { kind: TokenKind::Open, key, target: 0 });
         self.prefix.extend_from_slice(attribute.key);
@@ -119,7 +119,7 @@ impl<'b> ContextList<'b> {
         let fits = self.columns_used < EVENT_COLUMNS_MAX && name.len() <= COLUMN_NAME_BYTES_MAX;
         let name = std::str::from_utf8(&name).ok().filter(|_| fits);
         let Some(name) = name.filter(|name| self.has_room(origin, physical, name)) else {
-            return self.overflow(key, attribute);
+            return self.overflow(origin, key, attribute);
         };
         let pushed = self.builder.context_value(context_key(origin, physical, name), self.context, value);
         match pushed {
@@ -142,9 +142,9 @@ impl<'b> ContextList<'b> {
         self.tokens.push(Token { kind: TokenKind::Inline, key, target });
     }
 
-    fn overflow(&mut self, key: u32, attribute: &Attribute<'_>) {
+    fn overflow(&mut self, origin: Origin, key: u32, attribute: &Attribute<'_>) {
         self.inline(key, attribute);
-        let name = [&self.prefix, attribute.key].concat();
+        let name = [overflow_prefix(origin).as_bytes(), &self.prefix, attribute.key].concat();
         let bytes = name.len() + attribute.message.len();
         if bytes <= self.overflow_bytes_left {
             self.overflow_bytes_left -= bytes;

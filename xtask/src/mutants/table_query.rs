@@ -74,7 +74,7 @@ pub(crate) const QUERY_MUTANTS: &[Mutant] = &[
         name: "overflow-hidden-by-resource",
         breaks: "an attribute that overflowed is hidden by one of the resource",
         file: "crates/engine/src/column.rs",
-        find: "if origin == Origin::Item {\n                    push_overflow",
+        find: "if has_overflow(origin) {\n                    push_overflow",
         replace: "if origin == Origin::Resource {\n                    push_overflow",
         package: "skein-sim",
         test: "what_overflowed_hides_the_resource_still",

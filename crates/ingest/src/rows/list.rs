@@ -2,6 +2,7 @@
 
 use skein_event::batch::{Origin, Physical, Token, TokenKind};
 use skein_event::builder::ColumnIndex;
+use skein_event::columns::overflow_prefix;
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, DATASET_COLUMNS_MAX, EVENT_COLUMNS_MAX, FLATTEN_DEPTH_MAX};
 
 use super::Rows;
@@ -192,7 +193,7 @@ impl Rows {
         };
         let Some(column) = self.column(origin, physical) else {
             self.invalid_text |= !is_all_utf8(value);
-            self.add_overflow(name, message);
+            self.add_overflow(&[overflow_prefix(origin).as_bytes(), name].concat(), message);
             return None;
         };
         if self.builder.has_name(column, row) {

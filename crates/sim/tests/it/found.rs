@@ -140,8 +140,10 @@ fn what_overflowed_of_a_body_counts_once_and_is_flagged() {
     let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
     let group = ResourceLogs { scope_logs, ..ResourceLogs::default() };
     let request = Request::Logs(ExportLogsServiceRequest { resource_logs: vec![group] });
-    let found = first(&request, json!({"breakdowns": ["order", "state", "meta.invalid_utf8"]}));
+    let columns = ["order", "body.order", "attributes.order", "state", "meta.invalid_utf8"];
+    let found = first(&request, json!({"breakdowns": columns}));
     assert_eq!((&found["order"], &found["state"]), (&json!(1), &json!("eP/+gMMo/w==")));
+    assert_eq!((&found["body.order"], &found["attributes.order"]), (&json!(1), &Json::Null));
     assert_eq!(found["meta.invalid_utf8"], true);
     let rows = all(&request, json!({"calculations": []}));
     let names: Vec<&String> = rows["rows"][0].as_object().expect("a row").keys().collect();
