@@ -49,6 +49,12 @@ impl Comparison<'_> {
         for (place, (group, found)) in results.iter().zip(found).enumerate() {
             self.cells(&group.key, &group.cells, &found["data"])
                 .map_err(|e| format!("results[{place}]: {e}"))?;
+            for (name, exact) in self.names.iter().zip(&group.exact) {
+                let claimed = &found["stats"][name]["exact"];
+                if *claimed != Json::Bool(*exact) {
+                    return Err(format!("results[{place}]: {name} says exact = {claimed}, expected {exact}"));
+                }
+            }
         }
         self.cells(&Map::new(), total, &data["total"]).map_err(|e| format!("total: {e}"))?;
         match (other, data.get("other").filter(|other| !other.is_null())) {
@@ -217,8 +223,10 @@ mod tests {
         let spec = json!({"start_time": 0, "end_time": 10, "breakdowns": ["v"],
             "calculations": [{"op": "COUNT"}, {"op": "AVG", "column": "v"}]});
         let answer = |count: i64, average: f64| {
+            let stats = json!({"COUNT": {"exact": true}, "AVG(v)": {"exact": true}});
             json!({"total": {"COUNT": 3, "AVG(v)": 19.0 / 3.0}, "results": [
-                {"data": {"v": 7, "COUNT": count, "AVG(v)": average}}, {"data": {"v": 5, "COUNT": 1, "AVG(v)": 5}},
+                {"data": {"v": 7, "COUNT": count, "AVG(v)": average}, "stats": stats},
+                {"data": {"v": 5, "COUNT": 1, "AVG(v)": 5}, "stats": stats},
             ]})
         };
         assert!(!differs(&spec, &answer(2, 7.0)));
@@ -227,6 +235,9 @@ mod tests {
         let mut swapped = answer(2, 7.0);
         swapped["results"].as_array_mut().expect("results").reverse();
         assert!(differs(&spec, &swapped), "an order that nothing leaves open");
+        let mut unsure = answer(2, 7.0);
+        unsure["results"][0]["stats"]["COUNT"]["exact"] = json!(false);
+        assert!(differs(&spec, &unsure), "a claim");
     }
 
     #[test]

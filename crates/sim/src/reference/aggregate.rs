@@ -80,6 +80,25 @@ impl<'a> Calculation<'a> {
         list.iter().map(|json| Calculation { json, name: name(json) }).collect()
     }
 
+    /// Whether its value over some of the matched events is exact: none of the events it is of stands for
+    /// others, and it is from no sketch.
+    pub fn is_exact(&self, events: &[&Event], usage_mode: bool, exact: bool) -> bool {
+        let operation = self.json["op"].as_str().unwrap_or_default();
+        let takes_part = |event: &Event| match self.json["column"].as_str() {
+            None => true,
+            Some(column) => names::value(event, column).is_some_and(|value| {
+                matches!(operation, "COUNT" | "COUNT_DISTINCT") || Number::of(&value).is_some()
+            }),
+        };
+        let sampled = |event: &&Event| {
+            #[expect(clippy::float_cmp, reason = "a weight of exactly 1 stands for itself")]
+            let stands_for_others = event.weight() != 1.0;
+            stands_for_others && filter::passes(event, self.json) && takes_part(event)
+        };
+        let sketched = operation.starts_with('P') && !exact;
+        !sketched && (usage_mode || !events.iter().any(sampled))
+    }
+
     /// Its value over some of the matched events. `exact`: the query matched so few that percentiles are.
     pub fn over(&self, events: &[&Event], usage_mode: bool, exact: bool) -> Cell {
         let events: Vec<&Event> =

@@ -62,6 +62,8 @@ pub struct Group {
     pub key: Map<String, Json>,
     /// A cell per calculation.
     pub cells: Vec<Cell>,
+    /// Which of them are exact.
+    pub exact: Vec<bool>,
 }
 
 struct Open<'a> {
@@ -128,7 +130,11 @@ fn groups(matched: &[&Event], spec: &Json, limit: usize, found_answer: Option<&J
     }
     let cut = groups.split_off(groups.len().min(limit));
     let other: Vec<&Event> = cut.iter().flat_map(|group| group.events.iter().copied()).collect();
-    let show = |group: &Open<'_>| Group { key: key(group, &breakdowns), cells: group.cells.clone() };
+    let show = |group: &Open<'_>| Group {
+        key: key(group, &breakdowns),
+        cells: group.cells.clone(),
+        exact: calculations.iter().map(|c| c.is_exact(&group.events, usage_mode, exact)).collect(),
+    };
     let has_heatmap = calculations.iter().any(|calculation| calculation.json["op"] == "HEATMAP");
     Answer::Groups {
         series: match granularity_ns(spec) {
