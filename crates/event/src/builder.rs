@@ -126,6 +126,11 @@ impl BatchBuilder {
         self.rows.has_name(column.0, row)
     }
 
+    /// The same for a name, of which there may be no column yet.
+    pub fn is_taken(&self, origin: Origin, physical: Physical, name: &str, row: u32) -> bool {
+        self.rows.is_taken(origin, physical, name, row)
+    }
+
     /// Opens the next row; its values are pushed with the returned number, which is the row's index.
     #[inline]
     pub fn begin_row(&mut self, time_ns: i64, context: u32) -> u32 {
@@ -236,11 +241,11 @@ impl BatchBuilder {
         context: u32,
         value: ContextValue<'_>,
     ) -> Option<ColumnIndex> {
-        let place = self.context_values.get_or_add(key.origin, key.physical, &key.name);
-        let column = ColumnIndex(place);
-        if self.context_values.has_name(place, context) {
+        if self.context_values.is_taken(key.origin, key.physical, &key.name, context) {
             return None;
         }
+        let place = self.context_values.get_or_add(key.origin, key.physical, &key.name);
+        let column = ColumnIndex(place);
         let code = match value {
             ContextValue::Bytes(bytes) => self.interner.intern(bytes),
             _ => 0,

@@ -56,8 +56,7 @@ impl Columns {
             Err(hash) => hash,
         };
         let index = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
-        let others = (0..=u8::MAX).map_while(Physical::from_number).filter(|other| *other != physical);
-        let siblings: Vec<u32> = others.filter_map(|other| self.find(origin, other, name).ok()).collect();
+        let siblings: Vec<u32> = self.others(origin, physical, name).collect();
         for &sibling in &siblings {
             self.columns[sibling as usize].siblings.push(index);
         }
@@ -73,15 +72,30 @@ impl Columns {
         index
     }
 
+    /// The columns of an origin and a name with other types than one.
+    fn others(&self, origin: Origin, physical: Physical, name: &str) -> impl Iterator<Item = u32> {
+        let others = (0..=u8::MAX).map_while(Physical::from_number).filter(move |other| *other != physical);
+        others.filter_map(move |other| self.find(origin, other, name).ok())
+    }
+
     /// Whether the row already has a value in this column or in one of its name and origin.
     #[inline]
     pub(super) fn has_name(&self, column: u32, row: u32) -> bool {
         let has = |column: u32| self.columns.get(column as usize).is_some_and(|open| open.has(row));
-        has(column)
-            || self
-                .columns
-                .get(column as usize)
-                .is_some_and(|open| open.siblings.iter().any(|&sibling| has(sibling)))
+        let siblings = self.columns.get(column as usize).map(|open| open.siblings.as_slice());
+        has(column) || siblings.unwrap_or_default().iter().any(|&sibling| has(sibling))
+    }
+
+    /// Whether the row already has a value of this origin and name, in a column of whatever type. Asked before
+    /// a column is added, so that none stays without values.
+    pub(super) fn is_taken(&self, origin: Origin, physical: Physical, name: &str, row: u32) -> bool {
+        match self.find(origin, physical, name) {
+            Ok(column) => self.has_name(column, row),
+            // The siblings of one are all there are.
+            Err(_) => {
+                self.others(origin, physical, name).next().is_some_and(|other| self.has_name(other, row))
+            }
+        }
     }
 
     pub(super) fn finish(self, rows: usize) -> Vec<Column> {

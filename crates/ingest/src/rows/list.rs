@@ -11,6 +11,15 @@ use crate::attribute::{Attribute, Value, for_each_element, is_all_utf8, read_ent
 use crate::shape_path::{NONE, Root, Step};
 use crate::wire::is_utf8;
 
+/// Where a value goes.
+enum Place {
+    Column(ColumnIndex),
+    /// The row has a value of this name: the second one is kept for the export.
+    Taken,
+    /// A limit is reached.
+    Overflow,
+}
+
 impl Rows {
     /// Writes a record's attributes and begins its list of tokens; [`Rows::finish_list`] ends it.
     #[inline]
@@ -143,11 +152,11 @@ impl Rows {
             Step::InvalidText => (TokenKind::InvalidText, Physical::Bytes),
             _ => (TokenKind::Value, Physical::Text),
         };
-        let Some(column) = self.column(Origin::Item, physical) else { return self.overflow(key, attribute) };
-        // Of two values of one name the first counts, whatever their types; the second is kept, and exported.
-        if self.builder.has_name(column, row) {
-            return self.inline(key, attribute);
-        }
+        let column = match self.column(Origin::Item, physical, row) {
+            Place::Column(column) => column,
+            Place::Taken => return self.inline(key, attribute),
+            Place::Overflow => return self.overflow(key, attribute),
+        };
         match (step, attribute.value) {
             (Step::InvalidText, Value::Text(bytes)) => drop(self.builder.push_bytes(column, row, bytes)),
             _ => drop(self.push_value(row, column, attribute)),
@@ -156,14 +165,18 @@ impl Rows {
         self.advance(step, attribute.key, Token { kind, key, target: column.0 });
     }
 
-    /// The column of `self.name`, unless that would pass a limit.
-    fn column(&mut self, origin: Origin, physical: Physical) -> Option<ColumnIndex> {
+    /// Where the value of `self.name` goes. Of two values of one name the first counts, whatever their types.
+    fn column(&mut self, origin: Origin, physical: Physical, row: u32) -> Place {
         let fits = self.columns_used < EVENT_COLUMNS_MAX && self.name.len() <= COLUMN_NAME_BYTES_MAX;
-        let name = std::str::from_utf8(&self.name).ok().filter(|_| fits)?;
+        let Ok(name) = std::str::from_utf8(&self.name) else { return Place::Overflow };
         match self.builder.find(origin, physical, name) {
-            Some(column) => Some(column),
-            None if self.builder.column_count() >= DATASET_COLUMNS_MAX => None,
-            None => Some(self.builder.column(origin, physical, name)),
+            Some(column) if self.builder.has_name(column, row) => Place::Taken,
+            Some(column) if fits => Place::Column(column),
+            None if self.builder.is_taken(origin, physical, name, row) => Place::Taken,
+            None if fits && self.builder.column_count() < DATASET_COLUMNS_MAX => {
+                Place::Column(self.builder.column(origin, physical, name))
+            }
+            _ => Place::Overflow,
         }
     }
 
@@ -191,14 +204,15 @@ impl Rows {
             Value::Array(_) | Value::Map(_) => Physical::Json,
             Value::Empty | Value::Absent => return None,
         };
-        let Some(column) = self.column(origin, physical) else {
-            self.invalid_text |= !is_all_utf8(value);
-            self.add_overflow(&[overflow_prefix(origin).as_bytes(), name].concat(), message);
-            return None;
+        let column = match self.column(origin, physical, row) {
+            Place::Column(column) => column,
+            Place::Taken => return None,
+            Place::Overflow => {
+                self.invalid_text |= !is_all_utf8(value);
+                self.add_overflow(&[overflow_prefix(origin).as_bytes(), name].concat(), message);
+                return None;
+            }
         };
-        if self.builder.has_name(column, row) {
-            return None;
-        }
         self.columns_used += 1;
         let pushed = match value {
             Value::Text(bytes) if physical == Physical::Bytes => {

@@ -167,7 +167,7 @@ fn a_resource_beyond_the_columns_is_kept_and_queryable() {
     let decoded = decode(Signal::Traces, &request_of(&resource, &[span(), span()]));
     let shape = decoded.batch.context_shapes[0].resource;
     assert_eq!(decoded.batch.shape_table.get(shape).len(), 3_000);
-    assert!(fixed(&decoded, 1, Fixed::Overflow).ends_with(r#""r2999":2999}"#));
+    assert!(fixed(&decoded, 1, Fixed::Overflow).ends_with(r#""\u0000resource.r2999":2999}"#));
 }
 
 #[test]

@@ -101,14 +101,22 @@ fn text_that_is_not_utf8_is_read_under_its_name() {
 fn of_two_values_of_a_name_the_first_counts_whatever_their_types() {
     let request = traces(
         vec![KeyValue::new("of.resource", 1_i64), KeyValue::new("of.resource", "second")],
-        vec![span(vec![
-            KeyValue::new("twice", 1_i64),
-            KeyValue::new("twice", "second"),
-            KeyValue::new("pair", AnyValue::kvlist([KeyValue::new("k", true)])),
-            KeyValue::new("pair.k", "second"),
-        ])],
+        vec![
+            // With it the columns of text are there already.
+            span(vec![KeyValue::new("twice", "earlier"), KeyValue::new("pair.k", "earlier")]),
+            span(vec![
+                KeyValue::new("which", "this"),
+                KeyValue::new("twice", 1_i64),
+                KeyValue::new("twice", "second"),
+                KeyValue::new("pair", AnyValue::kvlist([KeyValue::new("k", true)])),
+                KeyValue::new("pair.k", "second"),
+            ]),
+        ],
     );
-    let found = first(&request, json!({"breakdowns": ["twice", "pair.k", "of.resource"]}));
+    let question = json!({
+        "breakdowns": ["twice", "pair.k", "of.resource"], "filters": [{"column": "which", "op": "exists"}],
+    });
+    let found = first(&request, question);
     assert_eq!(
         (&found["twice"], &found["pair.k"], &found["of.resource"]),
         (&json!(1), &json!(true), &json!(1))
