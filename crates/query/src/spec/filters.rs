@@ -1,11 +1,14 @@
 //! Filters of the builder language, on the query and on a calculation.
 
 use serde_json::Value;
+use skein_event::columns::Fixed;
+use skein_event::ids::{encode_hex, parse_trace_id};
 
 use super::node::{Node, Object, kind};
 use super::{column, limits};
 use crate::error::QueryError;
-use crate::plan::{Combination, Comparison, Filter, FilterSet, Literal, Test, TextTest};
+use crate::names::Reference;
+use crate::plan::{Column, Combination, Comparison, Filter, FilterSet, Literal, Test, TextTest};
 
 /// An operator, before its value is read.
 #[derive(Clone, Copy)]
@@ -63,11 +66,11 @@ fn filter(node: &Node<'_>) -> Result<Filter, QueryError> {
             if negated { Test::DoesNotExist } else { Test::Exists }
         }
         Operator::In { negated } => {
-            let literals = list(&required_value(&object, value)?)?;
+            let literals = with_ids(&column, list(&required_value(&object, value)?)?);
             if negated { Test::NotIn(literals) } else { Test::In(literals) }
         }
         Operator::Equal { negated } => {
-            let literals = vec![literal(&required_value(&object, value)?)?];
+            let literals = with_ids(&column, vec![literal(&required_value(&object, value)?)?]);
             if negated { Test::NotIn(literals) } else { Test::In(literals) }
         }
         Operator::Compare(comparison) => {
@@ -86,6 +89,22 @@ fn filter(node: &Node<'_>) -> Result<Filter, QueryError> {
         }
     };
     Ok(Filter { column, test })
+}
+
+/// A trace id is asked for in any form that clients use (`1-8hex-24hex`, 16 digits, capitals): the form in
+/// which it is stored is asked for as well.
+fn with_ids(column: &Column, mut literals: Vec<Literal>) -> Vec<Literal> {
+    let is_id =
+        |reference: &Reference| matches!(reference, Reference::Fixed(Fixed::TraceId | Fixed::LinkTraceId));
+    if column.references.iter().any(is_id) {
+        let stored = |literal: &Literal| match literal {
+            Literal::Text(text) => parse_trace_id(text).map(|id| encode_hex(&id)).filter(|hex| hex != text),
+            _ => None,
+        };
+        let stored: Vec<Literal> = literals.iter().filter_map(stored).map(Literal::Text).collect();
+        literals.extend(stored);
+    }
+    literals
 }
 
 fn required_value<'a>(object: &Object<'a>, value: Option<Node<'a>>) -> Result<Node<'a>, QueryError> {

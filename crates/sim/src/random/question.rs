@@ -390,6 +390,7 @@ fn literal(random: &mut Random) -> Json {
         "2030-03-17T17:50:00.000000000Z",
         "[]",
         "bad",
+        "1-07070707-070707070000000000000003",
     ];
     match random.below(8) {
         0 => json!(random.once_in(2)),

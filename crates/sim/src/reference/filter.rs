@@ -7,11 +7,15 @@
 use std::cmp::Ordering;
 
 use serde_json::Value as Json;
+use skein_event::ids::{encode_hex, parse_trace_id};
 use skein_event::value::{Value, canonical_f64};
 
 use super::event::Event;
 use super::names;
 use super::number::Number;
+
+/// The names of columns of trace ids.
+const TRACE_IDS: [&str; 5] = ["trace.trace_id", "trace.link.trace_id", "traceId", "trace_id", "traceID"];
 
 /// Whether an event passes the `filters` and `filter_combination` of an object.
 pub fn passes(event: &Event, object: &Json) -> bool {
@@ -22,7 +26,24 @@ pub fn passes(event: &Event, object: &Json) -> bool {
     let holds = |filter: &Json| {
         let column = filter["column"].as_str().unwrap_or_default();
         let value = names::value(event, column);
-        holds(filter["op"].as_str().unwrap_or_default(), value.as_deref(), &filter["value"])
+        let operator = filter["op"].as_str().unwrap_or_default();
+        // 1-8-24 and 32 hex digits are one id.
+        let stored = |literal: &Json| {
+            let id = literal.as_str().filter(|_| TRACE_IDS.contains(&column)).and_then(parse_trace_id);
+            id.map(|id| Json::from(encode_hex(&id)))
+        };
+        let literal = match (&filter["value"], operator) {
+            (Json::Array(list), _) => {
+                Json::from_iter(list.iter().cloned().chain(list.iter().filter_map(stored)))
+            }
+            (literal, "=" | "!=") => {
+                let list = [Some(literal.clone()), stored(literal)].into_iter().flatten().collect();
+                let operator = if operator == "=" { "in" } else { "not-in" };
+                return holds(operator, value.as_deref(), &list);
+            }
+            (literal, _) => literal.clone(),
+        };
+        holds(operator, value.as_deref(), &literal)
     };
     match object["filter_combination"].as_str() {
         Some("OR") => filters.iter().any(holds),
