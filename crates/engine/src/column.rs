@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use skein_event::any_value::{self, AnyValue};
 use skein_event::batch::{ColumnKey, Origin, Physical};
 use skein_event::columns::{Fixed, Level, overflow_prefix};
 use skein_event::ids::encode_hex;
-use skein_event::value::Value;
 use skein_query::names::{ATTRIBUTE_ORIGINS, Reference};
 use skein_query::number::ValueRef;
 use skein_query::plan::Column;
@@ -19,6 +17,7 @@ use skein_store::segment::{
 };
 
 use crate::flat;
+use crate::overflow::{has_overflow, overflow_value};
 
 /// A row without a value.
 pub(crate) const MISSING: u8 = u8::MAX;
@@ -413,12 +412,6 @@ fn push_origin<'a>(
     Ok(())
 }
 
-/// Whether values of this origin have keys of their own in the overflow map: metrics and copies stand among
-/// the record's own.
-fn has_overflow(origin: Origin) -> bool {
-    matches!(origin, Origin::Item | Origin::Body | Origin::Scope | Origin::Resource)
-}
-
 fn push_overflow<'a>(
     segment: &'a Segment,
     origin: Origin,
@@ -479,29 +472,6 @@ fn context_bits(reader: &ColumnReader<'_>, context: u32) -> Option<u64> {
         }
         Physical::SpanId => reader.span_id_at(value).map(u64::from_be_bytes),
     }
-}
-
-/// The value of a name in an overflow map.
-pub(crate) fn overflow_value(map: &[u8], name: &str) -> Option<Value> {
-    let AnyValue::Map(entries) = any_value::read(map) else { return None };
-    let mut found = any_value::entries(entries).filter(|(key, _)| *key == name.as_bytes());
-    found.find_map(|(_, message)| any_to_value(message))
-}
-
-/// A typed OTLP value as a value of a column: lists and maps stay what they are.
-pub(crate) fn any_to_value(message: &[u8]) -> Option<Value> {
-    Some(match any_value::read(message) {
-        AnyValue::Empty => return None,
-        AnyValue::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => Value::Bytes(bytes.to_vec()),
-        },
-        AnyValue::Bool(value) => Value::Bool(value),
-        AnyValue::I64(value) => Value::I64(value),
-        AnyValue::F64(value) => Value::F64(value),
-        AnyValue::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-        AnyValue::Array(_) | AnyValue::Map(_) => Value::Json(message.to_vec()),
-    })
 }
 
 /// Codes and row numbers are 32 bits wide; the bits that carry them have nothing above.

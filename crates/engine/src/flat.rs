@@ -13,7 +13,7 @@ use skein_query::result::FlatRow;
 use skein_store::Error;
 use skein_store::segment::{Gathered, Segment};
 
-use crate::column::any_to_value;
+use crate::overflow::any_to_value;
 
 /// Nanoseconds as milliseconds.
 #[expect(clippy::cast_precision_loss, reason = "the logical value is a double of milliseconds")]

@@ -24,6 +24,7 @@ mod finish;
 mod flat;
 mod group;
 mod native;
+mod overflow;
 mod resolve;
 mod rows;
 mod scan;

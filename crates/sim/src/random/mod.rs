@@ -3,6 +3,7 @@
 //! The generator is SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): ten lines, no state but a counter, and the
 //! same on every machine for good, which a dependency would not promise.
 
+pub mod columns;
 pub mod data;
 pub mod question;
 

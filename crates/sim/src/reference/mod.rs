@@ -19,6 +19,7 @@ pub mod filter;
 pub mod flatten;
 pub mod names;
 pub mod number;
+mod order;
 pub mod trace;
 
 pub use event::{Event, Place};
