@@ -116,7 +116,7 @@ fn agrees(cell: &Cell, found: &Json) -> bool {
         Cell::About { value, margin } => {
             let number = found.as_f64().or_else(|| found.as_str().and_then(|text| text.parse().ok()));
             // A division and a conversion may round differently in the last place.
-            let margin = margin.max(value.abs() * 1e-14);
+            let margin = margin + value.abs() * 1e-14;
             number.is_some_and(|number| (number - value).abs() <= margin)
         }
         Cell::Histogram(values) => histogram_agrees(values, found),
