@@ -158,15 +158,18 @@ fn histogram_agrees(values: &[(f64, f64)], found: &Json) -> bool {
     expected.iter().zip(&counts).all(|(a, b)| (a - b).abs() <= a.abs() * 1e-9)
 }
 
+/// A row of the reference: its time and its columns.
+type Row = (i64, Map<String, Json>);
+
 /// Raw rows: times in order, each row equal to the event of its number, none twice; where the limit cuts
 /// through rows of one time, any of them.
-fn compare_rows(expected: &[(i64, Map<String, Json>)], limit: usize, data: &Json) -> Result<(), String> {
+fn compare_rows(expected: &[Row], limit: usize, data: &Json) -> Result<(), String> {
     let found = data["rows"].as_array().ok_or("no rows")?;
     if found.len() != expected.len().min(limit) {
         return Err(format!("{} rows, expected {}", found.len(), expected.len().min(limit)));
     }
     // Points of one metric that stay apart are several events of one number.
-    let mut by_number: BTreeMap<i64, Vec<&(i64, Map<String, Json>)>> = BTreeMap::new();
+    let mut by_number: BTreeMap<i64, Vec<&Row>> = BTreeMap::new();
     for row in expected {
         let number = row.1.get(SEQUENCE).and_then(Json::as_i64).ok_or("an event without a number")?;
         by_number.entry(number).or_default().push(row);

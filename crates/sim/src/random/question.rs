@@ -160,7 +160,8 @@ fn add_orders(random: &mut Random, spec: &mut Map<String, Json>, calculations: &
     let mut orders = Vec::new();
     for _ in 0..2 {
         if !orderable.is_empty() && random.once_in(3) {
-            let mut order = reference(*random.pick(&orderable), "op");
+            let chosen: &&Json = random.pick(&orderable);
+            let mut order = reference(chosen, "op");
             order.insert("order".into(), direction(random));
             orders.push(Json::Object(order));
         }
@@ -177,7 +178,8 @@ fn add_orders(random: &mut Random, spec: &mut Map<String, Json>, calculations: &
     }
     let mut havings = Vec::new();
     while !orderable.is_empty() && random.once_in(4) {
-        let mut having = reference(*random.pick(&orderable), "calculate_op");
+        let chosen: &&Json = random.pick(&orderable);
+        let mut having = reference(chosen, "calculate_op");
         having.insert("op".into(), json!(*random.pick(&["=", "!=", ">", ">=", "<", "<="])));
         let bounds = [json!(small(random, 12)), json!(small(random, 500)), json!(2.5), json!(-1)];
         having.insert("value".into(), random.pick(&bounds).clone());

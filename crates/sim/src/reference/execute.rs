@@ -1,6 +1,7 @@
 //! What a builder specification answers: the JSON of one, over a list of events.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde_json::{Map, Value as Json, json};
 use skein_event::value::{Value, canonical_f64};
@@ -240,10 +241,11 @@ pub fn flat(event: &Event) -> Map<String, Json> {
     let mut members: BTreeMap<String, Json> = BTreeMap::new();
     let mut hidden = Vec::new();
     for (name, _, place, value) in shown {
-        if members.contains_key(&name) {
-            hidden.push((format!("{}{name}", prefix(place)), value));
-        } else {
-            members.insert(name, value_json(value));
+        match members.entry(name) {
+            Entry::Occupied(taken) => hidden.push((format!("{}{}", prefix(place), taken.key()), value)),
+            Entry::Vacant(free) => {
+                free.insert(value_json(value));
+            }
         }
     }
     for (name, value) in hidden {

@@ -135,7 +135,7 @@ fn exponential(random: &mut Random, number: &KeyValue, moment: &Moment) -> Expon
         sum: optional(random),
         scale: *random.pick(&[0, -10, 20]),
         zero_count: random.below(2),
-        positive: (!random.once_in(3)).then(|| Buckets { offset: -3, bucket_counts: counts }),
+        positive: (!random.once_in(3)).then_some(Buckets { offset: -3, bucket_counts: counts }),
         negative: random.once_in(3).then(Buckets::default),
         flags: 0,
         exemplars: exemplars(random),

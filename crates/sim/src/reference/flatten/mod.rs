@@ -203,7 +203,7 @@ fn set_rate(
     }
 }
 
-fn stated_rate<'a>(attributes: &mut dyn Iterator<Item = &'a KeyValue>) -> Option<f64> {
+fn stated_rate(attributes: &mut dyn Iterator<Item = &KeyValue>) -> Option<f64> {
     let all: Vec<&KeyValue> = attributes.collect();
     let of_name = |name: &&str| {
         all.iter().filter(|attribute| attribute.key == **name).find_map(|attribute| {
