@@ -106,19 +106,18 @@ fn the_events_example_comes_out() {
 /// that have their default left out where the protocol does not tell it from absent.
 fn normal(name: &str, json: &Json) -> Option<Json> {
     let told = name.ends_with("Value") || matches!(name, "asInt" | "asDouble" | "sum" | "min" | "max" | "[]");
-    let normal = match json {
+    let value = match json {
         Json::Null => return None,
         Json::Number(number) => Json::String(number.as_f64().unwrap_or(f64::NAN).to_string()),
         Json::String(id) if name.ends_with("Id") => Json::String(id.to_lowercase()),
-        Json::Array(items) => items.iter().filter_map(|item| self::normal("[]", item)).collect(),
-        Json::Object(members) => members
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), self::normal(name, value)?)))
-            .collect(),
+        Json::Array(items) => items.iter().filter_map(|item| normal("[]", item)).collect(),
+        Json::Object(members) => {
+            members.iter().filter_map(|(name, value)| Some((name.clone(), normal(name, value)?))).collect()
+        }
         other => other.clone(),
     };
-    let default = [Json::from(""), Json::from("0"), Json::Array(Vec::new())].contains(&normal);
-    (told || !default).then_some(normal)
+    let default = [Json::from(""), Json::from("0"), Json::Array(Vec::new())].contains(&value);
+    (told || !default).then_some(value)
 }
 
 /// The text that comes out says what the text that went in says, read by nothing of ours.
