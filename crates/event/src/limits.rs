@@ -84,6 +84,16 @@ pub const LOG_RETENTION_NS: i64 = 24 * 3_600 * 1_000_000_000;
 /// The log kept beyond commit takes at most this part of the disk (DESIGN.md §7).
 pub const LOG_RETENTION_DISK_FRACTION: u64 = 10;
 
+/// So much of the disk is kept free for trimming a full one (DESIGN.md §7).
+pub const RESERVE_DISK_FRACTION: u64 = 100;
+
+/// But no more than this: heads at their hard limit and one compaction fit, and nothing else needs room to make room.
+pub const RESERVE_BYTES_MAX: u64 = 1 << 30;
+
+/// With less than this free, new events are refused: a second of full load in log and segments. Of a small disk, a
+/// hundredth.
+pub const SPACE_LOW_BYTES: u64 = 128 << 20;
+
 /// Batch keys remembered within [`DEDUP_WINDOW_NS`]: 2,300 batches a second for all of it, at about 100 bytes
 /// each. Beyond it appends are refused as overloaded, because forgetting a key early would break I4.
 pub const BATCH_KEYS_MAX: usize = 2 << 20;
@@ -151,6 +161,9 @@ pub const QUERY_MEMORY_BYTES_MAX: usize = 1 << 30;
 
 /// Time of one query, unless the configuration says otherwise: whoever waits longer has gone away.
 pub const QUERY_SECONDS_MAX: u64 = 60;
+
+/// A question up to this length is kept with the event that tells of it, to be replayed. Boards ask in under 4 KiB.
+pub const CAPTURED_QUERY_BYTES_MAX: usize = 32 << 10;
 
 /// Answers kept to be found again under their id: a board of 50 panels, asked for by five people.
 pub const ANSWERS_KEPT: usize = 256;

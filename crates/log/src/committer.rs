@@ -227,6 +227,7 @@ impl Committer {
                     digest: pending.digest,
                     is_import: matches!(pending.key, BatchKey::Import { .. }),
                     partition: pending.partition,
+                    offset,
                     append_time_ns: pending.append_time_ns,
                     reply: pending.reply,
                     failure: failure.clone(),
@@ -267,6 +268,8 @@ pub(crate) struct Settled {
     pub(crate) digest: Option<KeyDigest>,
     pub(crate) is_import: bool,
     pub(crate) partition: Partition,
+    /// Meaningless after a failure.
+    pub(crate) offset: u64,
     pub(crate) append_time_ns: i64,
     pub(crate) reply: Vec<u8>,
     /// `None` when it is durable and applied.

@@ -24,12 +24,22 @@ pub trait Disk: Send + Sync + Debug {
     /// Opens a file for reading and writing. `NotFound` when there is none.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens a file for reading only: all that a reader beside the owner may do.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
     /// The whole of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// Gives a file or folder another name, replacing a file of that name. One of both names holds after a
     /// crash; which one is decided only by [`Disk::sync_dir`] of both folders.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name. `Unsupported` where there is no such thing, or not between these places.
+    fn link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -110,12 +120,20 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile(file)))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile(fs::File::open(path)?)))
+    }
+
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

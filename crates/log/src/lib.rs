@@ -8,7 +8,7 @@
 //! to drop anything without naming it.
 //!
 //! Reading order: [`log`](Log), `queue`, `committer`, `file`, `record`, [`codec`], `scan`, `recovery`, `dedup`,
-//! `retention`, [`disk`].
+//! `retention`, `state_file`, [`inspect`], [`disk`].
 
 mod bytes;
 pub mod codec;
@@ -20,6 +20,7 @@ mod error;
 mod file;
 pub mod follow;
 pub mod fuzzing;
+pub mod inspect;
 mod log;
 mod log_time;
 mod queue;

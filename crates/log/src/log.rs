@@ -92,7 +92,7 @@ impl Log {
             return Err(Error::config("one committed offset is needed for each partition"));
         }
         let recovered = recover(&config, &*disk, clock.now_ns(), &low, &*follower)?;
-        let Recovered { active, files, keys, log_time_ns, findings } = recovered;
+        let Recovered { active, files, keys, recent, log_time_ns, findings } = recovered;
         for finding in &findings {
             tracing::warn!(
                 kind = ?finding.kind,
@@ -105,7 +105,8 @@ impl Log {
         let committed = low.iter().map(|low| low.0).collect();
         let durable = active.iter().map(crate::file::ActiveFile::next_offset).collect();
         let log_time = LogTime::new(log_time_ns, clock.now_ns());
-        let queue = Arc::new(Queue::new(keys, log_time, files, committed, durable, config.queue_bytes_max));
+        let queue =
+            Arc::new(Queue::new(keys, recent, log_time, files, committed, durable, config.queue_bytes_max));
         let committer = Committer {
             config: config.clone(),
             disk: Arc::clone(&disk),
@@ -153,25 +154,70 @@ impl Log {
         (0..self.config.partitions).flat_map(|number| self.queue.files(Partition(number)).into_values()).sum()
     }
 
-    /// Every record of the partition below this offset is in segments. Deletes whole files below it that are
-    /// older than the retention, or beyond the byte budget; the others stay as a second copy.
+    /// Every record of the partition below this offset is in segments: keeps its batch keys in a checkpoint, and
+    /// deletes whole files that are older than the retention, or beyond the byte budget; the others stay as a
+    /// second copy.
     ///
     /// A batch key of a deleted record is remembered for its whole window.
     pub fn trim(&self, partition: Partition, below: Offset) -> Result<(), Error> {
         let _guard = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes_max = match self.config.retention_bytes {
-            Some(bytes) => bytes,
-            None => {
-                let folder = &self.config.data_directory;
-                let space = self.disk.space(folder).map_err(|error| Error::io("measure", folder, error))?;
-                space.total / LOG_RETENTION_DISK_FRACTION
-            }
-        };
+        self.queue.note_committed(partition, below.0);
+        // A disk without room for a checkpoint needs the deletion all the more.
+        let checkpoint = self.checkpoint_of(partition);
+        self.delete_beyond(self.second_copy_bytes_max()?)?;
+        checkpoint
+    }
+
+    /// Deletes what the retention no longer asks for, without a commit: an idle log ages, too.
+    pub fn expire(&self) -> Result<(), Error> {
+        let _guard = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delete_beyond(self.second_copy_bytes_max()?)
+    }
+
+    /// Deletes committed files, oldest first, until all files together have at most so many bytes: the second
+    /// copy is the first thing that a full disk costs.
+    pub fn reclaim(&self, bytes_max: u64) -> Result<(), Error> {
+        let _guard = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.delete_beyond(bytes_max)
+    }
+
+    /// Takes nothing for this reason until told `None`; clients hear it and come back.
+    pub fn hold(&self, reason: Option<String>) {
+        self.queue.hold(reason);
+    }
+
+    /// Keeps the keys of what is committed, so that the next start need not read it. After [`Log::close`] and
+    /// the last commit, it reads nothing at all.
+    pub fn checkpoint(&self) -> Result<(), Error> {
+        let _guard = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..self.config.partitions).map(Partition).try_for_each(|partition| self.checkpoint_of(partition))
+    }
+
+    fn checkpoint_of(&self, partition: Partition) -> Result<(), Error> {
+        let Some(committed) = self.queue.uncovered(partition) else { return Ok(()) };
+        let below = committed.below;
+        let now_ns = self.queue.advance_log_time(self.clock.now_ns());
+        retention::checkpoint(&*self.disk, &self.config, partition, committed, now_ns)?;
+        self.queue.covered(partition, below);
+        Ok(())
+    }
+
+    /// What the log may take: as configured, else its share of the disk.
+    fn second_copy_bytes_max(&self) -> Result<u64, Error> {
+        if let Some(bytes) = self.config.retention_bytes {
+            return Ok(bytes);
+        }
+        let folder = &self.config.data_directory;
+        let space = self.disk.space(folder).map_err(|error| Error::io("measure", folder, error))?;
+        Ok(space.total / LOG_RETENTION_DISK_FRACTION)
+    }
+
+    fn delete_beyond(&self, bytes_max: u64) -> Result<(), Error> {
         let now_ns = self.clock.now_ns();
-        let (victims, log_time_ns) =
-            self.queue.choose_victims(partition, below.0, now_ns, self.config.retention_ns, bytes_max);
+        let (victims, log_time_ns) = self.queue.choose_victims(now_ns, self.config.retention_ns, bytes_max);
         for victim in victims {
-            retention::delete(&*self.disk, &self.config, &victim, log_time_ns)?;
+            let covered_below = self.queue.covered_below(victim.partition);
+            retention::delete(&*self.disk, &self.config, &victim, covered_below, log_time_ns)?;
             self.queue.deleted(&victim);
         }
         Ok(())

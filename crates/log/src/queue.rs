@@ -1,6 +1,8 @@
 //! What appending threads and the committer share: the parts that wait, the batch keys, and who is to be told.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod second_copy;
+
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +17,9 @@ use crate::file::ActiveFile;
 use crate::follow::Follower;
 use crate::log_time::LogTime;
 use crate::record::RecordBytes;
-use crate::retention::{FileFacts, Files, Victim, choose};
+use crate::retention::{FileFacts, Files};
+
+pub(crate) use self::second_copy::Recent;
 
 /// A full queue empties within a few group commits.
 const OVERLOADED_RETRY_MS: u64 = 100;
@@ -95,6 +99,9 @@ struct State {
     files: Files,
     committed: Vec<u64>,
     durable: Vec<u64>,
+    recent: Vec<Recent>,
+    /// Why nothing is taken although the files are sound: the disk is full.
+    held: Option<String>,
     stats: LogStats,
 }
 
@@ -118,6 +125,7 @@ pub(crate) enum Wake {
 impl Queue {
     pub(crate) fn new(
         keys: KeyTable,
+        recent: Vec<Recent>,
         log_time: LogTime,
         files: Files,
         committed: Vec<u64>,
@@ -125,6 +133,8 @@ impl Queue {
         bytes_max: usize,
     ) -> Queue {
         let state = State {
+            recent,
+            held: None,
             pending: VecDeque::new(),
             pending_bytes: 0,
             tickets: HashMap::new(),
@@ -284,6 +294,7 @@ impl Queue {
                 digest: part.digest,
                 is_import: false,
                 partition: part.partition,
+                offset: u64::MAX,
                 append_time_ns: part.append_time_ns,
                 reply: part.reply,
                 failure: Some(reason.to_owned()),
@@ -322,7 +333,16 @@ impl Queue {
 
     pub(crate) fn status(&self) -> Status {
         let state = self.lock();
-        if state.closing { Status::Closed } else { state.status.clone() }
+        match &state.held {
+            _ if state.closing => Status::Closed,
+            Some(reason) => Status::Sealed(reason.clone()),
+            None => state.status.clone(),
+        }
+    }
+
+    /// Takes nothing for this reason, until told otherwise. What waits already is still written.
+    pub(crate) fn hold(&self, reason: Option<String>) {
+        self.lock().held = reason;
     }
 
     /// Refuses new work from now on.
@@ -348,41 +368,6 @@ impl Queue {
         let state = self.lock();
         LogStats { queued_bytes: state.pending_bytes, batch_keys: state.keys.len(), ..state.stats }
     }
-
-    // === retention ===
-
-    /// Notes the committed offset and chooses what may be deleted, with log time.
-    pub(crate) fn choose_victims(
-        &self,
-        partition: Partition,
-        below: u64,
-        now_ns: i64,
-        retention_ns: i64,
-        bytes_max: u64,
-    ) -> (Vec<Victim>, i64) {
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let now_ns = state.log_time.advance(now_ns);
-        if let Some(committed) = state.committed.get_mut(usize::from(partition.0)) {
-            *committed = below.max(*committed);
-        }
-        (choose(&state.files, &state.committed, now_ns, retention_ns, bytes_max), now_ns)
-    }
-
-    /// A file is gone.
-    pub(crate) fn deleted(&self, victim: &Victim) {
-        let mut state = self.lock();
-        if let Some(files) = state.files.get_mut(usize::from(victim.partition.0)) {
-            files.remove(&victim.first_offset);
-        }
-    }
-
-    /// The log's files: first offset and bytes.
-    pub(crate) fn files(&self, partition: Partition) -> BTreeMap<u64, u64> {
-        let state = self.lock();
-        let files = state.files.get(usize::from(partition.0));
-        files.into_iter().flatten().map(|(&first_offset, facts)| (first_offset, facts.bytes)).collect()
-    }
 }
 
 /// Partitions of a batch, as bits.
@@ -393,10 +378,11 @@ struct KnownParts {
 
 impl State {
     fn check_open(&self) -> Result<(), SinkError> {
-        let reason = match &self.status {
-            Status::Open if !self.closing => return Ok(()),
-            Status::Sealed(reason) if !self.closing => reason.clone(),
-            _ => "the server is stopping".to_owned(),
+        let reason = match (&self.status, &self.held) {
+            _ if self.closing => "the server is stopping".to_owned(),
+            (Status::Closed, _) => "the server is stopping".to_owned(),
+            (Status::Sealed(reason), _) | (_, Some(reason)) => reason.clone(),
+            (Status::Open, None) => return Ok(()),
         };
         Err(SinkError::Unavailable { reason, retry_after_ms: UNAVAILABLE_RETRY_MS })
     }
@@ -430,6 +416,9 @@ impl State {
         if let Some(digest) = part.digest {
             if part.failure.is_none() && !part.is_import {
                 self.keys.remember(digest, bit(part.partition), part.append_time_ns, &part.reply);
+                if let Some(recent) = self.recent.get_mut(usize::from(part.partition.0)) {
+                    recent.push(part.offset, part.append_time_ns, digest);
+                }
             }
             tickets.extend(self.keys.end(digest, part.partition));
         }

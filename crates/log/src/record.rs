@@ -56,6 +56,19 @@ pub(crate) mod kind {
     pub(crate) const VOID: u8 = 6;
 }
 
+/// The name of a kind, for people.
+pub(crate) fn kind_name(number: u8) -> &'static str {
+    match number {
+        kind::BATCH => "Batch",
+        kind::TICK => "Tick",
+        kind::CONFIG => "Config",
+        kind::DECISION => "Decision",
+        kind::ERASE => "Erase",
+        kind::VOID => "Void",
+        _ => "unknown",
+    }
+}
+
 /// Where a record lies in its file and its partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Place {

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::file::{file_name, partition_folder};
 use crate::record::kind;
 use crate::scan::scan;
-use crate::state_file::{self, StoredKey, state_path};
+use crate::state_file::{self, ClosedEnd, Stored, StoredKey, state_path};
 
 /// A file of the log, as retention sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,27 +67,59 @@ pub(crate) fn choose(
     candidates
 }
 
-/// Deletes one file, after its batch keys are kept elsewhere.
-pub(crate) fn delete(disk: &dyn Disk, config: &LogConfig, victim: &Victim, now_ns: i64) -> Result<(), Error> {
+/// Deletes one file, whose keys within the window a durable checkpoint has (`covered_below`), or gets here.
+pub(crate) fn delete(
+    disk: &dyn Disk,
+    config: &LogConfig,
+    victim: &Victim,
+    covered_below: u64,
+    now_ns: i64,
+) -> Result<(), Error> {
     let folder = partition_folder(&config.data_directory, victim.partition);
     let path = folder.join(file_name(victim.first_offset));
     let horizon = now_ns.saturating_sub(DEDUP_WINDOW_NS);
-    if victim.facts.last_time_ns >= horizon {
+    // A checkpoint that can be read need not be durable: only who wrote it knows.
+    if victim.facts.last_time_ns >= horizon && covered_below < victim.end_offset {
         let state = state_path(&config.data_directory, victim.partition);
-        let mut keys = read_keys(disk, &state)?.unwrap_or_default();
-        keys.extend(keys_of_file(disk, config, &path, victim)?);
-        keys.retain(|key| key.time_ns >= horizon);
-        state_file::store(disk, &state, &keys).map_err(|error| Error::io("write", &state, error))?;
+        let mut stored = read_stored(disk, &state)?.unwrap_or_default();
+        stored.keys.extend(keys_of_file(disk, config, &path, victim)?);
+        stored.keys.retain(|key| key.time_ns >= horizon);
+        state_file::store(disk, &state, &stored).map_err(|error| Error::io("write", &state, error))?;
     }
     disk.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
     disk.sync_dir(&folder).map_err(|error| Error::io("sync", &folder, error))
 }
 
+/// Writes a checkpoint: the stored keys still within the window, and these of records that were committed since.
+pub(crate) fn checkpoint(
+    disk: &dyn Disk,
+    config: &LogConfig,
+    partition: Partition,
+    committed: Committed,
+    now_ns: i64,
+) -> Result<(), Error> {
+    let state = state_path(&config.data_directory, partition);
+    let horizon = now_ns.saturating_sub(DEDUP_WINDOW_NS);
+    let mut stored = read_stored(disk, &state)?.unwrap_or_default();
+    stored.keys.extend(committed.keys);
+    stored.keys.retain(|key| key.time_ns >= horizon);
+    stored.covered_below = committed.below;
+    stored.closed = committed.closed;
+    state_file::store(disk, &state, &stored).map_err(|error| Error::io("write", &state, error))
+}
+
+/// What a checkpoint adds.
+pub(crate) struct Committed {
+    pub(crate) below: u64,
+    pub(crate) keys: Vec<StoredKey>,
+    pub(crate) closed: Option<ClosedEnd>,
+}
+
 /// The stored keys of a partition: `None` when they are damaged, none when there are none.
-pub(crate) fn read_keys(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<StoredKey>>, Error> {
+pub(crate) fn read_stored(disk: &dyn Disk, path: &Path) -> Result<Option<Stored>, Error> {
     match disk.read(path) {
         Ok(bytes) => Ok(state_file::parse(&bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(Vec::new())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Some(Stored::default())),
         Err(error) => Err(Error::io("read", path, error)),
     }
 }

@@ -7,7 +7,9 @@ use skein_event::hash::HashKey;
 use skein_event::ids::Environment;
 
 use super::*;
+use crate::codec;
 use crate::disk::RealDisk;
+use crate::record::kind;
 use crate::testing::batch_of;
 
 const KEY: HashKey = HashKey(4);

@@ -432,7 +432,42 @@ fn old_files_go_and_uncommitted_ones_stay() {
     let low = fixture.store.flush(Partition(0));
     log.trim(Partition(0), low).unwrap();
     assert_eq!(fixture.shared.list(Path::new("/data/log/0")).unwrap().len(), 1);
-    assert!(!fixture.shared.list(Path::new("/data/state")).unwrap().iter().any(|entry| entry.name == "0"));
+    let state = fixture.shared.read(Path::new("/data/state/0")).unwrap();
+    assert_eq!(state.len(), 52, "a header and its checksum: no key outlives its window");
+}
+
+#[test]
+fn after_a_stop_in_order_no_file_of_the_log_is_read() {
+    let fixture = Fixture::new(1);
+    let (log, mut committer) = fixture.open();
+    for tag in 1..20 {
+        assert!(put(&log, &mut committer, append(client_key(tag), batch(tag, 8), "first")).is_ok());
+    }
+    log.close();
+    let low = fixture.store.flush(Partition(0));
+    log.trim(Partition(0), low).unwrap();
+    log.checkpoint().unwrap();
+    drop((log, committer));
+    fixture.disk.kill();
+    // Whoever read a file now would find that nothing in it is sound.
+    let folder = Path::new("/data/log/0");
+    for entry in fixture.shared.list(folder).unwrap() {
+        for place in 4_096..entry.len {
+            fixture.disk.damage(&folder.join(&entry.name), place, 0xff);
+        }
+    }
+    let (log, mut committer) = fixture.open();
+    assert_eq!(log.findings(), &[]);
+    let again = put(&log, &mut committer, append(client_key(7), batch(7, 8), "second")).unwrap();
+    assert_eq!((again.duplicate, again.reply.as_slice()), (true, b"first".as_slice()), "its key is kept");
+    let new = put(&log, &mut committer, append(client_key(99), batch(99, 8), "")).unwrap();
+    assert!(!new.duplicate);
+    drop((log, committer));
+    // That record is not committed: now the last file is read.
+    fixture.disk.kill();
+    let (log, _) = fixture.open();
+    assert_eq!(log.findings(), &[]);
+    assert_eq!(fixture.store.visible().len(), 20 * 8);
 }
 
 #[test]
