@@ -10,13 +10,20 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use skein_event::hash::HashKey;
+use skein_log::disk::RealDisk;
+use skein_log::inspect;
 
 use crate::error::{Error, ErrorKind};
+use crate::files::{FileAccess, Files};
 
 /// The layout of the data directory that this code writes and reads.
 pub const LAYOUT_VERSION: u32 = 1;
 
 const FIRST_LINE: &str = "skein data ";
+const CHECKSUM: &str = "checksum";
+
+/// What is fixed for the life of the data.
+pub(crate) type Fixed = Fresh;
 
 /// What a new data directory starts with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,16 +56,13 @@ impl DataDirectory {
         };
         std::fs::create_dir_all(path).map_err(io("create the data directory"))?;
         let lock = lock(path)?;
-        let version_path = path.join("VERSION");
-        let fixed = match std::fs::read_to_string(&version_path) {
-            Ok(text) => {
-                parse_version(&text).map_err(|error| error.context(&version_path.display().to_string()))?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let fixed = match read_version(path)? {
+            Some(fixed) => fixed,
+            None => {
                 if path.join("segments").exists() || path.join("log").exists() {
                     let message = format!(
-                        "{} holds data but no VERSION file, and its hash key and number of partitions are only \
-                         there; restore VERSION from a backup",
+                        "{} holds data but no VERSION file: it was half restored, or VERSION was lost. Repeat \
+                         `skein restore`, or run `skein doctor {0} --repair`, which makes it again",
                         path.display()
                     );
                     return Err(Error::damaged(message));
@@ -66,7 +70,6 @@ impl DataDirectory {
                 write_version(path, fresh).map_err(io("write VERSION"))?;
                 fresh
             }
-            Err(error) => return Err(io("read VERSION")(error)),
         };
         Ok(DataDirectory { path: path.to_owned(), fixed, _lock: lock })
     }
@@ -88,7 +91,7 @@ impl DataDirectory {
 }
 
 /// Takes LOCK and writes this process's id into it.
-fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let lock_path = path.join("LOCK");
     let failed = |error: std::io::Error| {
         Error::with_source(ErrorKind::Io, format!("cannot lock {}: {error}", lock_path.display()), error)
@@ -114,24 +117,63 @@ fn lock(path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn write_version(path: &Path, fixed: Fresh) -> std::io::Result<()> {
+pub(crate) fn write_version(path: &Path, fixed: Fresh) -> std::io::Result<()> {
     let temporary = path.join("VERSION.new");
     let mut file = File::create(&temporary)?;
-    write!(
-        file,
-        "{FIRST_LINE}{LAYOUT_VERSION}\nhash_key {:016x}\npartitions {}\n",
-        fixed.hash_key.0, fixed.partitions
-    )?;
+    file.write_all(version_text(fixed).as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&temporary, path.join("VERSION"))?;
     File::open(path)?.sync_all()
 }
 
-fn parse_version(text: &str) -> Result<Fresh, Error> {
-    let damaged = || Error::damaged("it is not a VERSION file of Skein");
+/// What VERSION says: three lines, and their checksum.
+fn version_text(fixed: Fixed) -> String {
+    let (key, partitions) = (fixed.hash_key.0, fixed.partitions);
+    let lines = format!("{FIRST_LINE}{LAYOUT_VERSION}\nhash_key {key:016x}\npartitions {partitions}\n");
+    let checksum = crc32c::crc32c(lines.as_bytes());
+    format!("{lines}{CHECKSUM} {checksum:08x}\n")
+}
+
+/// What VERSION says; `None` when there is none. For readers beside the owner.
+pub(crate) fn read_version(path: &Path) -> Result<Option<Fixed>, Error> {
+    let version_path = path.join("VERSION");
+    let name = version_path.display().to_string();
+    match std::fs::read(&version_path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => parse_version(&text).map(Some).map_err(|error| error.context(&name)),
+            Err(_) => Err(Error::damaged("it is not text").context(&name)),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::with_source(ErrorKind::Io, format!("cannot read {name}: {error}"), error)),
+    }
+}
+
+/// What VERSION said, as far as segments (the hash key) and the log (the number of partitions) tell.
+pub(crate) fn recover_version(path: &Path) -> Result<Option<Fixed>, Error> {
+    let files = Files::shared_real(path.to_path_buf(), FileAccess::Map);
+    let found = match files.find() {
+        Ok(found) => found,
+        Err(_) if !path.join("segments").exists() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let hash_key = found.iter().find_map(|file| Some(files.open(&file.path).ok()?.header().hash_key));
+    let partitions = inspect::configured_partitions(&RealDisk, path);
+    Ok(hash_key.zip(partitions).map(|(hash_key, partitions)| Fresh { hash_key, partitions }))
+}
+
+fn parse_version(text: &str) -> Result<Fixed, Error> {
+    let damaged = || Error::damaged("it is not a VERSION file of Skein, or was altered");
     let mut lines = text.lines();
     let version = lines.next().and_then(|line| line.strip_prefix(FIRST_LINE)).ok_or_else(damaged)?;
     let version: u32 = version.trim().parse().map_err(|_| damaged())?;
+    // Files of the first release have no checksum.
+    let checksum_at = text.find(&format!("{CHECKSUM} "));
+    if let Some((lines, checksum)) = checksum_at.and_then(|place| text.split_at_checked(place)) {
+        let expected = format!("{CHECKSUM} {:08x}\n", crc32c::crc32c(lines.as_bytes()));
+        if version <= LAYOUT_VERSION && checksum != expected {
+            return Err(damaged());
+        }
+    }
     if version > LAYOUT_VERSION {
         let message = format!(
             "the data has layout version {version}; this Skein reads {LAYOUT_VERSION}. \
@@ -144,11 +186,12 @@ fn parse_version(text: &str) -> Result<Fresh, Error> {
         match line.split_once(' ') {
             Some(("hash_key", value)) => hash_key = u64::from_str_radix(value, 16).ok(),
             Some(("partitions", value)) => partitions = value.parse().ok().filter(|&count: &u16| count > 0),
-            _ => {}
+            Some((CHECKSUM, _)) => {}
+            _ => return Err(damaged()),
         }
     }
     let hash_key = HashKey(hash_key.ok_or_else(damaged)?);
-    Ok(Fresh { hash_key, partitions: partitions.ok_or_else(damaged)? })
+    Ok(Fixed { hash_key, partitions: partitions.ok_or_else(damaged)? })
 }
 
 #[cfg(test)]

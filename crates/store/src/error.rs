@@ -29,6 +29,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The request names something that is not there.
     NotFound,
+    /// The request would overwrite something, or cannot be what was meant.
+    Refused,
 }
 
 impl Error {

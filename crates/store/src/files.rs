@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use skein_event::ids::Environment;
 use skein_log::disk::{DirectoryEntry, Disk};
 
-use crate::catalog::SegmentId;
+use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::segment::Segment;
 
@@ -49,6 +49,11 @@ impl Files {
         Files { disk, root, access, durable_folders: Mutex::default() }
     }
 
+    /// Of the operating system's disk, for whoever only looks.
+    pub(crate) fn shared_real(root: PathBuf, access: FileAccess) -> Files {
+        Files::new(Arc::new(skein_log::disk::RealDisk), root, access)
+    }
+
     /// Makes the folders and empties `tmp/`: what lies there belongs to a process that is gone.
     pub(crate) fn prepare(&self) -> Result<(), Error> {
         self.disk.create_dir_all(&self.root).map_err(|error| failed("create", &self.root, error))?;
@@ -77,6 +82,11 @@ impl Files {
     pub(crate) fn path(&self, environment: &Environment, day: i32, id: &SegmentId) -> PathBuf {
         let folder = self.root.join("segments").join(environment.as_str()).join(date_text(day));
         folder.join(format!("{id}.seg"))
+    }
+
+    /// The path of a segment that the catalog names.
+    pub(crate) fn path_of(&self, row: &SegmentRow) -> PathBuf {
+        self.path(&row.environment, row.day, &row.id)
     }
 
     /// Writes a segment.
@@ -116,6 +126,10 @@ impl Files {
                 Segment::open(bytes).map_err(|error| error.context(&path.display().to_string()))
             }
         }
+    }
+
+    pub(crate) fn exists(&self, path: &Path) -> bool {
+        self.disk.open_read(path).is_ok()
     }
 
     pub(crate) fn remove(&self, path: &Path) -> Result<(), Error> {

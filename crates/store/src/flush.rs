@@ -324,6 +324,12 @@ impl Inner {
 
     /// Removes retired files that no snapshot reads any more.
     pub(crate) fn collect_garbage(&self) {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let alone = readers.as_ref().map(|readers| readers.keep_out());
+        if matches!(alone, Some(None)) {
+            // Somebody verifies or backs up: what is retired waits.
+            return;
+        }
         let mut state = self.state();
         let retired = std::mem::take(&mut state.retired);
         let (free, leased): (Vec<_>, Vec<_>) =

@@ -69,6 +69,17 @@ impl Imports {
             .collect()
     }
 
+    /// Everything known of a partition.
+    pub(crate) fn all(&self, partition: Partition) -> Vec<ImportLines> {
+        let of_partition = self.chunks.iter().filter(|(key, _)| key.0 == partition);
+        of_partition
+            .map(|(key, bits)| {
+                let (partition, environment, file, number) = key.clone();
+                ImportLines { environment, partition, file, number, bits: bits.clone() }
+            })
+            .collect()
+    }
+
     /// The catalog has these now.
     pub(crate) fn committed(&mut self, lines: &[ImportLines]) {
         for lines in lines {

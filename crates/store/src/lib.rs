@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Reading order: [`Store`], [`segment`], `head`, `flush`, `compaction`, `recovery`, [`catalog`],
-//! [`DataDirectory`].
+//! [`DataDirectory`], [`upkeep`].
 //!
 //! What it refuses: to know queries, to acknowledge anything (the log does), to remove a file that a snapshot
 //! reads.
@@ -22,10 +22,13 @@ mod flush;
 mod handle;
 mod head;
 mod imports;
+mod lease;
 mod recovery;
 pub mod segment;
 mod snapshot;
+mod space;
 mod store;
+pub mod upkeep;
 
 pub use background::Background;
 pub use data_directory::{DataDirectory, Fresh, LAYOUT_VERSION};
@@ -33,6 +36,8 @@ pub use error::{Error, ErrorKind};
 pub use file_table::SegmentSet;
 pub use files::FileAccess;
 pub use handle::SegmentHandle;
+pub use lease::{Lease, NoReaders, Readers};
 pub use recovery::{Finding, FindingKind};
 pub use snapshot::{EnvironmentStats, Segments, Snapshot};
+pub use space::{Room, SpaceGuard};
 pub use store::{Store, StoreConfig, Surroundings, TrimLog};

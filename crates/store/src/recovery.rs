@@ -2,8 +2,12 @@
 //! everything else serves. Nothing is guessed and nothing that may still be needed is removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use skein_log::disk::Disk;
+use skein_log::inspect;
 
 use crate::catalog::{PartitionMark, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
@@ -54,7 +58,7 @@ impl Store {
         if catalog.partitions()?.is_empty() && found.iter().any(|file| file.id.is_some()) {
             let message = format!(
                 "the catalog is empty, but segments/ holds {} files: catalog.sqlite was lost. \
-                 Restore it from a backup; the files and the log are untouched",
+                 Run `skein doctor DIR --rebuild-catalog`, which makes it again from them and the log; both are untouched",
                 found.len()
             );
             return Err(Error::damaged(message));
@@ -83,7 +87,8 @@ impl Store {
         let orphans = found.iter().filter(|file| file.id.as_ref().is_none_or(|id| !counted.contains(id)));
         for orphan in orphans {
             let all_there = findings.is_empty();
-            findings.extend(remove_orphan(&files, &orphan.path, orphan.id.as_ref(), &table, all_there));
+            let log = LogCover { disk: &*surroundings.disk, root: &config.data_directory, marks: &marks };
+            findings.extend(remove_orphan(&files, &orphan.path, orphan.id.as_ref(), &table, &log, all_there));
         }
         let state = State {
             partitions: marks.into_iter().map(fresh_partition).collect(),
@@ -149,6 +154,7 @@ fn remove_orphan(
     path: &Path,
     id: Option<&SegmentId>,
     table: &FileTable,
+    log: &LogCover<'_>,
     all_there: bool,
 ) -> Option<Finding> {
     let finding =
@@ -157,15 +163,18 @@ fn remove_orphan(
         return finding(FindingKind::Unknown, "this file is none of Skein's; it is left alone".to_owned());
     };
     let kept = match all_there {
-        true => replaced_safely(path, id, files, table).err(),
+        true => replaced_safely(path, id, files, table)
+            .map_err(|reason| (FindingKind::KeptOrphan, reason))
+            .and_then(|()| log.covers(path, files))
+            .err(),
         // Whatever replaced it may be the one that is not there.
-        false => Some("a segment that counts is not there".to_owned()),
+        false => Some((FindingKind::KeptOrphan, "a segment that counts is not there".to_owned())),
     };
     match kept {
-        Some(reason) => {
+        Some((kind, reason)) => {
             let message =
                 format!("this file does not count, but is kept, since its events may be needed: {reason}");
-            finding(FindingKind::KeptOrphan, message)
+            finding(kind, message)
         }
         None => match files.remove(path) {
             Ok(()) => None,
@@ -186,6 +195,50 @@ fn replaced_safely(path: &Path, id: &SegmentId, files: &Files, table: &FileTable
         }
     }
     Ok(())
+}
+
+/// What the log still has, for files that a flush left over.
+struct LogCover<'a> {
+    disk: &'a dyn Disk,
+    root: &'a Path,
+    marks: &'a [PartitionMark],
+}
+
+impl LogCover<'_> {
+    /// Whether the log replays what a file holds beyond the low watermark. It does after a flush that did not end; it
+    /// may not when the catalog has lost its last commits, and then the file is all that is left.
+    fn covers(&self, path: &Path, files: &Files) -> Result<(), (FindingKind, String)> {
+        let segment = files.open(path).map_err(|error| match error.kind() {
+            ErrorKind::Damaged => (FindingKind::KeptOrphan, error.to_string()),
+            _ => (FindingKind::Unreadable, error.to_string()),
+        })?;
+        let low = self.marks.iter().find(|mark| mark.partition == segment.partition()).map(|mark| mark.low.0);
+        let low = low.unwrap_or(0);
+        let is_merge = segment.replaces().next().is_some();
+        if is_merge || segment.offset_range().1 < low {
+            return Ok(());
+        }
+        let folder = self.root.join("log").join(segment.partition().0.to_string());
+        let log = match inspect::files(self.disk, self.root, segment.partition()) {
+            Ok(log) => log,
+            // A log that lies elsewhere is not ours to doubt.
+            Err(_) if matches!(self.disk.list(&folder), Err(error) if error.kind() == io::ErrorKind::NotFound) =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err((FindingKind::Unreadable, error.to_string())),
+        };
+        if log.first().is_some_and(|file| file.first_offset <= low) {
+            return Ok(());
+        }
+        let begins =
+            log.first().map_or_else(|| "nowhere".to_owned(), |file| format!("at {}", file.first_offset));
+        let reason = format!(
+            "the catalog says that records below {low} are in segments, and the log begins {begins}: the catalog seems \
+             to have lost its last commits. Run `skein doctor DIR --rebuild-catalog`"
+        );
+        Err((FindingKind::KeptOrphan, reason))
+    }
 }
 
 impl Inner {

@@ -25,6 +25,7 @@ use crate::flush::Prepared;
 use crate::handle::{Opener, SegmentHandle};
 use crate::head::{self, Encoding, Head, HeadKey, Part};
 use crate::imports::Imports;
+use crate::lease::Readers;
 use crate::recovery::Finding;
 use crate::segment::{Compression, Segment};
 
@@ -103,6 +104,8 @@ pub(crate) struct Inner {
     state: Mutex<State>,
     imports: Mutex<Imports>,
     pub(crate) trim: Mutex<Option<TrimLog>>,
+    /// Readers of other processes; none in a simulation.
+    pub(crate) readers: Mutex<Option<Arc<Readers>>>,
     /// Held by whoever flushes or compacts: commits of a partition follow one another.
     pub(crate) writing: Mutex<()>,
     /// Another writer has taken over.
@@ -197,6 +200,7 @@ impl Store {
                 state: Mutex::new(state),
                 imports: Mutex::new(imports),
                 trim: Mutex::new(None),
+                readers: Mutex::new(None),
                 writing: Mutex::new(()),
                 fenced: AtomicBool::new(false),
                 to_seal: Condvar::new(),
@@ -218,6 +222,11 @@ impl Store {
             trim(partition, low);
         }
         *self.inner.trim.lock().unwrap_or_else(PoisonError::into_inner) = Some(trim);
+    }
+
+    /// From now on no file is deleted while a reader of another process has a lease.
+    pub fn attach_readers(&self, readers: Arc<Readers>) {
+        *self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner) = Some(readers);
     }
 
     /// What opening found, and what was found since: files set aside, rows without a file.

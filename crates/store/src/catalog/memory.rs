@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use skein_event::ids::{Environment, Offset, Partition};
 
-use super::{Catalog, Commit, ImportLines, PartitionMark, SegmentId, SegmentRow};
+use super::{Catalog, Commit, Content, ImportLines, PartitionMark, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 
 type ImportKey = (Environment, Partition, [u8; 32], u32);
@@ -50,6 +50,15 @@ impl Catalog for MemoryCatalog {
 
     fn imports(&self) -> Result<Vec<ImportLines>, Error> {
         Ok(self.state().imports.values().cloned().collect())
+    }
+
+    fn content(&self) -> Result<Content, Error> {
+        let state = self.state();
+        Ok(Content {
+            marks: state.marks.values().cloned().collect(),
+            segments: state.segments.values().cloned().collect(),
+            imports: state.imports.values().cloned().collect(),
+        })
     }
 
     fn has_segment(&self, id: &SegmentId) -> Result<bool, Error> {

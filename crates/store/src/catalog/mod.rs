@@ -7,6 +7,7 @@
 mod memory;
 mod sqlite;
 mod statements;
+pub(crate) mod sums;
 
 use std::fmt;
 use std::sync::Arc;
@@ -130,6 +131,17 @@ pub struct Commit {
     pub imports: Vec<ImportLines>,
 }
 
+/// Everything that a catalog holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Content {
+    /// Every partition, by number.
+    pub marks: Vec<PartitionMark>,
+    /// The segments that count.
+    pub segments: Vec<SegmentRow>,
+    /// Lines of imported files.
+    pub imports: Vec<ImportLines>,
+}
+
 /// Keeps what counts. Calls block; an implementation may be called from any thread.
 pub trait Catalog: Send + Sync {
     /// The partitions it knows; none in a new catalog.
@@ -145,6 +157,9 @@ pub trait Catalog: Send + Sync {
 
     /// All import lines.
     fn imports(&self) -> Result<Vec<ImportLines>, Error>;
+
+    /// Everything, as of one moment.
+    fn content(&self) -> Result<Content, Error>;
 
     /// Whether a segment counts. Answers what became of a commit whose outcome is unknown.
     fn has_segment(&self, id: &SegmentId) -> Result<bool, Error>;

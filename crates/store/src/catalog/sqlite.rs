@@ -3,17 +3,22 @@
 //! One thread owns the connection and its small runtime, and takes one call after another: callers are
 //! plain threads, and none of them may block inside an async runtime of somebody else's.
 
-use std::path::Path;
+mod queries;
+
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
-use skein_event::ids::{Environment, Offset, Partition};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
-use sqlx::{Connection as _, Executor as _, Row as _, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
-use super::memory::fenced;
+use self::queries::{
+    check_sums, content, copy_into, fill, has_segment, import_row, integrity, is_empty, partition_row,
+    salvage_imports, segment_row, select, take_over, write_all_sums, write_commit,
+};
 use super::statements::*;
-use super::{Catalog, Commit, ImportLines, PartitionMark, SegmentId, SegmentRow};
+use super::{Catalog, Commit, Content, ImportLines, PartitionMark, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 
 /// Calls that may wait for the catalog's thread. Callers block for the answer, so there is at most one per
@@ -26,8 +31,13 @@ enum Call {
     TakeOver(u16, Answer<Vec<PartitionMark>>),
     Segments(Answer<Vec<SegmentRow>>),
     Imports(Answer<Vec<ImportLines>>),
+    Content(Answer<Content>),
     HasSegment(SegmentId, Answer<bool>),
     Commit(Box<Commit>, Answer<()>),
+    Fill(Box<Content>, Answer<()>),
+    Salvage(Answer<Vec<ImportLines>>),
+    Integrity(Answer<Vec<String>>),
+    CopyInto(PathBuf, Answer<()>),
 }
 
 type Answer<T> = mpsc::SyncSender<Result<T, Error>>;
@@ -36,30 +46,90 @@ type Answer<T> = mpsc::SyncSender<Result<T, Error>>;
 #[derive(Debug)]
 pub struct SqliteCatalog {
     calls: mpsc::SyncSender<Call>,
+    thread: JoinHandle<()>,
+}
+
+/// For whom a catalog is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Access {
+    /// Its owner, who writes it, and makes it when there is none.
+    Own,
+    /// A reader beside the owner.
+    Read,
+    /// Somebody who does not know the tables.
+    Look,
 }
 
 impl SqliteCatalog {
-    /// Opens the catalog, which is made when there is none.
+    /// Opens the catalog, which is made when there is none. Rows that are not those that were written are an
+    /// error of kind `Damaged`.
     pub fn open(path: &Path) -> Result<SqliteCatalog, Error> {
+        SqliteCatalog::open_for(path, Access::Own)
+    }
+
+    /// Opens a catalog that may belong to a running server, and changes nothing.
+    pub fn open_to_read(path: &Path) -> Result<SqliteCatalog, Error> {
+        SqliteCatalog::open_for(path, Access::Read)
+    }
+
+    /// Writes everything into a new catalog, as one transaction.
+    pub fn fill(&self, content: Content) -> Result<(), Error> {
+        self.call(|answer| Call::Fill(Box::new(content), answer))
+    }
+
+    /// What SQLite itself finds wrong with the file; empty when nothing is.
+    pub fn integrity(&self) -> Result<Vec<String>, Error> {
+        self.call(Call::Integrity)
+    }
+
+    /// The lines of imported files that a damaged catalog still tells: those of the partitions whose rows are what
+    /// was written. Segments say nothing about them.
+    pub fn salvage_imports(path: &Path) -> Result<Vec<ImportLines>, Error> {
+        SqliteCatalog::open_for(path, Access::Look)?.call(Call::Salvage)
+    }
+
+    /// As [`SqliteCatalog::integrity`], of any file of SQLite's.
+    pub fn integrity_of(path: &Path) -> Result<Vec<String>, Error> {
+        SqliteCatalog::open_for(path, Access::Look)?.integrity()
+    }
+
+    /// As [`SqliteCatalog::copy_into`], of any file of SQLite's.
+    pub fn copy_of(path: &Path, target: &Path) -> Result<(), Error> {
+        SqliteCatalog::open_for(path, Access::Look)?.copy_into(target)
+    }
+
+    /// Writes a copy as of one moment to a path that is free.
+    pub fn copy_into(&self, path: &Path) -> Result<(), Error> {
+        self.call(|answer| Call::CopyInto(path.to_owned(), answer))
+    }
+
+    /// Waits until the file is closed: dropping only lets go of it.
+    pub fn close(self) -> Result<(), Error> {
+        let SqliteCatalog { calls, thread } = self;
+        drop(calls);
+        thread.join().map_err(|_| gone())
+    }
+
+    fn open_for(path: &Path, access: Access) -> Result<SqliteCatalog, Error> {
         let (calls, received) = mpsc::sync_channel(CALLS_WAITING_MAX);
         let (opened, outcome) = mpsc::sync_channel(1);
         let path = path.to_owned();
         let serve = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => runtime.block_on(serve(&path, &received, &opened)),
+                Ok(runtime) => runtime.block_on(serve(&path, access, &received, &opened)),
                 Err(error) => {
                     let error = Error::with_source(ErrorKind::Catalog, "the catalog cannot start", error);
                     opened.send(Err(error)).ok();
                 }
             }
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("skein-catalog".to_owned())
             .spawn(serve)
             .map_err(|error| Error::with_source(ErrorKind::Catalog, "the catalog cannot start", error))?;
         outcome.recv().unwrap_or_else(|_| Err(gone()))?;
-        Ok(SqliteCatalog { calls })
+        Ok(SqliteCatalog { calls, thread })
     }
 
     fn call<T>(&self, call: impl FnOnce(Answer<T>) -> Call) -> Result<T, Error> {
@@ -86,6 +156,10 @@ impl Catalog for SqliteCatalog {
         self.call(Call::Imports)
     }
 
+    fn content(&self) -> Result<Content, Error> {
+        self.call(Call::Content)
+    }
+
     fn has_segment(&self, id: &SegmentId) -> Result<bool, Error> {
         self.call(|answer| Call::HasSegment(id.clone(), answer))
     }
@@ -99,20 +173,34 @@ fn gone() -> Error {
     Error::new(ErrorKind::Catalog, "the catalog's thread has ended")
 }
 
+/// SQLITE_CORRUPT and SQLITE_NOTADB: the file is not what SQLite wrote.
+const CODES_OF_DAMAGE: [&str; 2] = ["11", "26"];
+
+/// What to do about a catalog that is damaged or gone.
+const WHAT_TO_DO: &str = "Stop the server and run `skein doctor --rebuild-catalog DIR`, which makes a new one \
+     from the segments and the log; segments and log are untouched";
+
 fn failed(error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+    // Extended codes have the plain one in their lowest byte.
+    let code = code.and_then(|code| code.parse::<u32>().ok()).map(|code| (code & 0xff).to_string());
+    if code.is_some_and(|code| CODES_OF_DAMAGE.contains(&code.as_str())) {
+        let message = format!("the catalog is damaged: {error}. {WHAT_TO_DO}");
+        return Error::with_source(ErrorKind::Damaged, message, error);
+    }
     Error::with_source(ErrorKind::Catalog, format!("the catalog failed: {error}"), error)
 }
 
 fn damaged() -> Error {
-    Error::damaged("a row of the catalog holds a value that it cannot hold")
+    Error::damaged(format!("a row of the catalog holds a value that it cannot hold. {WHAT_TO_DO}"))
 }
 
 // A caller that no longer waits for its answer needs none: failed sends are no errors here.
-async fn serve(path: &Path, calls: &mpsc::Receiver<Call>, opened: &Answer<()>) {
-    let mut connection = match connect(path).await {
+async fn serve(path: &Path, access: Access, calls: &mpsc::Receiver<Call>, opened: &Answer<()>) {
+    let mut connection = match connect(path, access).await {
         Ok(connection) => connection,
         Err(error) => {
-            opened.send(Err(error)).ok();
+            opened.send(Err(error.context(&path.display().to_string()))).ok();
             return;
         }
     };
@@ -131,11 +219,26 @@ async fn serve(path: &Path, calls: &mpsc::Receiver<Call>, opened: &Answer<()>) {
             Call::Imports(answer) => {
                 answer.send(select(&mut connection, SELECT_IMPORTS, import_row).await).ok();
             }
+            Call::Content(answer) => {
+                answer.send(content(&mut connection).await).ok();
+            }
             Call::HasSegment(id, answer) => {
                 answer.send(has_segment(&mut connection, &id).await).ok();
             }
             Call::Commit(commit, answer) => {
                 answer.send(write_commit(&mut connection, &commit).await).ok();
+            }
+            Call::Fill(content, answer) => {
+                answer.send(fill(&mut connection, &content).await).ok();
+            }
+            Call::Salvage(answer) => {
+                answer.send(salvage_imports(&mut connection).await).ok();
+            }
+            Call::Integrity(answer) => {
+                answer.send(integrity(&mut connection).await).ok();
+            }
+            Call::CopyInto(path, answer) => {
+                answer.send(copy_into(&mut connection, &path).await).ok();
             }
         }
     }
@@ -143,147 +246,39 @@ async fn serve(path: &Path, calls: &mpsc::Receiver<Call>, opened: &Answer<()>) {
     connection.close().await.ok();
 }
 
-async fn connect(path: &Path) -> Result<SqliteConnection, Error> {
-    let options = SqliteConnectOptions::from_str("sqlite:")
-        .map_err(failed)?
-        .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full);
+async fn connect(path: &Path, access: Access) -> Result<SqliteConnection, Error> {
+    let mut options = SqliteConnectOptions::from_str("sqlite:").map_err(failed)?.filename(path);
+    options = match access {
+        Access::Own => options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full),
+        Access::Read | Access::Look => options.read_only(true),
+    };
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-    for &table in TABLES {
-        connection.execute(table).await.map_err(failed)?;
+    if access == Access::Look {
+        return Ok(connection);
+    }
+    if access == Access::Own {
+        for &table in TABLES {
+            connection.execute(table).await.map_err(failed)?;
+        }
     }
     let version: Option<i64> =
         sqlx::query_scalar(SELECT_VERSION).fetch_optional(&mut connection).await.map_err(failed)?;
-    match version {
-        Some(SCHEMA_VERSION) => {}
-        Some(other) => {
-            let message = format!("the catalog has version {other}; this Skein reads {SCHEMA_VERSION}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+    match (version, access) {
+        (Some(SCHEMA_VERSION), _) => check_sums(&mut connection).await?,
+        // The sums begin with what is there.
+        (Some(1), Access::Own) => write_all_sums(&mut connection, UPDATE_VERSION).await?,
+        (None, Access::Own) if is_empty(&mut connection).await? => {
+            write_all_sums(&mut connection, INSERT_VERSION).await?;
         }
-        None => {
-            let insert = sqlx::query(INSERT_VERSION).bind(SCHEMA_VERSION);
-            insert.execute(&mut connection).await.map_err(failed)?;
+        (None, Access::Own) => return Err(damaged()),
+        (Some(1) | None, _) => {}
+        (Some(other), _) => {
+            let message = format!("the catalog has version {other}; this Skein reads up to {SCHEMA_VERSION}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
         }
     }
     Ok(connection)
-}
-
-async fn take_over(connection: &mut SqliteConnection, partitions: u16) -> Result<Vec<PartitionMark>, Error> {
-    let mut transaction = connection.begin().await.map_err(failed)?;
-    for partition in 0..partitions {
-        let take = sqlx::query(TAKE_OVER).bind(i64::from(partition)).bind(Vec::<u8>::new());
-        take.execute(&mut *transaction).await.map_err(failed)?;
-    }
-    transaction.commit().await.map_err(failed)?;
-    select(connection, SELECT_PARTITIONS, partition_row).await
-}
-
-async fn select<T>(
-    connection: &mut SqliteConnection,
-    statement: &'static str,
-    read: fn(&SqliteRow) -> Result<T, Error>,
-) -> Result<Vec<T>, Error> {
-    let rows = sqlx::query(statement).fetch_all(connection).await.map_err(failed)?;
-    rows.iter().map(read).collect()
-}
-
-async fn has_segment(connection: &mut SqliteConnection, id: &SegmentId) -> Result<bool, Error> {
-    let count = sqlx::query_scalar(COUNT_SEGMENT).bind(id.as_str());
-    let count: i64 = count.fetch_one(connection).await.map_err(failed)?;
-    Ok(count > 0)
-}
-
-async fn write_commit(connection: &mut SqliteConnection, commit: &Commit) -> Result<(), Error> {
-    let mut transaction = connection.begin().await.map_err(failed)?;
-    let moved = sqlx::query(MOVE_LOW)
-        .bind(commit.new_low.0.cast_signed())
-        .bind(commit.applied.clone())
-        .bind(i64::from(commit.partition.0))
-        .bind(commit.epoch.cast_signed())
-        .bind(commit.expected_low.0.cast_signed());
-    let moved = moved.execute(&mut *transaction).await.map_err(failed)?;
-    if moved.rows_affected() != 1 {
-        transaction.rollback().await.map_err(failed)?;
-        return Err(fenced(commit));
-    }
-    for id in &commit.remove {
-        let removed = sqlx::query(DELETE_SEGMENT).bind(id.as_str()).bind(i64::from(commit.partition.0));
-        let removed = removed.execute(&mut *transaction).await.map_err(failed)?;
-        if removed.rows_affected() != 1 {
-            transaction.rollback().await.map_err(failed)?;
-            return Err(fenced(commit));
-        }
-    }
-    for row in &commit.add {
-        let insert = sqlx::query(INSERT_SEGMENT)
-            .bind(row.id.as_str())
-            .bind(row.environment.as_str())
-            .bind(i64::from(row.partition.0))
-            .bind(i64::from(row.day))
-            .bind(row.rows.cast_signed())
-            .bind(row.bytes.cast_signed())
-            .bind(row.time_range.0)
-            .bind(row.time_range.1)
-            .bind(row.ingest_range.0)
-            .bind(row.ingest_range.1)
-            .bind(row.offset_range.0.cast_signed())
-            .bind(row.offset_range.1.cast_signed());
-        insert.execute(&mut *transaction).await.map_err(failed)?;
-    }
-    for lines in &commit.imports {
-        let put = sqlx::query(PUT_IMPORT)
-            .bind(lines.environment.as_str())
-            .bind(i64::from(lines.partition.0))
-            .bind(lines.file.to_vec())
-            .bind(i64::from(lines.number))
-            .bind(lines.bits.clone());
-        put.execute(&mut *transaction).await.map_err(failed)?;
-    }
-    transaction.commit().await.map_err(failed)
-}
-
-fn partition(number: i64) -> Result<Partition, Error> {
-    u16::try_from(number).map(Partition).map_err(|_| damaged())
-}
-
-fn environment(name: &str) -> Result<Environment, Error> {
-    Environment::new(name).ok_or_else(damaged)
-}
-
-fn partition_row(row: &SqliteRow) -> Result<PartitionMark, Error> {
-    Ok(PartitionMark {
-        partition: partition(row.try_get(0).map_err(failed)?)?,
-        epoch: row.try_get::<i64, _>(1).map_err(failed)?.cast_unsigned(),
-        low: Offset(row.try_get::<i64, _>(2).map_err(failed)?.cast_unsigned()),
-        applied: row.try_get(3).map_err(failed)?,
-    })
-}
-
-fn segment_row(row: &SqliteRow) -> Result<SegmentRow, Error> {
-    let number = |column: usize| row.try_get::<i64, _>(column).map_err(failed);
-    let count = |column: usize| number(column).map(i64::cast_unsigned);
-    Ok(SegmentRow {
-        id: SegmentId::parse(row.try_get(0).map_err(failed)?).ok_or_else(damaged)?,
-        environment: environment(row.try_get(1).map_err(failed)?)?,
-        partition: partition(number(2)?)?,
-        day: i32::try_from(number(3)?).map_err(|_| damaged())?,
-        rows: count(4)?,
-        bytes: count(5)?,
-        time_range: (number(6)?, number(7)?),
-        ingest_range: (number(8)?, number(9)?),
-        offset_range: (count(10)?, count(11)?),
-    })
-}
-
-fn import_row(row: &SqliteRow) -> Result<ImportLines, Error> {
-    let file: Vec<u8> = row.try_get(2).map_err(failed)?;
-    Ok(ImportLines {
-        environment: environment(row.try_get(0).map_err(failed)?)?,
-        partition: partition(row.try_get(1).map_err(failed)?)?,
-        file: file.try_into().map_err(|_| damaged())?,
-        number: u32::try_from(row.try_get::<i64, _>(3).map_err(failed)?).map_err(|_| damaged())?,
-        bits: row.try_get(4).map_err(failed)?,
-    })
 }

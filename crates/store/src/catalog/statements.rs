@@ -1,8 +1,8 @@
 //! Every statement of the catalog, in one place. They are of the SQL that SQLite and PostgreSQL share:
 //! numbered parameters, `ON CONFLICT … DO UPDATE`, no types beyond those of [`TABLES`].
 
-/// The version of the tables.
-pub(super) const SCHEMA_VERSION: i64 = 1;
+/// The version of the tables. 1 had no [`TABLES`] of sums.
+pub(super) const SCHEMA_VERSION: i64 = 2;
 
 /// The tables. PostgreSQL has BYTEA where SQLite has BLOB.
 pub(super) const TABLES: &[&str] = &[
@@ -32,10 +32,18 @@ pub(super) const TABLES: &[&str] = &[
         chunk BIGINT NOT NULL, \
         bits BLOB NOT NULL, \
         PRIMARY KEY (environment, partition_number, file, chunk))",
+    "CREATE TABLE IF NOT EXISTS sums (\
+        partition_number BIGINT NOT NULL PRIMARY KEY, \
+        mark BIGINT NOT NULL, \
+        segments BIGINT NOT NULL, \
+        segment_rows BIGINT NOT NULL, \
+        imports BIGINT NOT NULL, \
+        import_rows BIGINT NOT NULL)",
 ];
 
 pub(super) const SELECT_VERSION: &str = "SELECT version FROM schema_version";
 pub(super) const INSERT_VERSION: &str = "INSERT INTO schema_version (version) VALUES ($1)";
+pub(super) const UPDATE_VERSION: &str = "UPDATE schema_version SET version = $1";
 
 pub(super) const TAKE_OVER: &str = "INSERT INTO partitions (partition_number, epoch, low, applied) \
     VALUES ($1, 1, 0, $2) \
@@ -60,3 +68,20 @@ pub(super) const SELECT_IMPORTS: &str = "SELECT environment, partition_number, f
 pub(super) const PUT_IMPORT: &str = "INSERT INTO imports (environment, partition_number, file, chunk, bits) \
     VALUES ($1, $2, $3, $4, $5) \
     ON CONFLICT (environment, partition_number, file, chunk) DO UPDATE SET bits = excluded.bits";
+
+pub(super) const SELECT_SUMS: &str = "SELECT partition_number, mark, segments, segment_rows, imports, \
+    import_rows FROM sums ORDER BY partition_number";
+pub(super) const PUT_SUMS: &str = "INSERT INTO sums (partition_number, mark, segments, segment_rows, imports, \
+    import_rows) VALUES ($1, $2, $3, $4, $5, $6) \
+    ON CONFLICT (partition_number) DO UPDATE SET mark = excluded.mark, segments = excluded.segments, \
+    segment_rows = excluded.segment_rows, imports = excluded.imports, import_rows = excluded.import_rows";
+pub(super) const SELECT_SEGMENT: &str = "SELECT id, environment, partition_number, day, row_count, \
+    byte_count, time_min, time_max, ingest_min, ingest_max, offset_min, offset_max FROM segments WHERE id = $1";
+pub(super) const SELECT_IMPORT: &str = "SELECT environment, partition_number, file, chunk, bits \
+    FROM imports WHERE environment = $1 AND partition_number = $2 AND file = $3 AND chunk = $4";
+pub(super) const PUT_PARTITION: &str = "INSERT INTO partitions (partition_number, epoch, low, applied) \
+    VALUES ($1, $2, $3, $4)";
+
+/// Of SQLite alone: whether its pages fit together, and a copy as of one moment beside a writer.
+pub(super) const INTEGRITY: &str = "PRAGMA integrity_check(20)";
+pub(super) const COPY_INTO: &str = "VACUUM INTO $1";

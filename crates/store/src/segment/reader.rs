@@ -314,6 +314,21 @@ impl Segment {
         (0..self.column_count()).try_for_each(|id| self.column(ColumnId(id)).map(drop))
     }
 
+    /// Where the chunk of a field lies: offset and length.
+    pub(crate) fn place_of_field(&self, field: RowField) -> (u64, u64) {
+        let chunk = match field {
+            RowField::Time => Chunk::Time,
+            RowField::IngestTime => Chunk::Ingest,
+            RowField::Offset => Chunk::Offset,
+            RowField::Index => Chunk::Index,
+            RowField::Context => Chunk::Context,
+            RowField::Shape => Chunk::Shape,
+        };
+        self.footer
+            .chunk(&self.bytes, chunk)
+            .map_or((0, self.byte_len()), |found| (found.offset, found.length))
+    }
+
     fn fixed_chunk(&self, chunk: Chunk) -> Result<&[u8], Error> {
         let reference = self.footer.chunk(&self.bytes, chunk)?;
         self.checksummed(reference, chunk as usize).map_err(|error| error.context(&format!("{chunk:?}")))

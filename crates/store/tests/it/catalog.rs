@@ -90,3 +90,58 @@ fn commit_is_compare_and_set() {
     assert_eq!(reopened.partitions().expect("reads"), marks);
     assert_eq!(reopened.imports().expect("reads").len(), 1);
 }
+
+/// Opened for reading, a catalog says what was written, or that it is damaged; never anything else.
+#[test]
+fn a_flipped_bit_in_the_catalog_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("catalog.sqlite");
+    let sqlite = SqliteCatalog::open(&path).expect("opens");
+    sqlite.take_over(3).expect("takes over");
+    sqlite.commit(&commit(1, 0, 4, &[1, 2, 3], &[])).expect("commits");
+    import_rows(&sqlite);
+    let written = sqlite.content().expect("reads");
+    sqlite.close().expect("closes");
+    let bytes = std::fs::read(&path).expect("reads");
+    let mut noticed = 0;
+    for place in (0..bytes.len()).step_by(307) {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 4;
+        std::fs::write(&path, damaged).expect("writes");
+        let found = SqliteCatalog::open_to_read(&path).and_then(|catalog| catalog.content());
+        match found {
+            Ok(found) => assert_eq!(found, written, "byte {place}"),
+            Err(_) => noticed += 1,
+        }
+    }
+    assert!(noticed > 5, "most bytes hold nothing, but some do: {noticed}");
+}
+
+fn import_rows(catalog: &dyn Catalog) {
+    let lines = |file: u8| ImportLines {
+        environment: Environment::skein(),
+        partition: Partition(1),
+        file: [file; 32],
+        number: 7,
+        bits: vec![file; 512],
+    };
+    catalog
+        .commit(&Commit { imports: vec![lines(1), lines(2)], ..commit(1, 4, 6, &[], &[]) })
+        .expect("commits");
+}
+
+#[test]
+fn a_copy_of_a_catalog_is_a_catalog() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("catalog.sqlite");
+    let content = skein_store::catalog::Content::default();
+    let sqlite = SqliteCatalog::open(&path).expect("opens");
+    assert_eq!(sqlite.content().expect("reads"), content);
+    sqlite.take_over(2).expect("takes over");
+    let filled = sqlite.content().expect("reads");
+    drop(sqlite);
+    let copy = folder.path().join("copy.sqlite");
+    SqliteCatalog::copy_of(&path, &copy).expect("copies");
+    assert_eq!(SqliteCatalog::open(&copy).expect("opens").content().expect("reads"), filled);
+    assert_eq!(SqliteCatalog::integrity_of(&copy).expect("looks"), Vec::<String>::new());
+}

@@ -13,7 +13,7 @@ use skein_event::observe::{Clock, Observation, Observer};
 use skein_log::disk::{DirectoryEntry, Disk, DiskFile, RealDisk, Space};
 use skein_log::{DurableRecord, Follower as _};
 use skein_store::catalog::{
-    Catalog, Commit, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow,
+    Catalog, Commit, Content, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow,
 };
 use skein_store::{Error, FileAccess, Snapshot, Store, StoreConfig, Surroundings};
 
@@ -177,6 +177,10 @@ impl Catalog for RecordingCatalog {
 
     fn imports(&self) -> Result<Vec<ImportLines>, Error> {
         self.inner.imports()
+    }
+
+    fn content(&self) -> Result<Content, Error> {
+        self.inner.content()
     }
 
     fn has_segment(&self, id: &SegmentId) -> Result<bool, Error> {
