@@ -30,18 +30,16 @@ pub(crate) enum Command {
     /// Explain what is different about a selection (a later version brings it).
     #[command(disable_help_flag = true)]
     Explain(Later),
-    /// Compare log and segments and every checksum (a later version brings it).
-    #[command(disable_help_flag = true)]
-    Verify(Later),
-    /// Copy a data directory (a later version brings it).
-    #[command(disable_help_flag = true)]
-    Backup(Later),
-    /// Put a copy back (a later version brings it).
-    #[command(disable_help_flag = true)]
-    Restore(Later),
-    /// Find and repair damage (a later version brings it).
-    #[command(disable_help_flag = true)]
-    Doctor(Later),
+    /// Check every checksum, and the log's second copy against the segments; beside a running server, too.
+    Verify(Verify),
+    /// Copy a data directory into a folder of backups, beside a running server.
+    Backup(Backup),
+    /// Put the newest whole backup of a folder back into an empty directory.
+    Restore(Restore),
+    /// Say what is wrong with a data directory, and make it whole again when told to.
+    Doctor(Doctor),
+    /// Ask two servers, versions or data directories the questions that were asked before, and compare the answers.
+    Replay(Replay),
     /// Erase events for good (a later version brings it).
     #[command(disable_help_flag = true)]
     Erase(Later),
@@ -214,6 +212,87 @@ pub(crate) struct Demo {
     pub(crate) once: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// A data directory, or a folder of backups.
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// The data directory.
+    pub(crate) directory: PathBuf,
+    /// The folder of backups; the same one again takes only what is new.
+    pub(crate) target: PathBuf,
+    /// Copy every file, also where a hard link would do: a link is no second copy on a disk that goes bad.
+    #[arg(long)]
+    pub(crate) copy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// The folder of backups.
+    pub(crate) backup: PathBuf,
+    /// The new data directory: empty, or not there yet.
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// The data directory; no server may be running on it.
+    #[arg(default_value = "./skein-data")]
+    pub(crate) directory: PathBuf,
+    /// Make the catalog anew from segments and log, then repair.
+    #[arg(long, conflicts_with_all = ["repair", "rewrite"])]
+    pub(crate) rebuild_catalog: bool,
+    /// Write again from the log what damaged segments held, and set the rest aside.
+    #[arg(long, conflicts_with = "rewrite")]
+    pub(crate) repair: bool,
+    /// Write segments of older formats in today's.
+    #[arg(long)]
+    pub(crate) rewrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// The other side: the address of a server, or a data directory.
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) against: String,
+    /// This side is a data directory instead of the server at --url.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The skein binary that serves the other side's directory: another version.
+    #[arg(long, value_name = "BINARY")]
+    pub(crate) against_binary: Option<PathBuf>,
+    /// Questions asked within this time are replayed.
+    #[arg(long, default_value = "24h")]
+    pub(crate) last: String,
+    /// Take the questions from this file, one specification a line, instead of from the server's own events.
+    #[arg(long, conflicts_with = "save")]
+    pub(crate) queries: Option<PathBuf>,
+    /// Also write the questions to this file.
+    #[arg(long)]
+    pub(crate) save: Option<PathBuf>,
+    /// Questions at most, the latest ones.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Doubles may differ by this part of their size: sums over another order of segments do.
+    #[arg(long, default_value_t = 1e-9)]
+    pub(crate) tolerance: f64,
+}
+
 /// Whatever is given to a command that does not exist yet.
 #[derive(Debug, Args)]
 pub(crate) struct Later {
@@ -228,12 +307,12 @@ impl Arguments {
             Command::Import(import) => import.shape.format() == Format::Json,
             Command::Query(query) => query.shape.format() == Format::Json,
             Command::Trace(trace) => trace.shape.format() == Format::Json,
-            Command::Explain(later)
-            | Command::Verify(later)
-            | Command::Backup(later)
-            | Command::Restore(later)
-            | Command::Doctor(later)
-            | Command::Erase(later) => {
+            Command::Verify(verify) => verify.shape.format() == Format::Json,
+            Command::Backup(backup) => backup.shape.format() == Format::Json,
+            Command::Restore(restore) => restore.shape.format() == Format::Json,
+            Command::Doctor(doctor) => doctor.shape.format() == Format::Json,
+            Command::Replay(replay) => replay.shape.format() == Format::Json,
+            Command::Explain(later) | Command::Erase(later) => {
                 later.rest.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
                     || later.rest.iter().any(|word| word == "--format=json")
             }
@@ -265,6 +344,12 @@ mod tests {
             "skein trace 0af7651916cd43dd8448eb211c80319c --key k",
             "skein demo --incident 3 --reveal",
             "skein doctor --rebuild-catalog",
+            "skein doctor d --repair --format json",
+            "skein verify d --format json",
+            "skein backup d t --copy",
+            "skein restore t d",
+            "skein replay --against http://h:1 --last 2d --limit 5",
+            "skein replay --data a --against b --against-binary ./skein --save q",
             "skein erase --filter x --format json",
         ] {
             Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -275,6 +360,10 @@ mod tests {
             "skein query --spec a --sql b",
             "skein export --last 3h --from 1",
             "skein demo --reveal",
+            "skein verify",
+            "skein backup d",
+            "skein doctor d --repair --rewrite",
+            "skein replay",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -38,6 +38,12 @@ pub struct Config {
     pub linger_ms: u64,
     /// A head is written to a segment when it is this old.
     pub flush_seconds: u64,
+    /// The log is kept this long beyond the commit of its records to segments, as a second copy.
+    pub log_retention_hours: u64,
+    /// And in at most so many bytes; by default a tenth of the disk.
+    pub log_retention_bytes: Option<u64>,
+    /// Bytes kept free, so that a full disk can still be trimmed; by default a hundredth of the disk, at most 1 GiB.
+    pub reserve_bytes: Option<u64>,
 }
 
 impl Default for Config {
@@ -57,6 +63,9 @@ impl Default for Config {
             cpu_threads: 0,
             linger_ms: 500,
             flush_seconds: 60,
+            log_retention_hours: 24,
+            log_retention_bytes: None,
+            reserve_bytes: None,
         }
     }
 }
@@ -77,6 +86,9 @@ struct File {
     cpu_threads: Option<usize>,
     linger_ms: Option<u64>,
     flush_seconds: Option<u64>,
+    log_retention_hours: Option<u64>,
+    log_retention_bytes: Option<u64>,
+    reserve_bytes: Option<u64>,
 }
 
 impl Config {
@@ -106,8 +118,11 @@ impl Config {
             query_seconds_max,
             cpu_threads,
             linger_ms,
-            flush_seconds
+            flush_seconds,
+            log_retention_hours
         );
+        config.log_retention_bytes = file.log_retention_bytes.or(config.log_retention_bytes);
+        config.reserve_bytes = file.reserve_bytes.or(config.reserve_bytes);
         Ok(config)
     }
 

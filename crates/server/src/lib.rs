@@ -16,6 +16,7 @@ mod observe;
 mod running;
 mod serve;
 pub mod storage;
+pub mod upkeep;
 
 pub use config::Config;
 pub use running::{Observing, Running, start, start_with};

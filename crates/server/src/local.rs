@@ -21,10 +21,13 @@ use skein_log as log;
 use skein_query as query;
 use skein_store as store;
 use store::catalog::SqliteCatalog;
-use store::{Background, DataDirectory, ErrorKind, Fresh, Store, StoreConfig, Surroundings};
+use store::{
+    Background, DataDirectory, ErrorKind, Fresh, Readers, SpaceGuard, Store, StoreConfig, Surroundings,
+};
 
 use crate::config::Config;
 use crate::storage::Storage;
+use crate::upkeep::Upkeep;
 
 /// Opens the data directory: takes its lock, recovers, replays the log into the heads. Blocks.
 pub(crate) fn open(
@@ -51,9 +54,20 @@ pub(crate) fn open(
     let store = Store::open(store_config, surroundings)?;
     let low = store.watermarks().into_iter().map(|(_, low)| low).collect();
     let follower: Arc<dyn Follower> = Arc::new(store.clone());
-    let log_config = LogConfig { partitions, ..LogConfig::new(config.data.clone(), hash_key) };
-    let log = Arc::new(Log::open(log_config, disk, Arc::clone(clock), low, follower)?);
-    store.attach_log(trimming(Arc::downgrade(&log)));
+    let retention_ns = config.log_retention_hours.saturating_mul(3_600_000_000_000);
+    let log_config = LogConfig {
+        partitions,
+        retention_ns: i64::try_from(retention_ns).unwrap_or(i64::MAX),
+        retention_bytes: config.log_retention_bytes,
+        ..LogConfig::new(config.data.clone(), hash_key)
+    };
+    let log = Arc::new(Log::open(log_config, Arc::clone(&disk), Arc::clone(clock), low, follower)?);
+    let readers = Arc::new(Readers::open(&config.data)?);
+    store.attach_readers(Arc::clone(&readers));
+    store.attach_log(trimming(Arc::downgrade(&log), Arc::clone(&readers)));
+    let guard = SpaceGuard::new(disk, config.data.clone(), Arc::clone(&log), config.reserve_bytes);
+    guard.check()?;
+    let upkeep = Upkeep::start(guard, Arc::clone(&log), readers)?;
     let background = store.start()?;
     let known = Arc::new(Known { store: store.clone(), log: Arc::clone(&log), partitions });
     Ok(Storage {
@@ -61,7 +75,10 @@ pub(crate) fn open(
         engine: Arc::new(NativeEngine::new(Arc::clone(&known) as Arc<dyn Snapshots>)),
         gauges: known,
         hash_key,
-        close: Box::new(move || close(&log, &background, directory)),
+        close: Box::new(move || {
+            upkeep.stop();
+            close(&log, &background, directory)
+        }),
     })
 }
 
@@ -80,9 +97,11 @@ fn random_key() -> anyhow::Result<HashKey> {
 }
 
 /// The log is known weakly, since it knows the store: neither would ever be dropped.
-fn trimming(log: Weak<Log>) -> store::TrimLog {
+fn trimming(log: Weak<Log>, readers: Arc<Readers>) -> store::TrimLog {
     Arc::new(move |partition: Partition, below: Offset| {
         let Some(log) = log.upgrade() else { return };
+        // While somebody verifies or backs up, the next commit trims.
+        let Some(_alone) = readers.keep_out() else { return };
         if let Err(error) = log.trim(partition, below) {
             // Nothing is lost: the files are looked at again after the next commit.
             tracing::warn!(%error, partition = partition.0, "the log could not be trimmed");
@@ -96,6 +115,10 @@ fn close(log: &Log, background: &Background, directory: DataDirectory) -> anyhow
     if let Err(error) = background.stop() {
         // The next start replays the log.
         tracing::warn!(%error, "heads were not flushed; the log still has their events");
+    }
+    if let Err(error) = log.checkpoint() {
+        // The next start reads the log for what is not in the checkpoint.
+        tracing::warn!(%error, "the batch keys were not kept");
     }
     drop(directory);
     Ok(())

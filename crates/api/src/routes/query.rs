@@ -82,7 +82,8 @@ async fn ask(State(api): State<Arc<Api>>, request: Request) -> Result<Response, 
     let job = api.jobs.start(api.new_id(), &environment, api.clock.now_ns())?;
     let watch = job.watch();
     let id = Arc::clone(&job.id);
-    tokio::spawn(run(Arc::clone(&api), job, plan, environment));
+    let asked = with_absolute_times(&spec, &plan);
+    tokio::spawn(run(Arc::clone(&api), job, plan, environment, asked));
     if wants_stream(&parts.headers) {
         return Ok(stream_answer(id, watch));
     }
@@ -112,8 +113,26 @@ async fn stop(
     json(&Cancelled { id, was_running })
 }
 
+/// The question as it can be asked again at any time (`skein replay`). One that is very long is not kept.
+fn with_absolute_times(spec: &Value, plan: &Plan) -> Option<String> {
+    let mut spec = spec.clone();
+    let members = spec.as_object_mut()?;
+    for name in ["time_range", "wait_ms"] {
+        members.remove(name);
+    }
+    let seconds = |time_ns: i64| match (time_ns.div_euclid(1_000_000_000), time_ns.rem_euclid(1_000_000_000))
+    {
+        (seconds, 0) => Value::from(seconds),
+        (seconds, rest) => Value::from(seconds as f64 + rest as f64 / 1e9),
+    };
+    members.insert("start_time".to_owned(), seconds(plan.time_range.start_ns));
+    members.insert("end_time".to_owned(), seconds(plan.time_range.end_ns));
+    let text = spec.to_string();
+    (text.len() <= event::limits::CAPTURED_QUERY_BYTES_MAX).then_some(text)
+}
+
 /// Runs a query to its end, whether or not anybody still waits for it.
-async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment) {
+async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment, asked: Option<String>) {
     let start_ns = api.clock.now_ns();
     let (worker, running) = (Arc::clone(&api), job.clone());
     let answered = api.cpu.run(move || {
@@ -138,6 +157,7 @@ async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment) {
         ("skein.query_id", EventValue::Text(job.id.to_string())),
         ("skein.engine", EventValue::Text("native".to_owned())),
     ];
+    fields.extend(asked.map(|asked| ("skein.query", EventValue::Text(asked))));
     let (state, bytes, error) = match answered {
         Ok((answer, bytes, meta)) => {
             let number = |count: u64| EventValue::I64(i64::try_from(count).unwrap_or(i64::MAX));

@@ -5,8 +5,10 @@ mod export;
 mod import;
 mod later;
 mod query;
+mod replay;
 mod serve;
 mod trace;
+mod upkeep;
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Outcome;
@@ -23,12 +25,11 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Explain(_) => {
             later::refuse("explain", "ask with `skein query --spec` and compare two groups")
         }
-        Command::Verify(_) => later::refuse("verify", "every checksum is verified when a segment is read"),
-        Command::Backup(_) => later::refuse("backup", "stop the server and copy the data directory"),
-        Command::Restore(_) => {
-            later::refuse("restore", "stop the server and put the copy of the directory back")
-        }
-        Command::Doctor(_) => later::refuse("doctor", "a server sets damaged files aside when it starts"),
+        Command::Verify(arguments) => upkeep::verify(&arguments),
+        Command::Backup(arguments) => upkeep::backup(&arguments),
+        Command::Restore(arguments) => upkeep::restore(&arguments),
+        Command::Doctor(arguments) => upkeep::doctor(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Erase(_) => later::refuse("erase", "there is no way to erase single events yet"),
     }
 }

@@ -73,7 +73,7 @@ fn with_range(mut body: Value, range: &Range, now_ns: i64) -> Result<Value, Fail
 }
 
 /// Asks and waits until the answer is whole.
-fn ask(client: &Client, path: &str, body: &Value) -> Result<Value, Failure> {
+pub(super) fn ask(client: &Client, path: &str, body: &Value) -> Result<Value, Failure> {
     let answer = client.post_json(path, body)?;
     let mut value = answer.json()?;
     if answer.status != 202 {
