@@ -26,7 +26,7 @@ use crate::subject::{HASH_KEY, PARTITIONS, Still, ask, decode};
 /// An open deployment.
 pub struct Deployment {
     folder: PathBuf,
-    log: Log,
+    log: Arc<Log>,
     store: Store,
     engine: NativeEngine,
 }
@@ -67,9 +67,33 @@ impl Deployment {
         let low: Vec<Offset> = store.watermarks().into_iter().map(|(_, offset)| offset).collect();
         let config = LogConfig { partitions: PARTITIONS, ..LogConfig::new(folder.to_owned(), HASH_KEY) };
         let follower: Arc<dyn Follower> = Arc::new(store.clone());
-        let log = Log::open(config, disk, clock, low, follower).map_err(|error| error.to_string())?;
+        let log = Arc::new(Log::open(config, disk, clock, low, follower).map_err(|error| error.to_string())?);
+        let trimmed = Arc::downgrade(&log);
+        store.attach_log(Arc::new(move |partition, below| {
+            // What is not trimmed now is at the next commit.
+            if let Some(log) = trimmed.upgrade() {
+                drop(log.trim(partition, below));
+            }
+        }));
         let engine = NativeEngine::new(Arc::new(Shelf(store.clone())));
         Ok(Deployment { folder: folder.to_owned(), log, store, engine })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Ends as a server does: what is in the heads becomes segments, and the log's keys are kept.
+    pub fn stop(self) -> Result<(), String> {
+        self.log.close();
+        self.flush()?;
+        self.log.checkpoint().map_err(|error| error.to_string())
     }
 
     /// Drops everything that is open, without a flush, and opens the folder again.

@@ -25,8 +25,10 @@ use skein_store::segment::{
 use crate::random::Random;
 use crate::random::data::{ARRIVAL_NS, Request};
 
-pub(crate) const HASH_KEY: HashKey = HashKey(0x5eed);
-pub(crate) const PARTITIONS: u16 = 3;
+/// The hash key of every deployment here.
+pub const HASH_KEY: HashKey = HashKey(0x5eed);
+/// Its partitions.
+pub const PARTITIONS: u16 = 3;
 /// More than any case needs: what is tested here is the answer, not the limit.
 const MEMORY_BYTES: usize = 256 << 20;
 

@@ -16,9 +16,12 @@ use skein_log::disk::Disk;
 use skein_log::{Committer, Follower, Log, LogConfig};
 use skein_sim::disk::{Fault, FaultKind, Random, SimDisk};
 use skein_store::catalog::{
-    Catalog, Commit, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow, SqliteCatalog,
+    Catalog, Commit, Content, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow, SqliteCatalog,
 };
-use skein_store::{ErrorKind, FileAccess, Finding, FindingKind, Store, StoreConfig, Surroundings};
+use skein_store::upkeep::{Source, verify_source};
+use skein_store::{
+    ErrorKind, FileAccess, Finding, FindingKind, Room, SpaceGuard, Store, StoreConfig, Surroundings,
+};
 
 const KEY: HashKey = HashKey(0xc4a5);
 const PARTITIONS: u16 = 2;
@@ -65,6 +68,10 @@ impl Catalog for LossyCatalog {
 
     fn imports(&self) -> Result<Vec<ImportLines>, skein_store::Error> {
         self.inner.imports()
+    }
+
+    fn content(&self) -> Result<Content, skein_store::Error> {
+        self.inner.content()
     }
 
     fn has_segment(&self, id: &SegmentId) -> Result<bool, skein_store::Error> {
@@ -290,6 +297,114 @@ fn what_was_acknowledged_is_served_once_whatever_the_disk_does() {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             eprintln!("seed {seed} fails");
             std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// One append: what its client is told.
+fn told(process: &mut Process, tag: u64) -> Result<(), String> {
+    let append = Append {
+        environment: Environment::default_environment(),
+        key: BatchKey::Client(format!("batch {tag}").into()),
+        batch: batch(tag, 20),
+        reply: Vec::new(),
+    };
+    let mut future = process.log.append(append);
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..3 {
+        if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
+            return outcome.map(drop).map_err(|error| error.to_string());
+        }
+        process.committer.step();
+    }
+    Err("no answer".to_owned())
+}
+
+#[test]
+fn a_full_disk_is_told_and_got_over_without_a_restart() {
+    let mut world = World::new(3);
+    let capacity = 1 << 20;
+    world.disk.set_capacity(capacity);
+    let mut process = world.open().expect("opens");
+    let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
+    let root = PathBuf::from("/data");
+    let guard = SpaceGuard::new(Arc::clone(&disk), root.clone(), Arc::clone(&process.log), Some(64 << 10));
+    let reserved = || disk.open_read(&root.join("reserve")).and_then(|file| file.len()).unwrap_or(0);
+    assert_eq!(guard.check().expect("looks"), Room::Enough);
+    assert_eq!(reserved(), 64 << 10);
+    let mut tag = 0;
+    while guard.check().expect("looks") == Room::Enough {
+        if told(&mut process, tag).is_ok() {
+            world.sent.insert(tag, (20, true));
+        }
+        tag += 1;
+        assert!(tag < 10_000, "the disk fills up");
+    }
+    let refused = told(&mut process, tag).expect_err("nothing is taken");
+    assert!(refused.contains("full") && refused.contains("retry in"), "{refused}");
+    assert_eq!(reserved(), 0, "the reserve is what a flush is written into");
+    world.check(&process);
+    process.store.flush_all().expect("there is room for a flush");
+    world.check(&process);
+    // What was flushed lets the log be trimmed, and that is room enough.
+    let mut rounds = 0;
+    while guard.check().expect("looks") == Room::Full {
+        rounds += 1;
+        assert!(rounds < 100, "it never goes on");
+        world.disk.set_capacity(capacity + rounds * (64 << 10));
+    }
+    assert_eq!(reserved(), 64 << 10, "the reserve is there again");
+    told(&mut process, tag).expect("events are taken again");
+    world.sent.insert(tag, (20, true));
+    world.check(&process);
+}
+
+/// A fixed life with one call of the disk failing; returns how many calls it made.
+fn fixed_life(fault: Option<Fault>) -> u64 {
+    let mut world = World::new(5);
+    if let Some(fault) = fault {
+        world.disk.plan(fault);
+    }
+    if let Ok(mut process) = world.open() {
+        for step in 0..9 {
+            world.send(&mut process);
+            match step {
+                3 | 6 | 8 => process.store.flush_all().unwrap_or_default(),
+                7 => drop(process.store.compact()),
+                _ => {}
+            }
+            world.check(&process);
+        }
+    }
+    let calls = world.disk.calls();
+    world.disk.heal();
+    world.disk.power_failure();
+    let process = world.open().expect("a healthy disk opens");
+    world.check(&process);
+    drop(process);
+    let source = Source {
+        root: PathBuf::from("/data"),
+        disk: Arc::new(world.disk.clone()),
+        access: FileAccess::Read,
+        hash_key: KEY,
+        catalog: Ok(Arc::clone(&world.catalog) as Arc<dyn Catalog>),
+    };
+    let report = verify_source(source, &|_| {}).expect("verifies");
+    assert!(report.is_sound(), "{:?}", report.remarks);
+    calls
+}
+
+#[test]
+fn any_call_may_fail_and_what_is_left_is_sound() {
+    let calls = fixed_life(None);
+    assert!(calls > 100, "the life reaches the disk: {calls}");
+    for call in 0..calls {
+        for kind in [FaultKind::Io, FaultKind::NoSpace, FaultKind::Death] {
+            let fault = Fault { call, kind };
+            if let Err(panic) = std::panic::catch_unwind(|| fixed_life(Some(fault))) {
+                eprintln!("{fault:?} fails");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
 }

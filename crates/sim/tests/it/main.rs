@@ -5,6 +5,8 @@ mod cases;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod differential;
 #[cfg(test)]
 mod found;
