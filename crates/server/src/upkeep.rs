@@ -59,8 +59,9 @@ impl Upkeep {
     }
 
     pub(crate) fn stop(&self) {
-        // A thread that has ended hears nothing.
-        drop(self.stop.send(()));
+        if self.stop.send(()).is_err() {
+            tracing::debug!("the thread that watches the disk had ended");
+        }
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that watches the disk ended by a panic");
