@@ -103,7 +103,7 @@ fn send(deployment: &Deployment, generator: &mut Generator, count: u64, tag: &st
         let key = match number % 3 {
             0 => BatchKey::Import {
                 file: [7; 32],
-                line: u32::try_from(number).unwrap_or(0) + tag.len() as u32 * 1000,
+                line: u32::try_from(number + tag.len() as u64 * 1000).unwrap_or(0),
             },
             _ => BatchKey::Client(format!("{tag}-{number}").into()),
         };
@@ -244,9 +244,9 @@ fn case(base: &Base, seed: u64) -> Result<(), String> {
         return Err(told(format!("was not found: {:?}", report.remarks)));
     }
     // Made whole again, or named as gone.
-    let (is_sound, gone) = cure(root).map_err(|error| told(error))?;
+    let (is_sound, gone) = cure(root).map_err(&told)?;
     let deployment = Deployment::open(root).map_err(|error| told(format!("open: {error}")))?;
-    let served = events(&deployment).map_err(|error| told(error))?;
+    let served = events(&deployment).map_err(&told)?;
     for (id, text) in &served {
         if base.events.get(id) != Some(text) {
             return Err(told(format!("event {id} is not what was acknowledged: {text}")));
@@ -269,7 +269,7 @@ fn case(base: &Base, seed: u64) -> Result<(), String> {
     }
     // And it goes on: what comes now is kept.
     send(&deployment, &mut Generator::new(Random::new(seed)), 2, "afterwards").map_err(told)?;
-    deployment.flush().map_err(|error| told(error))?;
+    deployment.flush().map_err(&told)?;
     Ok(())
 }
 
