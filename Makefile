@@ -31,10 +31,11 @@ e2e: ## real exporters, kill -9 and strace against the built server
 	@.ci/setup build test
 	e2e/run
 
-bench: ## release figures: bench/results.json and bench/RESULTS.md
-	@.ci/setup build
+bench: ## release figures: bench/results.json and bench/RESULTS.md; BENCH_ARGUMENTS='--rows 1000000 --seconds 60'
+	@.ci/setup build bench
 	cargo build --locked --release --package skein-cli
-	cargo run --locked --release --package skein-bench -- all
+	cargo build --locked --release --package skein-bench --features peers
+	bench/peers/run all $(BENCH_ARGUMENTS)
 
 soak: ## hours, not minutes: 1,000 kills, the OpenTelemetry Collector, long random runs
 	@.ci/setup build test soak

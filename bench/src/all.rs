@@ -1,25 +1,140 @@
 //! `skein-bench all`: every benchmark after the other, and the two files with their figures.
+//!
+//! What is measured alone comes first. Then one server takes the wide events; sizes, questions, traces and restarts
+//! are measured on the files that it wrote; then it takes narrow spans for some minutes beside them. The peers come
+//! last, on the same events, when the server has stopped.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{door, ingest, report};
+use crate::data::{Data, narrow_templates};
+use crate::feed::Fed;
+use crate::ingest::{Load, write_amplification};
+use crate::metrics::settle;
+use crate::process::{Server, ServerOptions};
+use crate::report::{Figure, Report};
+use crate::{door, encode, feed, ingest, peers, questions, restart, sizes, traces};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    ingest: ingest::Arguments,
+    data: Data,
+    #[command(flatten)]
+    load: Load,
+    #[command(flatten)]
+    server: ServerOptions,
+    #[command(flatten)]
+    peers: peers::Options,
     /// Where results.json and RESULTS.md are written.
     #[arg(long, default_value = "bench")]
     out: PathBuf,
+    /// Keep the files of Skein and its peers.
+    #[arg(long)]
+    keep: bool,
 }
+
+const INTRO: &str = "Server and client share the machine, and the client reports its own processor time. Absolute figures \
+    depend on the machine; ratios within one run count. Four significant digits are kept. Skein runs with its defaults: \
+    every batch is acknowledged after a completed fdatasync, checksums are on.";
 
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let templates = self.ingest.data.templates()?;
-        let mut figures = door::measure_all(&templates)?;
-        figures.extend(ingest::measure(&self.ingest, &templates)?);
-        report::write(&self.out, &figures)
+        let mut report = Report::default();
+        let door = report.timed("doors", || door::measure(&self.data))?;
+        report.add("Doors: bytes to columns", DOOR_NOTES, door);
+        let encode = report.timed("encoder", || encode::measure(&self.data))?;
+        let server = self.server.start_empty()?;
+        let fed = self.load_wide(&mut report, &server)?;
+        report.add("Encoding", ENCODE_NOTES, encode);
+        let (server, answers) = self.files(&mut report, server, &fed)?;
+        self.sustain(&mut report, server)?;
+        peers::measure(&mut report, &self.peers, &self.data, &self.server.scratch, &fed, &answers)?;
+        let intro = format!("{INTRO}\n\nThe wide events: {}.", self.data.sentence());
+        report.write(&self.out, &intro)?;
+        if !self.keep {
+            std::fs::remove_dir_all(&self.server.scratch)?;
+        }
+        Ok(())
+    }
+
+    fn load_wide(&self, report: &mut Report, server: &Server) -> anyhow::Result<Fed> {
+        let wide = self.data.wide().generator();
+        let before = server.metrics()?;
+        let (fed, mut figures) = report.timed("load", || feed::measure(server, &wide))?;
+        let memory = server.memory_mib()?;
+        let settled = report.timed("settle", || settle(server))?;
+        figures.push(Figure::new("load_memory_highest", "MiB", memory.highest).at_most(2_048.0));
+        figures.extend(write_amplification("load_write_amplification", &before, &settled));
+        let idle = server.memory_mib()?;
+        figures.push(Figure::new("idle_memory", "MiB", idle.resident).at_most(200.0));
+        figures.push(Figure::new("idle_memory_without_mapped_files", "MiB", idle.own));
+        questions::check_count(server, fed.rows, questions::times(&self.data.wide()))?;
+        let notes = format!(
+            "The wide events over OTLP/HTTP in protobuf, eight connections with one request of about a thousand events in \
+             flight each, as fast as they are acknowledged; every event is counted afterwards. Among them {} log records \
+             and {} exceptions.",
+            fed.log_records, fed.span_events
+        );
+        report.add("Loading", notes, figures);
+        Ok(fed)
+    }
+
+    /// What is measured on the settled files.
+    fn files(
+        &self,
+        report: &mut Report,
+        server: Server,
+        fed: &Fed,
+    ) -> anyhow::Result<(Server, Vec<questions::Answered>)> {
+        let (figures, columns) = report.timed("sizes", || sizes::measure(&self.server, fed.rows))?;
+        report.add("Size", sizes::notes(&columns, fed.rows), figures);
+        let config = self.data.wide();
+        let times = questions::times(&config);
+        let answers = report.timed("questions", || questions::ask_all(&server, times))?;
+        let figures = answers.iter().map(|answer| Figure::new(answer.figure(), "ms", answer.ms)).collect();
+        report.add("Questions", QUESTION_NOTES, figures);
+        let mut figures = report.timed("traces", || traces::warm(&server, fed))?;
+        let (server, mut restarts) = report.timed("restart", || restart::clean(&self.server, server))?;
+        server.stop()?;
+        figures.extend(report.timed("cold traces", || traces::cold(&self.server, fed))?);
+        report.add("A trace by its id", TRACE_NOTES, figures);
+        let server = self.server.start()?;
+        let killed = report.timed("kill", || restart::killed(&self.server, server, &config))?;
+        let (server, extra, after_kill) = killed;
+        questions::check_count(&server, fed.rows + extra, times)?;
+        restarts.extend(after_kill);
+        report.add("Restarts", RESTART_NOTES, restarts);
+        Ok((server, answers))
+    }
+
+    fn sustain(&self, report: &mut Report, server: Server) -> anyhow::Result<()> {
+        report.timed("settle again", || settle(&server))?;
+        let figures = report
+            .timed("sustained ingest", || ingest::measure(&self.load, &server, &narrow_templates()?))?;
+        report.add("Sustained ingest", INGEST_NOTES, figures);
+        server.stop()
     }
 }
+
+const DOOR_NOTES: &str =
+    "One thread, processor time. Narrow spans have 25 attributes; JSON is the same spans in OTLP/JSON.";
+
+const ENCODE_NOTES: &str = "One thread, processor time: the wide events of one partition of eight, as ingest delivers \
+    them, to the bytes of a finished segment of about 250,000 events; no file is written. *Through head blocks* is the \
+    server's way under load: blocks of 8,192 events first, then the segment.";
+
+const TRACE_NOTES: &str = "`GET /api/v1/traces/{id}` with all columns as JSON, over a kept connection, timed by the client. \
+    Warm: a thousand traces spread over the data, each asked a second time. Cold: the first trace that a server is asked \
+    after a start, when no page of its files is in memory.";
+
+const QUESTION_NOTES: &str = "Asked over the API and timed by the client, the median of seven, over all wide events. \
+    Peers are asked the same in SQL, in their own process; where it makes sense their answers are compared with Skein's.";
+
+const RESTART_NOTES: &str = "From the start of the process until /readyz answers 200, on the data of this run. After \
+    kill -9: further events were fed as fast as possible, and the server was killed with them in its heads; afterwards \
+    every acknowledged event was counted again. The goal is 2 s, and 1 s for a million unflushed events.";
+
+const INGEST_NOTES: &str = "Narrow spans (25 attributes) over OTLP/HTTP on a fixed schedule, beside the wide events in the \
+    same data directory; latency counts from the scheduled moment. A new trace id in every batch; a probe asks for traces \
+    as soon as they are acknowledged. Afterwards every span is counted.";

@@ -4,31 +4,29 @@
 //! counts from the scheduled moment, so that a server that stalls cannot hide it (coordinated omission).
 //! Freshness: a probe asks for a trace as soon as its batch is acknowledged, until it is there.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
-use serde_json::json;
 
-use crate::clock;
-use crate::data::Data;
+use crate::data::narrow_templates;
 use crate::http::Connection;
-use crate::process::Server;
-use crate::report::{self, Figure};
+use crate::metrics::{Metrics, settle};
+use crate::process::{Server, ServerOptions};
+use crate::questions::check_count;
+use crate::report::{self, Figure, precise, quantile};
 use crate::template::Template;
+use crate::{clock, feed};
 
 /// One probe of freshness in this many requests of a connection.
 const PROBE_EVERY: u64 = 25;
 
 #[derive(Args, Debug, Clone)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) data: Data,
-    /// Length of the run.
+pub(crate) struct Load {
+    /// Length of the sustained run.
     #[arg(long, default_value_t = 300, env = "SECONDS_SUSTAINED")]
     seconds: u64,
     /// Offered load, spans per second; 0 sends as fast as it is acknowledged.
@@ -37,15 +35,21 @@ pub(crate) struct Arguments {
     /// Connections, each with one request in flight.
     #[arg(long, default_value_t = 4)]
     clients: usize,
-    /// The server's binary; by default the one beside this program.
-    #[arg(long)]
-    skein: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    load: Load,
+    #[command(flatten)]
+    server: ServerOptions,
 }
 
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        report::show(&measure(self, &self.data.templates()?)?);
-        Ok(())
+        let server = self.server.start_empty()?;
+        report::show(&measure(&self.load, &server, &narrow_templates()?)?);
+        server.stop()
     }
 }
 
@@ -64,7 +68,7 @@ struct Latencies {
 }
 
 struct Shared<'a> {
-    options: &'a Arguments,
+    options: &'a Load,
     templates: &'a [Template],
     address: String,
     counts: Counts,
@@ -73,13 +77,12 @@ struct Shared<'a> {
     begin_ns: i64,
 }
 
-/// Runs it and checks that every acknowledged span is counted.
-pub(crate) fn measure(options: &Arguments, templates: &[Template]) -> anyhow::Result<Vec<Figure>> {
-    let binary = match &options.skein {
-        Some(path) => path.clone(),
-        None => std::env::current_exe()?.with_file_name("skein"),
-    };
-    let server = Server::start(&binary, &PathBuf::from("bench/out/data"))?;
+/// Runs it, waits until the server has settled, and checks that every acknowledged span is counted.
+pub(crate) fn measure(
+    options: &Load,
+    server: &Server,
+    templates: &[Template],
+) -> anyhow::Result<Vec<Figure>> {
     let shared = Shared {
         options,
         templates,
@@ -91,8 +94,10 @@ pub(crate) fn measure(options: &Arguments, templates: &[Template]) -> anyhow::Re
     };
     let client_before = clock::process_cpu();
     let server_before = server.cpu_seconds()?;
+    let bytes_before = server.bytes_of("segments/default")?;
+    let before = server.metrics()?;
     let (probes, probed) = mpsc::sync_channel(16);
-    let (latencies, freshness) = thread::scope(|scope| -> anyhow::Result<_> {
+    let (latencies, freshness, segments_highest) = thread::scope(|scope| -> anyhow::Result<_> {
         let prober = scope.spawn(|| probe(&server.http, probed));
         let senders: Vec<_> = (0..options.clients)
             .map(|client| {
@@ -101,51 +106,73 @@ pub(crate) fn measure(options: &Arguments, templates: &[Template]) -> anyhow::Re
             })
             .collect();
         drop(probes);
-        watch(&shared);
+        let watched = watch(&shared, server);
         shared.stopping.store(true, Ordering::Relaxed);
         let mut latencies = Vec::new();
         for sender in senders {
             latencies.extend(sender.join().map_err(|_| anyhow::anyhow!("a sender died"))??.acknowledged_ms);
         }
         let freshness = prober.join().map_err(|_| anyhow::anyhow!("the prober died"))??;
-        Ok((latencies, freshness))
+        Ok((latencies, freshness, watched?))
     })?;
     let seconds = shared.begin.elapsed().as_secs_f64();
     let client_cpu = (clock::process_cpu() - client_before).as_secs_f64();
     let server_cpu = server.cpu_seconds()? - server_before;
-    let memory_highest = server.memory_highest_mib()?;
+    let memory = server.memory_mib()?;
+    let at_end = server.metrics()?;
     let sent = shared.counts.spans.load(Ordering::Relaxed);
-    check_count(&server, sent, shared.begin_ns)?;
-    let bytes = server.segment_bytes();
-    server.stop()?;
+    // Spans were made to end at the beginning of the run, and moved along with it.
+    let start = shared.begin_ns / 1_000_000_000 - 86_400;
+    check_count(server, usize::try_from(sent)?, (start, start + 3 * 86_400))?;
+    let settled = settle(server)?;
+    let bytes = precise(server.bytes_of("segments/default")?) - precise(bytes_before);
     let spans = precise(sent);
     let slow_down = precise(shared.counts.told_to_slow_down.load(Ordering::Relaxed));
-    Ok(vec![
-        Figure::new("ingest_sustained", "spans/s", spans / seconds),
+    let mut figures = vec![
+        Figure::new("ingest_sustained", "spans/s", spans / seconds).at_least(99_000.0),
         Figure::new("ingest_seconds", "s", seconds),
         Figure::new("ingest_server_cpu", "cores", server_cpu / seconds),
         Figure::new("ingest_client_cpu", "cores", client_cpu / seconds),
         Figure::new("ingest_spans_per_server_cpu_second", "spans/CPU-s", spans / server_cpu),
         Figure::new("ingest_ack_p50", "ms", quantile(&latencies, 0.50)),
         Figure::new("ingest_ack_p99", "ms", quantile(&latencies, 0.99)),
-        Figure::new("ingest_freshness_p99", "ms", quantile(&freshness, 0.99)),
-        Figure::new("ingest_memory_highest", "MiB", memory_highest),
+        Figure::new("ingest_freshness_p99", "ms", quantile(&freshness, 0.99)).at_most(1_000.0),
+        Figure::new("ingest_memory_highest", "MiB", memory.highest).at_most(2_048.0),
         Figure::new("ingest_told_to_slow_down", "requests", slow_down),
+        Figure::new("ingest_segments_highest", "files", segments_highest),
+        Figure::new("ingest_segments_at_end", "files", at_end.segments()),
+        Figure::new("ingest_segments_settled", "files", settled.segments()),
         Figure::new("ingest_segment_bytes_per_span", "bytes", bytes / spans),
-    ])
+    ];
+    figures.extend(write_amplification("ingest_write_amplification", &before, &settled));
+    Ok(figures)
 }
 
-/// A line of progress every ten seconds until the time is over.
-fn watch(shared: &Shared<'_>) {
-    let mut last = 0;
+/// Bytes written to segments for each byte that a flush wrote.
+pub(crate) fn write_amplification(name: &str, before: &Metrics, after: &Metrics) -> Option<Figure> {
+    let written = |kind: &str| Some(after.written(kind)? - before.written(kind).unwrap_or(0.0));
+    let flushed = written("flush")?;
+    let all = flushed + written("compaction")? + written("retention").unwrap_or(0.0);
+    Some(Figure::new(name, "bytes written per byte flushed", all / flushed.max(1.0)))
+}
+
+/// A line of progress every ten seconds until the time is over. Returns the largest number of segments seen.
+fn watch(shared: &Shared<'_>, server: &Server) -> anyhow::Result<f64> {
+    let (mut last, mut highest) = (0, 0.0);
     for second in 1..=shared.options.seconds {
         thread::sleep(Duration::from_secs(1));
         if second.is_multiple_of(10) {
             let spans = shared.counts.spans.load(Ordering::Relaxed);
-            report::progress(&format!("{second:>4} s  {:>9} spans/s", (spans - last) / 10));
+            let segments = server.metrics()?.segments();
+            highest = segments.max(highest);
+            report::progress(&format!(
+                "{second:>4} s  {:>9} spans/s  {segments} segments",
+                (spans - last) / 10
+            ));
             last = spans;
         }
     }
+    Ok(highest)
 }
 
 fn send_all(shared: &Shared<'_>, client: usize, probes: &SyncSender<String>) -> anyhow::Result<Latencies> {
@@ -168,7 +195,8 @@ fn send_all(shared: &Shared<'_>, client: usize, probes: &SyncSender<String>) -> 
         } else {
             scheduled = clock::now();
         }
-        send(shared, &mut connection, &body)?;
+        let told = feed::send(&mut connection, "/v1/traces", &body)?;
+        shared.counts.told_to_slow_down.fetch_add(u64::try_from(told)?, Ordering::Relaxed);
         latencies.acknowledged_ms.push(scheduled.elapsed().as_secs_f64() * 1e3);
         shared.counts.requests.fetch_add(1, Ordering::Relaxed);
         shared.counts.spans.fetch_add(u64::try_from(template.spans)?, Ordering::Relaxed);
@@ -178,21 +206,6 @@ fn send_all(shared: &Shared<'_>, client: usize, probes: &SyncSender<String>) -> 
         }
     }
     Ok(latencies)
-}
-
-/// Sends until acknowledged; being told to slow down is counted and obeyed.
-fn send(shared: &Shared<'_>, connection: &mut Connection, body: &[u8]) -> anyhow::Result<()> {
-    loop {
-        let response = connection.post("/v1/traces", "application/x-protobuf", body)?;
-        match response.status {
-            200 if response.body.is_empty() => return Ok(()),
-            429 | 503 => {
-                shared.counts.told_to_slow_down.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(20));
-            }
-            status => bail!("{status}: {}", String::from_utf8_lossy(&response.body)),
-        }
-    }
 }
 
 /// Milliseconds from the acknowledgement of a batch until its trace is answered.
@@ -211,32 +224,4 @@ fn probe(address: &str, traces: Receiver<String>) -> anyhow::Result<Vec<f64>> {
         freshness.push(begin.elapsed().as_secs_f64() * 1e3);
     }
     Ok(freshness)
-}
-
-fn check_count(server: &Server, sent: u64, begin_ns: i64) -> anyhow::Result<()> {
-    let start = begin_ns / 1_000_000_000 - 86_400;
-    let spec = json!({
-        "calculations": [{"op": "COUNT"}], "start_time": start, "end_time": start + 3 * 86_400, "wait_ms": 120_000,
-    });
-    let body = serde_json::to_vec(&spec)?;
-    let response = Connection::open(&server.http)?.post("/api/v1/query", "application/json", &body)?;
-    let answer: serde_json::Value = serde_json::from_slice(&response.body).context("the count's answer")?;
-    let counted = answer["data"]["results"][0]["data"]["COUNT"].as_u64();
-    if counted != Some(sent) {
-        bail!("{sent} spans were acknowledged, {counted:?} are counted: {answer}");
-    }
-    Ok(())
-}
-
-fn quantile(values: &[f64], q: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let place = (q * precise(sorted.len() as u64)).ceil().max(1.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place within the list")]
-    let index = place as usize - 1;
-    sorted.get(index).copied().unwrap_or(f64::NAN)
-}
-
-fn precise(count: u64) -> f64 {
-    count as f64
 }

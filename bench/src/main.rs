@@ -10,11 +10,19 @@ mod all;
 mod clock;
 mod data;
 mod door;
+mod encode;
+mod feed;
 mod http;
 mod ingest;
+mod metrics;
+mod peers;
 mod process;
+mod questions;
 mod report;
+mod restart;
+mod sizes;
 mod template;
+mod traces;
 
 use clap::{Parser, Subcommand};
 
@@ -31,14 +39,20 @@ enum Command {
     All(all::Arguments),
     /// One core turns bytes into columns.
     Door(door::Arguments),
+    /// One thread turns columns into the bytes of segments.
+    Encode(encode::Arguments),
     /// A server takes requests at a steady rate, each acknowledged when durable.
     Ingest(ingest::Arguments),
+    /// The wide events in Parquet and ClickHouse.
+    Peers(peers::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Program::parse().command {
         Command::All(arguments) => arguments.run(),
         Command::Door(arguments) => arguments.run(),
+        Command::Encode(arguments) => arguments.run(),
         Command::Ingest(arguments) => arguments.run(),
+        Command::Peers(arguments) => arguments.run(),
     }
 }

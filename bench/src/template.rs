@@ -5,7 +5,7 @@
 
 use anyhow::bail;
 use skein_event::any_value::{Fields, WireValue};
-use skein_workload::wide::WideConfig;
+use skein_workload::narrow::NarrowConfig;
 
 /// One request and the places to overwrite.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl Template {
 }
 
 /// Generates the requests.
-pub(crate) fn generate(config: &WideConfig) -> anyhow::Result<Vec<Template>> {
+pub(crate) fn generate(config: &NarrowConfig) -> anyhow::Result<Vec<Template>> {
     let mut templates = Vec::new();
     for request in config.requests() {
         let mut template =

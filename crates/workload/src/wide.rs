@@ -1,272 +1,560 @@
-//! Wide events by the number: OTLP trace requests, encoded once and sent many times, for the benchmarks
-//! (CONTRACT.md, "Benchmarks"). Nothing here is causal; what it gives is width, skew and cardinality that can
-//! be chosen, and the same bytes for the same options.
+//! Wide events by the number: the default data of the benchmarks (CONTRACT.md, "Benchmarks"), as OTLP requests.
 //!
-//! Every request is drawn from a stream of its own, so that request `n` is the same whether or not the ones
-//! before it were made.
+//! Services with operations; traces of ten spans through them, and now and then one of a hundred thousand;
+//! log records in the spans' context; exceptions. One dataset fills three hundred columns in an event, the
+//! others twenty-five to sixty. Values follow users, operations and columns; nothing here is causal
+//! ([`crate::simulation`] is).
+//!
+//! The same options give the same bytes, whatever order requests are made in: every request draws from a stream
+//! of its own, so that threads can share the work, and a request can be made again instead of kept.
 
-use skein_otlp::Message as _;
-use skein_otlp::collector::trace::ExportTraceServiceRequest;
-use skein_otlp::common::{InstrumentationScope, KeyValue};
-use skein_otlp::resource::Resource;
-use skein_otlp::trace::{ResourceSpans, ScopeSpans, Span, Status};
+mod column;
+mod draw;
+mod schema;
+mod text;
+mod write;
 
-use crate::export::{key_value, unsigned};
-use crate::random::{Random, to_ns};
-use crate::telemetry::{Attribute, hex};
+use column::{Event, PATHS, Pen, Subject, USERS};
+use draw::{Curves, Draw, mix};
+use schema::{GROUPS, Operation, Schema, Slot};
+use write::{Attributes, bytes_field, fixed64_field, varint_field};
 
-/// Spans of one trace.
-const TRACE_SPANS: usize = 8;
+use crate::export::unsigned;
+use crate::random::to_ns;
+
+/// Spans of an ordinary trace.
+const TRACE_SPANS: usize = 10;
+
+/// Spans of a trace that is not: an import, a report, a loop gone wrong.
+const LONG_TRACE_SPANS: usize = 100_000;
+
+/// There is one of those for so many rows.
+const ROWS_PER_LONG_TRACE: usize = 2_500_000;
 
 /// What the events look like.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WideConfig {
     /// The same seed gives the same bytes.
     pub seed: u64,
-    /// Spans in all.
+    /// Events in all: spans, span events, log records.
     pub rows: usize,
-    /// Different attributes of a span, counted without those of the resource.
+    /// Different attributes over all events, those of resources included.
     pub columns: usize,
-    /// The share of them that one span has, in (0, 1].
+    /// The share of the attributes of its dataset that an event fills, in (0, 1].
     pub filled: f64,
     /// 0: all values of an attribute are equally frequent; the larger, the more the first ones prevail.
     pub skew: f64,
-    /// Services.
+    /// Services. One of them is the wide one.
     pub datasets: usize,
-    /// Spans of one request.
-    pub spans_per_request: usize,
-    /// Time of the first span, epoch nanoseconds.
+    /// Events of one request.
+    pub rows_per_request: usize,
+    /// Time of the first event, epoch nanoseconds.
     pub start_ns: i64,
-    /// The spans are spread over this time.
+    /// The events are spread over this time.
     pub duration_ns: i64,
 }
 
 impl Default for WideConfig {
-    /// The size that the goals are stated for: 25 attributes, about 830 bytes a span.
+    /// The data that the goals are stated for.
     fn default() -> WideConfig {
         WideConfig {
             seed: 1,
-            rows: 1_000_000,
-            columns: 25,
-            filled: 1.0,
+            rows: 10_000_000,
+            columns: 500,
+            filled: 0.8,
             skew: 1.0,
-            datasets: 5,
-            spans_per_request: 1_000,
-            start_ns: 1_767_225_600_000_000_000,
-            duration_ns: 600_000_000_000,
+            datasets: 30,
+            rows_per_request: 1_000,
+            // 2026-01-01, 06:00 to 12:00 UTC.
+            start_ns: 1_767_247_200_000_000_000,
+            duration_ns: 6 * 3_600_000_000_000,
         }
     }
 }
 
-/// One request, encoded.
-#[derive(Clone, Debug, PartialEq)]
+/// One request for each signal; a body without records is empty.
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct WideRequest {
     /// An `ExportTraceServiceRequest` in protobuf.
-    pub body: Vec<u8>,
-    /// The spans in it.
+    pub traces: Vec<u8>,
+    /// An `ExportLogsServiceRequest` in protobuf.
+    pub logs: Vec<u8>,
+    /// Spans.
     pub spans: usize,
+    /// Events of these spans; each is an event of its own.
+    pub span_events: usize,
+    /// Log records.
+    pub log_records: usize,
+    /// An ordinary trace that begins here.
+    pub trace_id: [u8; 16],
+    /// The long trace that has spans here.
+    pub long_trace_id: Option<[u8; 16]>,
 }
 
+/// Makes the requests of a configuration.
+#[derive(Clone, Debug)]
+pub struct Wide {
+    config: WideConfig,
+    schema: Schema,
+    curves: Curves,
+}
+
+// === impl WideConfig ===
+
 impl WideConfig {
-    /// How many requests it takes.
-    pub fn request_count(&self) -> usize {
-        self.rows.div_ceil(self.spans_per_request.max(1))
+    /// Prepares what all requests share.
+    pub fn generator(&self) -> Wide {
+        Wide { config: self.clone(), schema: Schema::new(self), curves: Curves::new(self.skew) }
     }
 
-    /// All requests in order.
-    pub fn requests(&self) -> impl Iterator<Item = WideRequest> + '_ {
-        (0..self.request_count()).map(|index| self.request(index))
+    /// The dataset that fills most columns: its place among the services.
+    pub fn widest_dataset(&self) -> usize {
+        self.datasets / 4
+    }
+}
+
+// === impl WideRequest ===
+
+impl WideRequest {
+    /// Events in all.
+    pub fn rows(&self) -> usize {
+        self.spans + self.span_events + self.log_records
+    }
+}
+
+// === impl Wide ===
+
+impl Wide {
+    /// How many requests it takes.
+    pub fn requests(&self) -> usize {
+        self.config.rows.div_ceil(self.per_request())
+    }
+
+    /// The name of a dataset by its place.
+    pub fn dataset(&self, place: usize) -> String {
+        schema::service_name(place)
     }
 
     /// One request; the same for the same index.
     pub fn request(&self, index: usize) -> WideRequest {
-        let per_request = self.spans_per_request.max(1);
-        let spans = per_request.min(self.rows.saturating_sub(index * per_request));
-        let mut random = Random::new(self.seed, 1_000 + unsigned(index));
-        let datasets = self.datasets.max(1);
-        let mut by_dataset: Vec<Vec<Span>> = vec![Vec::new(); datasets];
-        let mut trace = TraceState::default();
-        for row in 0..spans {
-            if row % TRACE_SPANS == 0 {
-                trace = TraceState { trace_id: random.trace_id().to_vec(), parent: Vec::new() };
-            }
-            let dataset = random.below(datasets);
-            let span = self.span(index * per_request + row, &mut trace, &mut random);
-            if let Some(spans) = by_dataset.get_mut(dataset) {
-                spans.push(span);
-            }
+        let mut draw = Draw::new(self.config.seed, 1 << 32 | unsigned(index));
+        let mut request = Request::new(self, index, &mut draw);
+        let long = self.long_trace(index);
+        if let Some(long_trace) = long {
+            request.long_trace(long_trace, &mut draw);
         }
-        let resource_spans = by_dataset
-            .into_iter()
-            .enumerate()
-            .filter(|(_, spans)| !spans.is_empty())
-            .map(|(dataset, spans)| resource_spans(dataset, spans))
-            .collect();
-        WideRequest { body: ExportTraceServiceRequest { resource_spans }.encode_to_vec(), spans }
+        let mut trace_id = None;
+        while request.has_room() {
+            let id = request.trace(&mut draw);
+            trace_id.get_or_insert(id);
+        }
+        let mut finished = request.finish();
+        finished.trace_id = trace_id.unwrap_or_default();
+        finished.long_trace_id = long.map(|long| self.long_trace_id(long));
+        finished
     }
 
-    fn span(&self, row: usize, trace: &mut TraceState, random: &mut Random) -> Span {
-        let share = row as f64 / self.rows.max(1) as f64;
-        let start_ns = self.start_ns + to_ns(share * self.duration_ns as f64);
-        let end_ns = start_ns + random.service_time(12e6, 1.2);
-        let span_id = random.span_id().to_vec();
-        let parent_span_id = trace.parent.clone();
-        if trace.parent.is_empty() || random.chance(0.4) {
-            trace.parent.clone_from(&span_id);
-        }
-        let failed = random.chance(0.01);
-        Span {
-            trace_id: trace.trace_id.clone(),
-            span_id,
-            parent_span_id,
-            name: format!("GET /v{}/items", skewed(random, 12, self.skew)),
-            kind: if row.is_multiple_of(2) { 2 } else { 3 },
-            start_time_unix_nano: u64::try_from(start_ns).unwrap_or(0),
-            end_time_unix_nano: u64::try_from(end_ns).unwrap_or(0),
-            attributes: self.attributes(random),
-            status: failed.then(|| Status { message: "upstream reset".to_owned(), code: 2 }),
-            ..Span::default()
-        }
+    fn per_request(&self) -> usize {
+        self.config.rows_per_request.max(1)
     }
 
-    fn attributes(&self, random: &mut Random) -> Vec<KeyValue> {
-        let mut attributes = Vec::with_capacity(self.columns);
-        for column in 0..self.columns {
-            if self.filled < 1.0 && !random.chance(self.filled) {
-                continue;
-            }
-            let value = column_value(column, random, self.skew);
-            match NAMES.get(column) {
-                Some(name) => attributes.push(key_value(name, value)),
-                None => attributes.push(key_value(&format!("app.field_{column:05}"), value)),
-            }
-        }
-        attributes
+    /// The long trace that has half of a request's rows: its place among them.
+    fn long_trace(&self, index: usize) -> Option<usize> {
+        let traces = (self.config.rows / ROWS_PER_LONG_TRACE).max(1);
+        let stride = self.requests() / traces;
+        // Small data has shorter ones: a twenty-fifth of all rows lies in them.
+        let spans = LONG_TRACE_SPANS.min(self.config.rows / traces / 25);
+        let requests = spans / (self.per_request() / 2).max(1);
+        let (place, within) = (index / stride.max(1), index % stride.max(1));
+        (place < traces && within < requests).then_some(place)
+    }
+
+    fn long_trace_id(&self, place: usize) -> [u8; 16] {
+        trace_id(&mut Draw::new(self.config.seed, 2 << 32 | unsigned(place)))
     }
 }
 
-#[derive(Default)]
-struct TraceState {
-    trace_id: Vec<u8>,
-    parent: Vec<u8>,
+fn trace_id(draw: &mut Draw) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&draw.bits().to_be_bytes());
+    id[8..].copy_from_slice(&(draw.bits() | 1).to_be_bytes());
+    id
 }
 
-/// Names of the first columns, from the semantic conventions and from what applications add.
-const NAMES: [&str; 25] = [
-    "http.request.method",
-    "http.response.status_code",
-    "http.route",
-    "url.path",
-    "app.budget",
-    "user.id",
-    "app.request.id",
-    "app.cached",
-    "db.query.text",
-    "http.response.body.size",
-    "server.address",
-    "app.plan",
-    "app.tenant",
-    "user_agent.original",
-    "app.score",
-    "session.id",
-    "app.job.id",
-    "app.sampled",
-    "db.query.summary",
-    "thread.id",
-    "client.address",
-    "app.build",
-    "cloud.availability_zone",
-    "app.referrer",
-    "app.cart.value",
-];
+/// A request under construction: records in groups of one resource each.
+struct Request<'a> {
+    wide: &'a Wide,
+    /// When its time begins, and how long it is.
+    start_ns: i64,
+    width_ns: f64,
+    rows: usize,
+    pods: Vec<usize>,
+    spans: Vec<Vec<u8>>,
+    logs: Vec<Vec<u8>>,
+    counts: WideRequest,
+    record: Vec<u8>,
+    nested: Vec<u8>,
+    text: Vec<u8>,
+    exception: [Vec<u8>; 3],
+}
 
-/// The value of a column: ten kinds of column in turn, from a handful of values to all different.
-fn column_value(column: usize, random: &mut Random, skew: f64) -> Attribute {
-    match column % 10 {
-        0 => ["GET", "POST", "PUT", "DELETE"][skewed(random, 4, skew).min(3)].into(),
-        1 => Attribute::Int([200, 200, 204, 404, 500][skewed(random, 5, skew).min(4)]),
-        2 => format!("/v{}/items/{{id}}", skewed(random, 60, skew)).into(),
-        3 => format!("/v1/items/{}", skewed(random, 20_000, skew)).into(),
-        4 => Attribute::Float((random.unit() * 10_000.0).round() / 100.0),
-        5 => format!("user-{:06}", skewed(random, 100_000, skew)).into(),
-        6 => hex(&random.span_id()).into(),
-        7 => random.chance(0.3).into(),
-        8 => format!("SELECT * FROM items_{} WHERE id = $1", skewed(random, 40, skew)).into(),
-        _ => Attribute::Int(random.service_time(9_000.0, 1.0)),
+/// Where a trace stands.
+#[derive(Clone)]
+struct Placed {
+    service: usize,
+    span_id: u64,
+    parent_id: Option<u64>,
+    start_ns: i64,
+    duration_ns: i64,
+}
+
+impl<'a> Request<'a> {
+    fn new(wide: &'a Wide, index: usize, draw: &mut Draw) -> Request<'a> {
+        let config = &wide.config;
+        let services = &wide.schema.services;
+        let width_ns = config.duration_ns as f64 / wide.requests() as f64;
+        Request {
+            wide,
+            start_ns: config.start_ns + to_ns(width_ns * index as f64),
+            width_ns,
+            rows: wide.per_request().min(config.rows.saturating_sub(index * wide.per_request())),
+            // One pod of each service, as an agent on a node sees them.
+            pods: services.iter().map(|service| draw.below(service.resources.len())).collect(),
+            spans: vec![Vec::new(); services.len()],
+            logs: vec![Vec::new(); services.len()],
+            counts: WideRequest::default(),
+            record: Vec::new(),
+            nested: Vec::new(),
+            text: Vec::new(),
+            exception: [Vec::new(), Vec::new(), Vec::new()],
+        }
     }
-}
 
-fn skewed(random: &mut Random, bound: usize, skew: f64) -> usize {
-    let position = random.unit().powf(1.0 + skew.max(0.0));
-    usize::try_from(to_ns(position * bound as f64)).unwrap_or(0).min(bound.saturating_sub(1))
-}
+    fn has_room(&self) -> bool {
+        self.counts.rows() < self.rows
+    }
 
-fn resource_spans(dataset: usize, spans: Vec<Span>) -> ResourceSpans {
-    let attributes = vec![
-        key_value("service.name", format!("service-{dataset:03}").into()),
-        key_value("service.version", "4.2.0".into()),
-        key_value("k8s.pod.name", format!("service-{dataset:03}-5f7d9c-x2{dataset}").into()),
-        key_value("cloud.region", "eu-west-1".into()),
-    ];
-    let scope = InstrumentationScope {
-        name: "skein.wide".to_owned(),
-        version: "1.0.0".to_owned(),
-        ..InstrumentationScope::default()
-    };
-    ResourceSpans {
-        resource: Some(Resource { attributes, ..Resource::default() }),
-        scope_spans: vec![ScopeSpans { scope: Some(scope), spans, ..ScopeSpans::default() }],
-        ..ResourceSpans::default()
+    fn subject(&self, draw: &mut Draw) -> Subject {
+        Subject {
+            user: self.wide.curves.skewed(draw, USERS),
+            session: draw.bits(),
+            path: self.wide.curves.skewed(draw, PATHS),
+        }
+    }
+
+    /// A trace of ten spans, or of what there is room for. Returns its id.
+    fn trace(&mut self, draw: &mut Draw) -> [u8; 16] {
+        let id = trace_id(draw);
+        let subject = self.subject(draw);
+        let services = self.wide.schema.services.len();
+        let begin_ns = self.start_ns + to_ns(draw.unit() * self.width_ns);
+        let mut placed: Vec<Placed> = Vec::with_capacity(TRACE_SPANS);
+        while placed.len() < TRACE_SPANS && self.has_room() {
+            let parent = match placed.len() {
+                0 => None,
+                count if draw.chance(0.5) => placed.get(count - 1),
+                count => placed.get(draw.below(count)),
+            };
+            let service = match parent {
+                None => draw.below(services),
+                Some(parent) if draw.chance(0.35) => parent.service,
+                Some(parent) => {
+                    let calls = &self.wide.schema.services[parent.service].calls;
+                    calls[draw.below(calls.len())]
+                }
+            };
+            let span = self.span(&id, service, parent, begin_ns, subject, draw);
+            placed.push(span);
+        }
+        id
+    }
+
+    /// Spans of a trace that goes through many requests, all children of one root.
+    fn long_trace(&mut self, place: usize, draw: &mut Draw) {
+        let id = self.wide.long_trace_id(place);
+        let service = mix(unsigned(place)) % unsigned(self.wide.schema.services.len());
+        let root = Placed {
+            service: usize::try_from(service).unwrap_or(0),
+            span_id: mix(unsigned(place)) | 1,
+            parent_id: None,
+            start_ns: self.start_ns,
+            duration_ns: to_ns(self.width_ns),
+        };
+        let subject = self.subject(draw);
+        while self.counts.spans < self.rows / 2 && self.has_room() {
+            self.span(&id, root.service, Some(&root), self.start_ns, subject, draw);
+        }
+    }
+
+    /// Writes a span, its exception if it has one, and its log record if it has one.
+    fn span(
+        &mut self,
+        trace_id: &[u8; 16],
+        service: usize,
+        parent: Option<&Placed>,
+        begin_ns: i64,
+        subject: Subject,
+        draw: &mut Draw,
+    ) -> Placed {
+        let wide = self.wide;
+        let operations = &wide.schema.services[service].operations;
+        let operation = &operations[wide.curves.skewed(draw, operations.len())];
+        let own_ns = wide.curves.long_tail(draw, operation.duration_mean_ns);
+        let (start_ns, duration_ns) = match parent {
+            None => (begin_ns, own_ns * 4.0),
+            Some(parent) => {
+                let offset = draw.unit() * 0.6 * parent.duration_ns as f64;
+                (parent.start_ns + to_ns(offset), own_ns.min(parent.duration_ns as f64 - offset))
+            }
+        };
+        let placed = Placed {
+            service,
+            span_id: draw.bits() | 1,
+            parent_id: parent.map(|parent| parent.span_id),
+            start_ns,
+            duration_ns: to_ns(duration_ns).max(1_000),
+        };
+        let event = Event {
+            subject,
+            operation: mix(operation.number),
+            failed: draw.chance(0.015),
+            time_ns: placed.start_ns,
+            duration_ns: placed.duration_ns,
+        };
+        let is_client = parent.is_some_and(|parent| parent.service == service);
+        self.write_span(trace_id, &placed, operation, &event, if is_client { 3 } else { 2 }, draw);
+        if self.has_room() && (event.failed || draw.chance(0.16)) {
+            self.write_log(trace_id, &placed, operation, &event, draw);
+        }
+        placed
+    }
+
+    fn write_span(
+        &mut self,
+        trace_id: &[u8; 16],
+        placed: &Placed,
+        operation: &Operation,
+        event: &Event,
+        kind: u64,
+        draw: &mut Draw,
+    ) {
+        let mut out = std::mem::take(&mut self.record);
+        out.clear();
+        bytes_field(&mut out, 1, trace_id);
+        bytes_field(&mut out, 2, &placed.span_id.to_be_bytes());
+        if let Some(parent_id) = placed.parent_id {
+            bytes_field(&mut out, 4, &parent_id.to_be_bytes());
+        }
+        bytes_field(&mut out, 5, operation.name.as_bytes());
+        varint_field(&mut out, 6, kind);
+        fixed64_field(&mut out, 7, placed.start_ns.cast_unsigned());
+        fixed64_field(&mut out, 8, (placed.start_ns + placed.duration_ns).cast_unsigned());
+        self.attributes(&operation.span, event, 9, &mut out, draw);
+        self.counts.spans += 1;
+        if event.failed {
+            if self.has_room() {
+                self.write_exception(event, &mut out, draw);
+            }
+            self.nested.clear();
+            bytes_field(&mut self.nested, 2, b"upstream failed");
+            varint_field(&mut self.nested, 3, 2);
+            bytes_field(&mut out, 15, &self.nested);
+        }
+        bytes_field(&mut self.spans[placed.service], 2, &out);
+        self.record = out;
+    }
+
+    fn write_exception(&mut self, event: &Event, out: &mut Vec<u8>, draw: &mut Draw) {
+        self.wide.schema.texts.exception(event, draw, &mut self.exception);
+        self.nested.clear();
+        fixed64_field(&mut self.nested, 1, (event.time_ns + event.duration_ns / 2).cast_unsigned());
+        bytes_field(&mut self.nested, 2, b"exception");
+        let mut attributes = Attributes { out: &mut self.nested, field: 3, count: 0 };
+        for (key, text) in self.wide.schema.exception_keys.iter().zip(&self.exception) {
+            attributes.text(key, text);
+        }
+        bytes_field(out, 11, &self.nested);
+        self.counts.span_events += 1;
+    }
+
+    fn write_log(
+        &mut self,
+        trace_id: &[u8; 16],
+        placed: &Placed,
+        operation: &Operation,
+        event: &Event,
+        draw: &mut Draw,
+    ) {
+        let mut out = std::mem::take(&mut self.record);
+        out.clear();
+        let time_ns = placed.start_ns + to_ns(draw.unit() * placed.duration_ns as f64);
+        let (severity, name): (u64, &[u8]) = match (event.failed, draw.below(10)) {
+            (true, _) => (17, b"ERROR"),
+            (false, 0) => (13, b"WARN"),
+            (false, 1 | 2) => (5, b"DEBUG"),
+            _ => (9, b"INFO"),
+        };
+        fixed64_field(&mut out, 1, time_ns.cast_unsigned());
+        varint_field(&mut out, 2, severity);
+        bytes_field(&mut out, 3, name);
+        self.text.clear();
+        self.wide.schema.texts.message(event, draw, &mut self.text);
+        self.nested.clear();
+        bytes_field(&mut self.nested, 1, &self.text);
+        bytes_field(&mut out, 5, &self.nested);
+        self.attributes(&operation.log, event, 6, &mut out, draw);
+        bytes_field(&mut out, 9, trace_id);
+        bytes_field(&mut out, 10, &placed.span_id.to_be_bytes());
+        bytes_field(&mut self.logs[placed.service], 2, &out);
+        self.counts.log_records += 1;
+        self.record = out;
+    }
+
+    /// The attributes of an event: all that its operation always has, and those of the groups that are there.
+    fn attributes(&mut self, slots: &[Slot], event: &Event, field: u8, out: &mut Vec<u8>, draw: &mut Draw) {
+        let there = GROUPS.map(|probability| draw.chance(probability));
+        let schema = &self.wide.schema;
+        let mut pen = Pen { draw, curves: &self.wide.curves, texts: &schema.texts, text: &mut self.text };
+        let mut attributes = Attributes { out, field, count: 0 };
+        for slot in slots {
+            if slot.group.is_none_or(|group| there[group]) {
+                schema.columns[slot.column].write(event, &mut pen, &mut attributes);
+            }
+        }
+    }
+
+    fn finish(self) -> WideRequest {
+        let Request { wide, pods, spans, logs, counts, .. } = self;
+        let services = &wide.schema.services;
+        let body = |records: &[Vec<u8>]| {
+            let mut body = Vec::with_capacity(records.iter().map(|records| records.len() + 1_024).sum());
+            let (mut group, mut scope) = (Vec::new(), Vec::new());
+            for ((records, service), &pod) in records.iter().zip(services).zip(&pods) {
+                if records.is_empty() {
+                    continue;
+                }
+                scope.clear();
+                bytes_field(&mut scope, 1, &service.scope);
+                scope.extend_from_slice(records);
+                group.clear();
+                bytes_field(&mut group, 1, &service.resources[pod]);
+                bytes_field(&mut group, 2, &scope);
+                bytes_field(&mut body, 1, &group);
+            }
+            body
+        };
+        WideRequest { traces: body(&spans), logs: body(&logs), ..counts }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, HashMap, HashSet};
+
+    use skein_otlp::Message as _;
+    use skein_otlp::collector::logs::ExportLogsServiceRequest;
+    use skein_otlp::collector::trace::ExportTraceServiceRequest;
+
     use super::*;
 
     fn small() -> WideConfig {
-        WideConfig { rows: 2_500, ..WideConfig::default() }
+        WideConfig { rows: 20_500, ..WideConfig::default() }
     }
 
-    fn spans(request: &WideRequest) -> Vec<Span> {
-        let decoded = ExportTraceServiceRequest::decode(request.body.as_slice()).unwrap();
-        let scopes = decoded.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans).collect()
+    fn traces(request: &WideRequest) -> ExportTraceServiceRequest {
+        ExportTraceServiceRequest::decode(request.traces.as_slice()).unwrap()
+    }
+
+    /// Events that carry so many attributes on average, with those of the resource: by dataset.
+    fn filled(wide: &Wide) -> BTreeMap<String, f64> {
+        let mut sums: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for index in 0..wide.requests() {
+            for group in traces(&wide.request(index)).resource_spans {
+                let resource = group.resource.unwrap().attributes;
+                let name = format!("{:?}", resource[0].value);
+                for span in group.scope_spans.iter().flat_map(|scope| &scope.spans) {
+                    let sum = sums.entry(name.clone()).or_default();
+                    *sum = (sum.0 + resource.len() + span.attributes.len(), sum.1 + 1);
+                }
+            }
+        }
+        sums.into_iter().map(|(name, (sum, count))| (name, sum as f64 / count as f64)).collect()
     }
 
     #[test]
     fn the_same_options_give_the_same_bytes_in_any_order() {
-        let config = small();
-        let all: Vec<WideRequest> = config.requests().collect();
-        assert_eq!(all.iter().map(|request| request.spans).collect::<Vec<_>>(), [1_000, 1_000, 500]);
-        assert_eq!(config.request(1), all[1]);
-        assert_ne!(WideConfig { seed: 2, ..config }.request(1), all[1]);
+        let (wide, again) = (small().generator(), small().generator());
+        assert_eq!(wide.requests(), 21);
+        let last = again.request(20);
+        assert_eq!(last.rows(), 500);
+        assert_eq!(wide.request(7), again.request(7));
+        assert_eq!(wide.request(20), last);
+        assert_ne!(WideConfig { seed: 2, ..small() }.generator().request(7).traces, wide.request(7).traces);
     }
 
     #[test]
-    fn a_span_is_as_large_as_the_goal_says() {
-        let request = small().request(0);
-        let bytes = request.body.len() / request.spans;
-        assert!((780..=880).contains(&bytes), "{bytes} bytes a span");
-        assert!(spans(&request).iter().all(|span| span.attributes.len() == 25));
+    fn the_counts_are_those_of_the_bodies() {
+        let wide = small().generator();
+        let mut seen = (0, 0, 0);
+        for index in 0..wide.requests() {
+            let request = wide.request(index);
+            let spans: Vec<_> = traces(&request)
+                .resource_spans
+                .into_iter()
+                .flat_map(|group| group.scope_spans)
+                .flat_map(|scope| scope.spans)
+                .collect();
+            let logs = ExportLogsServiceRequest::decode(request.logs.as_slice()).unwrap();
+            let logs = logs.resource_logs.iter().flat_map(|group| &group.scope_logs);
+            assert_eq!(spans.len(), request.spans);
+            assert_eq!(spans.iter().map(|span| span.events.len()).sum::<usize>(), request.span_events);
+            assert_eq!(logs.map(|scope| scope.log_records.len()).sum::<usize>(), request.log_records);
+            assert!(spans.iter().any(|span| span.trace_id == request.trace_id));
+            seen = (seen.0 + request.spans, seen.1 + request.span_events, seen.2 + request.log_records);
+        }
+        assert_eq!(seen.0 + seen.1 + seen.2, 20_500);
+        assert!(seen.1 > 100 && seen.2 > 1_500, "{seen:?}");
     }
 
     #[test]
-    fn width_filling_and_datasets_are_as_asked() {
-        let config = WideConfig { columns: 200, filled: 0.1, datasets: 3, ..small() };
-        let request = config.request(0);
-        let mean = spans(&request).iter().map(|span| span.attributes.len()).sum::<usize>() / request.spans;
-        assert!((15..=25).contains(&mean), "{mean}");
-        let decoded = ExportTraceServiceRequest::decode(request.body.as_slice()).unwrap();
-        assert_eq!(decoded.resource_spans.len(), 3);
+    fn one_dataset_is_wide_and_the_others_are_not() {
+        let wide = small().generator();
+        let mut filled: Vec<f64> = filled(&wide).into_values().collect();
+        filled.sort_by(f64::total_cmp);
+        assert_eq!(filled.len(), 30);
+        assert!((270.0..330.0).contains(&filled[29]), "{}", filled[29]);
+        assert!(filled[0] > 22.0 && filled[28] < 66.0, "{filled:?}");
     }
 
     #[test]
-    fn skew_makes_the_first_values_prevail() {
-        let most = |skew| {
-            let mut random = Random::new(1, 0);
-            (0..10_000).filter(|_| skewed(&mut random, 100, skew) < 10).count()
-        };
-        assert!(most(0.0) < 1_200 && most(2.0) > 4_000, "{} {}", most(0.0), most(2.0));
+    fn columns_filling_and_datasets_are_as_asked() {
+        let config = WideConfig { columns: 200, filled: 0.5, datasets: 5, ..small() };
+        let filled = filled(&config.generator());
+        assert_eq!(filled.len(), 5);
+        let mut names = HashSet::new();
+        for index in 0..3 {
+            for group in traces(&config.generator().request(index)).resource_spans {
+                names.extend(group.resource.unwrap().attributes.into_iter().map(|attribute| attribute.key));
+                let spans = group.scope_spans.into_iter().flat_map(|scope| scope.spans);
+                names.extend(spans.flat_map(|span| span.attributes).map(|attribute| attribute.key));
+            }
+        }
+        assert!((185..=200).contains(&names.len()), "{}", names.len());
+    }
+
+    #[test]
+    fn traces_have_ten_spans_and_some_have_a_share_of_all() {
+        let wide = small().generator();
+        let mut spans: HashMap<Vec<u8>, usize> = HashMap::new();
+        for index in 0..wide.requests() {
+            let groups = traces(&wide.request(index)).resource_spans.into_iter();
+            for span in groups.flat_map(|group| group.scope_spans).flat_map(|scope| scope.spans) {
+                *spans.entry(span.trace_id).or_default() += 1;
+            }
+        }
+        let long = wide.request(0).long_trace_id.unwrap();
+        assert_eq!(spans.remove(long.as_slice()), Some(500));
+        let ordinary = spans.values().filter(|&&count| count == 10).count();
+        assert!(spans.values().all(|&count| count <= 10) && ordinary * 10 > spans.len() * 9);
     }
 }

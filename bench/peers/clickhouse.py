@@ -1,0 +1,112 @@
+"""Loads Parquet files into ClickHouse and answers questions; started by skein-bench with the path of a job.
+
+Prints one JSON object. The schema follows ClickHouse's documentation for observability data: MergeTree ordered by
+(service, time), LowCardinality for text of at most ten thousand values, ZSTD(1) everywhere, Delta for times, a bloom
+filter on the trace id, ids as FixedString. Absent values are null, since the events tell "no value" from "" and 0;
+nulls are stored sparsely (nullable_serialization_version = 'allow_sparse'), which was smaller than defaults.
+"""
+
+import json
+import resource
+import shutil
+import sys
+import time
+
+from chdb.session import Session
+
+TYPES = {"bool": "Bool", "int": "Int64", "float": "Float64", "text": "String", "id16": "FixedString(16)",
+         "id8": "FixedString(8)"}
+ROUNDS = 5
+
+
+def quoted(name):
+    return "`" + name.replace("`", "\\`") + "`"
+
+
+def cpu_seconds():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def column_type(column):
+    plain = TYPES[column["type"]]
+    if column["name"] == "service.name":
+        return "LowCardinality(String)"
+    if column["low_cardinality"]:
+        return "LowCardinality(Nullable(String))"
+    return f"Nullable({plain})"
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        job = json.load(file)
+    shutil.rmtree(job["folder"], ignore_errors=True)
+    session = Session(job["folder"])
+
+    def ask(sql):
+        return json.loads(session.query(sql, "JSONCompact").bytes() or b'{"data":[]}')["data"]
+
+    session.query("SET max_threads = 2, max_insert_threads = 1")
+    session.query("CREATE DATABASE peers ENGINE = Atomic")
+    columns = [f"{quoted(job['time'])} DateTime64(9) CODEC(Delta, ZSTD(1))"]
+    columns += [f"{quoted(column['name'])} {column_type(column)} CODEC(ZSTD(1))" for column in job["columns"]]
+    order = f"({quoted('service.name')}, {quoted(job['time'])})"
+    session.query(
+        f"CREATE TABLE peers.events ({', '.join(columns)}, "
+        f"INDEX trace {quoted('trace.trace_id')} TYPE bloom_filter(0.01) GRANULARITY 1) "
+        f"ENGINE = MergeTree ORDER BY {order} "
+        "SETTINGS nullable_serialization_version = 'allow_sparse', ratio_of_defaults_for_sparse_serialization = 0.9375")
+    begin = cpu_seconds()
+    for file in job["files"]:
+        names = ", ".join(quoted(name) for name in file["columns"])
+        session.query(f"INSERT INTO peers.events ({names}) SELECT {names} FROM file('{file['path']}', Parquet)")
+        print(f"clickhouse: {file['path']} after {cpu_seconds() - begin:.0f} CPU-s", file=sys.stderr)
+    load_cpu = cpu_seconds() - begin
+    begin = cpu_seconds()
+    session.query("OPTIMIZE TABLE peers.events FINAL")
+    merge_cpu = cpu_seconds() - begin
+    print(f"clickhouse: merged after {merge_cpu:.0f} CPU-s", file=sys.stderr)
+    parts, rows, size = ask(
+        "SELECT count(), sum(rows), sum(bytes_on_disk) FROM system.parts "
+        "WHERE active AND database = 'peers' AND table = 'events'")[0]
+    sparse = ask(
+        "SELECT countIf(serialization_kind = 'Sparse') FROM system.parts_columns "
+        "WHERE active AND database = 'peers' AND table = 'events'")[0][0]
+    paths = ",".join(file["path"].rsplit("/", 1)[1] for file in job["files"])
+    folder = job["files"][0]["path"].rsplit("/", 1)[0]
+    files = f"file('{folder}/{{{paths}}}', Parquet, SETTINGS_UNION)".replace(", SETTINGS_UNION", "")
+    answers, milliseconds = {}, {}
+    for question in job["questions"]:
+        took = []
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            rows_of_table = ask(question["sql"].replace("{events}", "peers.events"))
+            took.append((time.perf_counter() - begin) * 1e3)
+        milliseconds[question["name"]] = sorted(took)[len(took) // 2]
+        rows_of_files = ask(question["sql"].replace("{events}", files)
+                            + " SETTINGS schema_inference_mode = 'union', input_format_parquet_filter_push_down = 1")
+        answers[question["name"]] = [rows_of_table, rows_of_files]
+    trace_ms = []
+    for _ in range(2):
+        trace_ms.clear()
+        for trace in job["traces"]:
+            begin = time.perf_counter()
+            found = session.query(
+                f"SELECT * FROM peers.events WHERE {quoted('trace.trace_id')} = unhex('{trace}')", "JSONEachRow")
+            trace_ms.append((time.perf_counter() - begin) * 1e3)
+            if not found.bytes():
+                raise SystemExit(f"trace {trace} is not in ClickHouse")
+    low = sum(column["low_cardinality"] for column in job["columns"])
+    print(json.dumps({
+        "version": ask("SELECT version()")[0][0],
+        "rows": int(rows), "bytes": int(size), "parts": int(parts), "load_cpu": load_cpu, "merge_cpu": merge_cpu,
+        "answers": answers, "ms": milliseconds, "trace_ms": trace_ms,
+        "schema": f"MergeTree ORDER BY (`service.name`, `timestamp`), ZSTD(1) on every column, Delta before it on the "
+                  f"time, LowCardinality for the {low} text columns of at most ten thousand values, FixedString for ids, "
+                  f"bloom filter on the trace id, Nullable columns with sparse serialization ({int(sparse)} columns are "
+                  f"stored sparsely).",
+    }))
+
+
+if __name__ == "__main__":
+    main()
