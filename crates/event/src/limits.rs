@@ -2,6 +2,8 @@
 //!
 //! A limit that a configuration can change has its default here.
 
+use std::time::Duration;
+
 /// A request larger than this, before or after decompression, is refused with 413 / RESOURCE_EXHAUSTED.
 /// OTLP 1.11 recommends 64 MiB as the default of a receiver.
 pub const REQUEST_BYTES_MAX: usize = 64 << 20;
@@ -165,6 +167,16 @@ pub const QUERY_SECONDS_MAX: u64 = 60;
 /// A question up to this length is kept with the event that tells of it, to be replayed. Boards ask in under 4 KiB.
 pub const CAPTURED_QUERY_BYTES_MAX: usize = 32 << 10;
 
+/// What a query under way knows is put together at most this often: what a person can follow.
+pub const PARTIAL_INTERVAL_NS: i64 = 200_000_000;
+
+/// Putting it together may cost the query this part of its time, one in so many.
+pub const PARTIAL_COST_FRACTION: i64 = 10;
+
+/// Bytes of what is shown of a query under way; each of [`QUERIES_RUNNING_MAX`] may hold so much. The whole
+/// answer, which may be larger, is kept on the account of [`ANSWER_BYTES_KEPT`].
+pub const PARTIAL_ANSWER_BYTES_MAX: usize = 2 << 20;
+
 /// Answers kept to be found again under their id: a board of 50 panels, asked for by five people.
 pub const ANSWERS_KEPT: usize = 256;
 
@@ -182,3 +194,130 @@ pub const OBSERVATIONS_QUEUED_MAX: usize = 4_096;
 
 /// Exports at once; each holds a thread, which waits for its client.
 pub const EXPORTS_RUNNING_MAX: usize = 4;
+
+/// Every request costs at least this much of the budget, so that a flood of small ones is bounded too:
+/// 512 MiB allow 128 Ki requests at once.
+pub const REQUEST_OVERHEAD_BYTES: usize = 4 << 10;
+
+/// The head of a request arrives within this time, and so does the first request of a connection: a client
+/// that connects has something to say.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// A connection without a request for so long is closed, since there are [`CONNECTIONS_MAX`] of them. Exporters
+/// send every few seconds, metric readers every minute.
+pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(300);
+
+/// A client that sends nothing of its body for so long is given up.
+pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// A whole body arrives within this time: 64 MiB at 4 Mbit/s, or its lease keeps others out for nothing.
+pub const BODY_WITHIN: Duration = Duration::from_secs(130);
+
+/// A refused body is read and forgotten for at most this long, so that the client reads the answer and not a
+/// broken connection.
+pub const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// A client that takes nothing of its answer for so long is given up: a terminal may be paged through, but an
+/// export holds one of [`EXPORTS_RUNNING_MAX`] threads.
+pub const UNREAD_MAX: Duration = Duration::from_secs(60);
+
+/// Answers are handed to a connection in pieces of this size, so that what lies in its buffers, and cannot be
+/// told from what was read, stays small.
+pub const ANSWER_PIECE_BYTES: usize = 64 << 10;
+
+/// How long an answer is waited for, unless the question says otherwise (CONTRACT.md).
+pub const WAIT_MS_DEFAULT: u64 = 10_000;
+
+/// A question that asks for more is answered after this long: proxies give up soon after.
+pub const WAIT_MS_MAX: u64 = 60_000;
+
+/// A stream tells of progress at most this often: what a person can follow.
+pub const STREAM_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Pieces of an export that wait for the client: enough that neither waits for the other for long, and at about
+/// 16 MiB each few enough.
+pub const EXPORT_PIECES_WAITING_MAX: usize = 4;
+
+/// Events of one piece of an export: decoded and as JSON it stays around 16 MiB for usual events, and a line of
+/// it far below what an import may send.
+pub const EXPORT_BATCH_ROWS: usize = 4 << 10;
+
+/// Bytes after which events that were written as JSON lines are handed to the client.
+pub const EXPORT_PIECE_BYTES: usize = 1 << 20;
+
+/// Values of a column in one answer, enough for a person to choose from.
+pub const COLUMN_VALUES_MAX: usize = 100;
+
+/// Text of a client is kept up to here with a rejection: enough to find the place, too little to fill memory.
+pub const REJECTION_TEXT_BYTES_MAX: usize = 1 << 10;
+
+/// Rejections of this age are read back when a server starts.
+pub const REJECTIONS_RESTORED_NS: i64 = 7 * 24 * 3_600 * 1_000_000_000;
+
+/// The message of an answer to a batch: every record of an ordinary batch is named, and the answer stays far
+/// below the 4 MiB that OTLP allows a response.
+pub const OUTCOME_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// The length of `grpc-message`: clients refuse header lists of more than 8 to 16 KiB as a whole.
+pub const GRPC_MESSAGE_BYTES_MAX: usize = 2 << 10;
+
+/// The largest zstd window that is accepted, as a power of two: 64 MiB, the size of the largest request. A
+/// sender that compresses a body in one call declares its size as the window.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 26;
+
+/// What an HTTP/2 connection may send before it is read: outside of the budget of bytes in flight, hence
+/// small. At 100 µs of round trip it still allows 10 GB/s.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// The same for one request.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 512 << 10;
+
+/// Requests that a connection may have open at once: what gRPC clients use before they open another.
+pub const HTTP2_STREAMS_MAX: u32 = 128;
+
+/// The read buffer of HTTP/1: the unit in which a body is paid for.
+pub const HTTP1_BUFFER_BYTES: usize = 64 << 10;
+
+/// Own events that are sent together: a request of about 300 KiB.
+pub const OBSERVATIONS_BATCH_MAX: usize = 512;
+
+/// An own event waits for others at most this long, so that Skein's own events are as fresh as others.
+pub const OBSERVATIONS_BATCH_WAIT: Duration = Duration::from_millis(500);
+
+/// Requests under way when the server stops have this long to end. With the four that follow, with
+/// [`STOP_LINGER`] and with what a process takes to go, all stays below the 10 s of CONTRACT.md.
+pub const STOP_UNDER_WAY_MAX: Duration = Duration::from_millis(2_500);
+
+/// A stopping server keeps refusing new work politely for this long: clients that were about to send learn that
+/// it stops, and not that it is gone.
+pub const STOP_LINGER: Duration = Duration::from_millis(500);
+
+/// Heads have this long to become segments; what is late is in the log.
+pub const STOP_FLUSH_MAX: Duration = Duration::from_millis(2_500);
+
+/// Then the last own events have this long to become durable,
+pub const STOP_OWN_EVENTS_MAX: Duration = Duration::from_secs(1);
+
+/// connections to end,
+pub const STOP_CONNECTIONS_MAX: Duration = Duration::from_secs(1);
+
+/// and files to be closed.
+pub const STOP_CLOSE_MAX: Duration = Duration::from_millis(1_500);
+
+/// Edges that are compared one after another where attribute lists part; with more, the lists there do not
+/// repeat.
+pub const SHAPE_EDGES_MAX: usize = 12;
+
+/// Protobuf's groups inside groups are skipped to this depth; nothing of today writes even one.
+pub const GROUP_DEPTH_MAX: usize = 32;
+
+/// Entries of a query's cache of values without a dictionary, beyond which it starts anew: it is a shortcut, and
+/// a column of unlike numbers must not fill memory with it.
+pub const CACHED_VALUES_MAX: usize = 1 << 16;
+
+/// Candidates of an error: more is a list to read, not an answer.
+pub const CANDIDATES_MAX: usize = 5;
+
+/// A name longer than this is compared with candidates only by its beginning, so that a hostile name costs
+/// little.
+pub const COMPARED_CHARS_MAX: usize = 64;

@@ -37,6 +37,25 @@ pub enum ReasonCode {
 }
 
 impl ReasonCode {
+    /// Every reason.
+    pub const ALL: [ReasonCode; 10] = [
+        ReasonCode::InvalidTraceId,
+        ReasonCode::InvalidSpanId,
+        ReasonCode::InvalidField,
+        ReasonCode::ValueTooLarge,
+        ReasonCode::TooDeep,
+        ReasonCode::Malformed,
+        ReasonCode::UnsupportedMediaType,
+        ReasonCode::TooLarge,
+        ReasonCode::Overloaded,
+        ReasonCode::Unavailable,
+    ];
+
+    /// The reason of a name.
+    pub fn from_name(name: &str) -> Option<ReasonCode> {
+        ReasonCode::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The name in metrics and answers.
     pub fn as_str(self) -> &'static str {
         match self {

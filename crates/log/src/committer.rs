@@ -82,8 +82,8 @@ impl Committer {
             return Step::Idle;
         }
         let start_ns = self.clock.now_ns();
-        let written = self.commit(pending);
-        self.acknowledge(written, start_ns);
+        let (written, sync_ns) = self.commit(pending);
+        self.acknowledge(written, start_ns, sync_ns);
         // A failed file is replaced at once, so that the log is open again when clients retry.
         match self.open_files() {
             Ok(()) => Step::Worked,
@@ -135,8 +135,8 @@ impl Committer {
         }
     }
 
-    /// Writes and syncs each partition's part of the group.
-    fn commit(&mut self, pending: Vec<Pending>) -> Vec<Written> {
+    /// Writes and syncs each partition's part of the group; also says how long the syncs took.
+    fn commit(&mut self, pending: Vec<Pending>) -> (Vec<Written>, i64) {
         let mut by_partition: Vec<Vec<Pending>> = Vec::new();
         by_partition.resize_with(self.partitions.len(), Vec::new);
         for part in pending {
@@ -164,11 +164,13 @@ impl Committer {
                 result,
             });
         }
+        let sync_start_ns = self.clock.now_ns();
         self.sync(&mut written);
+        let sync_ns = self.clock.now_ns().saturating_sub(sync_start_ns);
         for part in &written {
             self.settle(part);
         }
-        written
+        (written, sync_ns)
     }
 
     /// Syncs every file whose write succeeded, side by side if so configured: eight at once take a third of
@@ -216,7 +218,7 @@ impl Committer {
     }
 
     /// Lets the follower apply what is durable, then acknowledges it.
-    fn acknowledge(&self, written: Vec<Written>, start_ns: i64) {
+    fn acknowledge(&self, written: Vec<Written>, start_ns: i64, sync_ns: i64) {
         let mut records = Vec::new();
         let mut settled = Vec::new();
         for part in written {
@@ -248,7 +250,7 @@ impl Committer {
         if !records.is_empty() {
             self.follower.apply(records);
         }
-        self.queue.settle(settled, duration_ns);
+        self.queue.settle(settled, duration_ns, sync_ns);
     }
 }
 

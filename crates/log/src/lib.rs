@@ -29,6 +29,7 @@ mod recovery;
 mod retention;
 mod scan;
 mod state_file;
+mod stats;
 #[cfg(test)]
 mod testing;
 
@@ -37,8 +38,9 @@ pub use config::LogConfig;
 pub use error::{Error, ErrorKind};
 pub use follow::{DurableRecord, Follower, Unfollowed};
 pub use log::Log;
-pub use queue::{LogStats, Status};
+pub use queue::Status;
 pub use recovery::{Finding, FindingKind};
+pub use stats::LogStats;
 
 /// Reads a file's bytes as recovery does, and forgets what it found: for the fuzzer, since no damage may make
 /// it panic.

@@ -19,10 +19,11 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::follow::Follower;
 use crate::log_time::LogTime;
-use crate::queue::{Begun, LogStats, Prepared, Queue, Status, Wake};
+use crate::queue::{Begun, Prepared, Queue, Status, Wake};
 use crate::record::{RecordBytes, TooLarge};
 use crate::recovery::{Finding, Recovered, recover};
 use crate::retention;
+use crate::stats::LogStats;
 
 /// Partitions a set of them has room for.
 const PARTITIONS_MAX: u16 = 64;

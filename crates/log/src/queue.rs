@@ -18,6 +18,7 @@ use crate::follow::Follower;
 use crate::log_time::LogTime;
 use crate::record::RecordBytes;
 use crate::retention::{FileFacts, Files};
+use crate::stats::LogStats;
 
 pub(crate) use self::second_copy::Recent;
 
@@ -35,27 +36,6 @@ pub enum Status {
     Sealed(String),
     /// It was closed.
     Closed,
-}
-
-/// Counts since the log was opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LogStats {
-    /// Group commits.
-    pub commits: u64,
-    /// Time spent writing and syncing, in nanoseconds.
-    pub commit_ns: u64,
-    /// The longest of them.
-    pub commit_ns_max: u64,
-    /// Parts that became durable.
-    pub records: u64,
-    /// Parts whose write or sync failed.
-    pub failed_records: u64,
-    /// Batches that were there already.
-    pub duplicate_batches: u64,
-    /// Bytes that wait now.
-    pub queued_bytes: usize,
-    /// Batch keys remembered now.
-    pub batch_keys: usize,
 }
 
 /// A batch that was split and encoded.
@@ -269,11 +249,12 @@ impl Queue {
     }
 
     /// Tells who waits what became of these parts.
-    pub(crate) fn settle(&self, settled: Vec<Settled>, duration_ns: i64) {
+    pub(crate) fn settle(&self, settled: Vec<Settled>, duration_ns: i64, sync_ns: i64) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let duration_ns = u64::try_from(duration_ns).unwrap_or_default();
         state.stats.commits += 1;
+        state.stats.syncs.add(sync_ns);
         state.stats.commit_ns = state.stats.commit_ns.saturating_add(duration_ns);
         state.stats.commit_ns_max = state.stats.commit_ns_max.max(duration_ns);
         let answers: Vec<_> = settled.into_iter().flat_map(|part| state.settle_part(part)).collect();
