@@ -14,6 +14,7 @@ use crate::group::ShownKey;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
 
 /// The groups after havings, order and limit.
+#[derive(Clone)]
 pub(crate) struct Ranked {
     pub(crate) results: Vec<GroupRow>,
     pub(crate) total: Vec<Cell>,

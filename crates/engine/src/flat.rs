@@ -9,7 +9,7 @@ use skein_event::ids::encode_hex;
 use skein_event::value::Value;
 use skein_query::names::display_name;
 use skein_query::render;
-use skein_query::result::FlatRow;
+use skein_query::result::{FlatRow, ScanBatch};
 use skein_store::Error;
 use skein_store::segment::{Gathered, Segment};
 
@@ -25,6 +25,12 @@ pub(crate) fn milliseconds(ns: i64) -> f64 {
 pub(crate) fn event_json(segment: &Segment, row: u32) -> Result<String, Error> {
     let rows = flat_rows(&segment.gather(&[row])?);
     Ok(rows.first().map(|row| render::row(row).to_string()).unwrap_or_default())
+}
+
+/// The events of a scan as flat lists, in their order.
+pub fn flat_events(batch: ScanBatch) -> Vec<FlatRow> {
+    let ScanBatch { batch, event_ids, ingest_times_ns, .. } = batch;
+    flat_rows(&Gathered { batch, ids: event_ids, ingest_times: ingest_times_ns })
 }
 
 /// A field under construction: its name, its value, and its origin for when the name is taken.

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use skein_event::limits::CACHED_VALUES_MAX;
 use skein_event::value::Value;
 use skein_query::number::{Type, ValueRef};
 use skein_query::plan::Column;
@@ -99,10 +100,6 @@ struct PartCache {
     codes: Vec<Option<(ValueId, Type)>>,
     others: HashMap<u64, (ValueId, Type)>,
 }
-
-/// Entries of a cache of values without a dictionary, beyond which it starts anew: it is a shortcut, and a
-/// column of unlike numbers must not fill memory with it.
-const CACHED_VALUES_MAX: usize = 1 << 16;
 
 impl<'a> BoundBreakdowns<'a> {
     pub(crate) fn bind(segment: &'a Segment, columns: &[Column]) -> Result<BoundBreakdowns<'a>, Error> {

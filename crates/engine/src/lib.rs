@@ -13,7 +13,7 @@
 //! doubles come out the same, bit by bit, every time.
 //!
 //! Reading order: [`snapshot`], `resolve`, `column`, `filter`, `scan`, `group`, `aggregate`, `finish`, `rows`,
-//! `trace`, `catalog`, `export`.
+//! `partial`, `trace`, `catalog`, `export`.
 
 mod aggregate;
 mod catalog;
@@ -25,6 +25,7 @@ mod flat;
 mod group;
 mod native;
 mod overflow;
+mod partial;
 mod resolve;
 mod rows;
 mod scan;
@@ -35,5 +36,6 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use flat::flat_events;
 pub use native::NativeEngine;
 pub use snapshot::{SnapshotView, Snapshots};

@@ -13,13 +13,14 @@ use skein_query::plan::{
     TimeRange,
 };
 use skein_query::result::{
-    ColumnInfo, Data, DatasetInfo, Groups, Meta, QueryResult, TraceRows, ValueCount, Warning,
+    ColumnInfo, Data, DatasetInfo, Groups, Meta, QueryResult, SeriesRow, TraceRows, ValueCount, Warning,
 };
 use skein_query::time_text::format_ns;
 use skein_query::{QueryEngine, QueryError, RunContext};
 
 use crate::aggregate::FirstPass;
 use crate::finish;
+use crate::partial::Partials;
 use crate::rows::RowSink;
 use crate::scan::{Counters, Failure, Scan};
 use crate::series::SecondPass;
@@ -213,11 +214,12 @@ fn run_plan(
     let (data, counters) = match &plan.output {
         _ if plan.dry_run => (Data::Nothing, dry_run(plan, view)),
         Output::Groups(groups) => run_groups(plan, groups, &scan, &mut warnings)?,
-        Output::Rows(rows) => run_rows(rows, &scan)?,
+        Output::Rows(rows) => run_rows(plan, rows, &scan)?,
     };
     if counters.rows_in_range == 0 && !plan.dry_run {
         warnings.extend(where_data_is(plan, view, excluded, context)?);
     }
+    warnings.extend(overflow_warning(&counters));
     let meta = Meta {
         elapsed_ns: 0,
         rows_scanned: counters.rows_scanned,
@@ -230,6 +232,18 @@ fn run_plan(
         warnings,
     };
     Ok(QueryResult { data, meta })
+}
+
+/// Says where more columns came than a dataset may have (DESIGN.md §2): nothing is lost, but it is slower to
+/// find.
+fn overflow_warning(counters: &Counters) -> Option<Warning> {
+    let count = counters.segments_overflowed;
+    let message = format!(
+        "in {count} of {} segments attributes beyond the column limits are kept in meta.overflow; they are found by \
+         their names, more slowly",
+        counters.segments.scanned
+    );
+    (count > 0).then_some(Warning { code: "columns_overflow", message })
 }
 
 /// What a run would look at, by the segments' statistics alone.
@@ -248,10 +262,13 @@ fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
     counters
 }
 
-fn run_rows(plan: &RowPlan, scan: &Scan<'_>) -> Result<(Data, Counters), Failure> {
-    let mut sink = RowSink::new(plan);
-    let counters = scan.run(&mut sink, |fraction| fraction)?;
-    Ok((Data::Rows(sink.finish(scan.view)?), counters))
+fn run_rows(plan: &Plan, rows: &RowPlan, scan: &Scan<'_>) -> Result<(Data, Counters), Failure> {
+    let mut sink = RowSink::new(rows);
+    let mut partials = Partials::new(plan, scan.view, scan.context);
+    let counters = scan.run(&mut sink, |sink, counters, fraction| {
+        partials.tell(fraction, counters, || sink.rows(scan.view).map(Data::Rows))
+    })?;
+    Ok((Data::Rows(sink.rows(scan.view)?), counters))
 }
 
 fn run_groups(
@@ -262,8 +279,14 @@ fn run_groups(
 ) -> Result<(Data, Counters), Failure> {
     let passes = if groups.granularity_ns.is_some() { 2.0 } else { 1.0 };
     let mut first = FirstPass::new(groups, !plan.usage_mode);
-    let counters = scan.run(&mut first, |fraction| fraction / passes)?;
+    let mut partials = Partials::new(plan, scan.view, scan.context);
     let mut overflowed = vec![false; groups.calculations.len()];
+    let counters = scan.run(&mut first, |first, counters, fraction| {
+        partials.tell(fraction / passes, counters, || {
+            let ranked = finish::rank(groups, first, &mut vec![false; groups.calculations.len()]);
+            Ok(shown(groups, ranked, groups.granularity_ns.map(|_| Vec::new())))
+        })
+    })?;
     let mut ranked = finish::rank(groups, &first, &mut overflowed);
     let mut series = None;
     if let Some(granularity_ns) = groups.granularity_ns {
@@ -275,23 +298,32 @@ fn run_groups(
         let coercions = accumulator.coercions.clone();
         drop(accumulator);
         let mut second = SecondPass::new(groups, known, fates, edges, granularity_ns, exact, weighted);
-        scan.run(&mut second, |fraction| 0.5 + fraction / 2.0)?;
+        scan.run(&mut second, |second, _, fraction| {
+            partials.tell(0.5 + fraction / 2.0, &counters, || {
+                let (mut so_far, mut overflowed) = (ranked.clone(), overflowed.clone());
+                let series = finish::series(groups, second, &mut so_far, &mut overflowed);
+                Ok(shown(groups, so_far, Some(series)))
+            })
+        })?;
         series = Some(finish::series(groups, &second, &mut ranked, &mut overflowed));
         // A sum may leave 64 bits in a bucket and come back in the whole.
         warnings.extend(finish::value_warnings(groups, &coercions, &overflowed));
     } else {
         warnings.extend(finish::value_warnings(groups, &first.accumulator.coercions, &overflowed));
     }
-    // A query without breakdowns has one result, even of nothing (CONTRACT.md); with them, none.
-    let data = Groups {
+    Ok((shown(groups, ranked, series), counters))
+}
+
+/// A query without breakdowns has one result, even of nothing (CONTRACT.md); with them, none.
+fn shown(groups: &GroupPlan, ranked: finish::Ranked, series: Option<Vec<SeriesRow>>) -> Data {
+    Data::Groups(Groups {
         breakdowns: groups.breakdowns.iter().map(|column| Arc::clone(&column.name)).collect(),
         calculations: groups.calculations.iter().map(|calculation| calculation.name.clone()).collect(),
         results: ranked.results,
         series,
         total: ranked.total,
         other: ranked.other,
-    };
-    Ok((Data::Groups(data), counters))
+    })
 }
 
 /// Nothing lies in the range: says where the datasets do have data.
@@ -301,7 +333,7 @@ fn where_data_is(
     excluded: &[usize],
     context: &RunContext<'_>,
 ) -> Result<Option<Warning>, Failure> {
-    const NAMED_MAX: usize = 5;
+    const NAMED: usize = 5;
     let wanted = |name: &str| plan.datasets.is_empty() || plan.datasets.iter().any(|d| d.name == name);
     let mut datasets = catalog::datasets(view, excluded, context)?;
     datasets.retain(|dataset| wanted(&dataset.name));
@@ -311,8 +343,8 @@ fn where_data_is(
         let message = "this environment has no events yet".to_owned();
         return Ok(Some(Warning { code: "no_data", message }));
     };
-    let named: Vec<&str> = datasets.iter().take(NAMED_MAX).map(|dataset| dataset.name.as_str()).collect();
-    let more = datasets.len().saturating_sub(NAMED_MAX);
+    let named: Vec<&str> = datasets.iter().take(NAMED).map(|dataset| dataset.name.as_str()).collect();
+    let more = datasets.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let message = format!(
         "no events in this range; {}{more} have data from {} to {}",

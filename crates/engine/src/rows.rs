@@ -119,10 +119,10 @@ impl Sink for RowSink<'_> {
 }
 
 impl RowSink<'_> {
-    /// Takes the rows out of their segments.
-    pub(crate) fn finish(self, view: &SnapshotView) -> Result<Rows, Failure> {
+    /// Takes the rows that are known by now out of their segments.
+    pub(crate) fn rows(&self, view: &SnapshotView) -> Result<Rows, Failure> {
         let limit = self.plan.limit;
-        let mut found = self.heap.into_sorted_vec();
+        let mut found = self.heap.clone().into_sorted_vec();
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| cursor_text(last.cursor));

@@ -93,6 +93,8 @@ pub(crate) struct Counters {
     /// Rows of the range and the datasets, before filters.
     pub(crate) rows_in_range: u64,
     pub(crate) bytes_scanned: u64,
+    /// Segments read that keep values beyond the column limit in overflow maps.
+    pub(crate) segments_overflowed: u64,
 }
 
 /// What a scan looks for.
@@ -123,9 +125,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Visits every row that takes part, in the order of the snapshot. `done` maps this pass's fraction to that
-    /// of the query.
-    pub(crate) fn run<S: Sink>(&self, sink: &mut S, done: impl Fn(f64) -> f64) -> Result<Counters, Failure> {
+    /// Visits every row that takes part, in the order of the snapshot. `between` is called after each segment
+    /// with what was gathered until then and the fraction of the pass that is done.
+    pub(crate) fn run<S: Sink>(
+        &self,
+        sink: &mut S,
+        mut between: impl FnMut(&S, &Counters, f64) -> Result<(), Failure>,
+    ) -> Result<Counters, Failure> {
         let mut counters = Counters::default();
         let total = self.view.segments.len();
         for (place, handle) in self.view.segments.iter().enumerate() {
@@ -147,7 +153,7 @@ impl<'a> Scan<'a> {
             }
             self.check_memory(sink.memory_bytes())?;
             #[expect(clippy::cast_precision_loss, reason = "a fraction for a progress bar")]
-            (self.context.progress)(done((place + 1) as f64 / total as f64));
+            between(sink, &counters, (place + 1) as f64 / total as f64)?;
         }
         Ok(counters)
     }
@@ -180,6 +186,8 @@ impl<'a> Scan<'a> {
         if !filters.may_match_segment() {
             return Ok(false);
         }
+        let overflow = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))?;
+        counters.segments_overflowed += u64::from(overflow.is_some());
         let (mut bound, bytes) = sink.bind(place, segment)?;
         counters.bytes_scanned += bytes + filters.bytes();
         let mut reader = BlockReader::open(segment)?;

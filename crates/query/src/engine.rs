@@ -19,6 +19,8 @@ pub struct RunContext<'a> {
     pub cancelled: &'a AtomicBool,
     /// Told the fraction done, 0 to 1, after each segment.
     pub progress: &'a (dyn Fn(f64) + Sync),
+    /// Told now and then what the answer is so far; `None` when nobody would look at it.
+    pub partial: Option<&'a (dyn Fn(QueryResult) + Sync)>,
     /// The run fails with `limit_exceeded` once the clock passes it.
     pub deadline_ns: Option<i64>,
     /// Memory of the run's state (groups, sketches, rows), in bytes. More is `limit_exceeded`.
@@ -50,7 +52,8 @@ pub trait QueryEngine: Send + Sync {
     ///
     /// POST: the answer covers EVERY event of the plan's environment, datasets and time range that was
     /// acknowledged before the call (I2), and none of another environment (I10). The same plan on the same
-    /// snapshot gives the same data. On `Err` with candidates, a column or dataset was unknown.
+    /// snapshot gives the same data. On `Err` with candidates, a column or dataset was unknown. What
+    /// `context.partial` is told holds no event twice and carries the warning `partial`.
     fn run(&self, plan: &Plan, context: &RunContext<'_>) -> Result<QueryResult, QueryError>;
 
     /// All events of a trace, whatever their time.

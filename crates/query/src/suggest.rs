@@ -1,10 +1,6 @@
 //! "Did you mean": the known names nearest to an unknown one.
 
-/// At most this many candidates: more is a list to read, not an answer.
-const CANDIDATES_MAX: usize = 5;
-
-/// A name longer than this is compared only by its beginning, so that a hostile name costs little.
-const COMPARED_CHARS_MAX: usize = 64;
+use skein_event::limits::{CANDIDATES_MAX, COMPARED_CHARS_MAX};
 
 /// The known names most like `name`, best first.
 ///

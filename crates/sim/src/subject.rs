@@ -173,6 +173,7 @@ pub fn with_context<R>(run: impl FnOnce(&RunContext<'_>) -> R) -> R {
         clock: &clock,
         cancelled: &cancelled,
         progress: &|_| {},
+        partial: None,
         deadline_ns: None,
         memory_bytes_max: MEMORY_BYTES,
     })

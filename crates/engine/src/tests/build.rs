@@ -226,6 +226,7 @@ pub(super) fn context() -> RunContext<'static> {
         clock: &Still,
         cancelled: &RUNNING,
         progress: &|_| {},
+        partial: None,
         deadline_ns: None,
         memory_bytes_max: 256 << 20,
     }

@@ -296,3 +296,109 @@ fn values_beyond_the_column_limit_are_still_queryable() {
     let rows = data(&engine, json!({"calculations": []}));
     assert_eq!(rows["rows"][2]["wide.k"], 5);
 }
+
+/// A clock that a test moves.
+struct Moved(std::sync::atomic::AtomicI64);
+
+impl skein_event::observe::Clock for Moved {
+    fn now_ns(&self) -> i64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_query_under_way_shows_what_it_knows() {
+    let lists: Vec<Vec<Row>> = (0..6_i64)
+        .map(|segment| (0..10).map(|n| at(segment * 10 + n).with("v", n).with("g", n % 2)).collect())
+        .collect();
+    let engine = engine(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    for (spec, counted) in [
+        (json!({"breakdowns": ["g"]}), "results"),
+        (json!({"breakdowns": ["g"], "granularity": 60, "calculations": [{"op": "COUNT"}]}), "series"),
+        (json!({"calculations": [{"op": "COUNT"}, {"op": "HEATMAP", "column": "v"}]}), "series"),
+        (json!({"calculations": [], "orders": [{"column": "timestamp", "order": "ascending"}]}), "rows"),
+    ] {
+        let mut spec = spec;
+        let members = spec.as_object_mut().expect("an object");
+        members.insert("start_time".to_owned(), json!(START_S));
+        members.insert("end_time".to_owned(), json!(START_S + 7_200));
+        let plan = skein_query::spec::parse(&spec, &Environment::default_environment(), 0).expect("a plan");
+        let whole = engine.run(&plan, &context()).expect("an answer");
+
+        let told = std::sync::Mutex::new(Vec::new());
+        let clock = Moved(0.into());
+        // Each segment takes a second.
+        let progress = |_| drop(clock.0.fetch_add(1_000_000_000, std::sync::atomic::Ordering::Relaxed));
+        let remember = |result| told.lock().expect("no panic").push(result);
+        let context =
+            RunContext { clock: &clock, progress: &progress, partial: Some(&remember), ..context() };
+        let watched = engine.run(&plan, &context).expect("an answer");
+        assert_eq!(render::data(&watched), render::data(&whole), "looking changes nothing");
+
+        let told = told.into_inner().expect("no panic");
+        assert!(told.len() >= 5, "{spec}: told {} times", told.len());
+        let count = |result: &skein_query::QueryResult| -> i64 {
+            let data = render::data(result);
+            let entries = data[counted].as_array().expect("a list").iter();
+            entries.map(|entry| entry["data"]["COUNT"].as_i64().unwrap_or(1)).sum()
+        };
+        let counts: Vec<i64> = told.iter().map(count).collect();
+        assert!(counts.is_sorted() && counts.last() < Some(&60), "{spec}: {counts:?}");
+        assert!(counts.contains(&50) || counts.contains(&40), "it grows by segments: {spec}: {counts:?}");
+        assert!(
+            told.iter().all(|result| result.meta.warnings.iter().any(|warning| warning.code == "partial"))
+        );
+        assert!(watched.meta.warnings.iter().all(|warning| warning.code != "partial"));
+    }
+}
+
+/// What a scan of a time range hands out: of each batch, names of the rows and whether they are span events.
+fn scanned(engine: &NativeEngine, time_range: TimeRange) -> Vec<Vec<String>> {
+    let mut batches = Vec::new();
+    let mut sink = |batch| {
+        let rows = crate::flat_events(batch);
+        batches.push(rows.iter().map(|row| row.text("name").expect("a name").to_owned()).collect());
+        Ok(())
+    };
+    let environment = Environment::default_environment();
+    engine.scan(&environment, &[], time_range, &context(), &mut sink).expect("a scan");
+    batches
+}
+
+fn seconds(from: i64, to: i64) -> TimeRange {
+    TimeRange { start_ns: (START_S + from) * 1_000_000_000, end_ns: (START_S + to) * 1_000_000_000 }
+}
+
+#[test]
+fn a_range_never_cuts_a_span_from_its_events() {
+    let event = |second| at(second).fixed(Fixed::AnnotationType, "span_event");
+    let rows = [
+        at(10).fixed(Fixed::Name, "early"),
+        event(25).fixed(Fixed::Name, "of early"),
+        at(20).fixed(Fixed::Name, "inside"),
+        event(35).fixed(Fixed::Name, "of inside, after the range"),
+        event(5).fixed(Fixed::Name, "of inside, before the range"),
+        at(40).fixed(Fixed::Name, "late"),
+        event(22).fixed(Fixed::Name, "of late"),
+    ];
+    let engine = engine(&[&rows]);
+    let whole = ["inside", "of inside, after the range", "of inside, before the range"];
+    assert_eq!(scanned(&engine, seconds(20, 30)), [whole]);
+    assert_eq!(scanned(&engine, seconds(0, 100)).concat().len(), 7);
+    // An event in the range whose span is not stays with its span.
+    assert_eq!(scanned(&engine, seconds(21, 30)), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_piece_of_an_export_never_ends_within_a_span() {
+    // One event more than a piece has room for.
+    let count = i64::try_from(skein_event::limits::EXPORT_BATCH_ROWS).expect("fits");
+    let mut rows: Vec<Row> = (0..count).map(|n| at(n % 100).fixed(Fixed::Name, "span")).collect();
+    rows.push(at(0).fixed(Fixed::Name, "event").fixed(Fixed::AnnotationType, "span_event"));
+    rows.push(at(0).fixed(Fixed::Name, "event").fixed(Fixed::AnnotationType, "link"));
+    rows.push(at(0).fixed(Fixed::Name, "last"));
+    let batches = scanned(&engine(&[&rows]), TimeRange::ALL);
+    let lengths: Vec<usize> = batches.iter().map(Vec::len).collect();
+    assert_eq!(lengths, [rows.len() - 1, 1]);
+    assert_eq!(batches[1], ["last"]);
+}

@@ -234,6 +234,7 @@ fn run(segments: Vec<Arc<Segment>>, query: &Json) -> Result<QueryResult, QueryEr
         clock: &clock,
         cancelled: &cancelled,
         progress: &|_| {},
+        partial: None,
         deadline_ns: None,
         memory_bytes_max: 64 << 20,
     };
