@@ -15,11 +15,20 @@ use tokio::sync::watch;
 
 use crate::error::{ApiError, Code};
 
+/// What is known of a query under way.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The fraction done; it never falls.
+    pub progress: f64,
+    /// The answer so far, once there is any.
+    pub partial: Option<Arc<QueryAnswer>>,
+}
+
 /// Where a query stands.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// Under way; the fraction done.
-    Running(f64),
+    /// Under way.
+    Running(Known),
     /// Answered.
     Done(Arc<QueryAnswer>),
     /// Refused, failed or cancelled.
@@ -60,7 +69,22 @@ impl Job {
 
     /// Tells how far the run is.
     pub fn progress(&self, fraction: f64) {
-        self.state.send_replace(State::Running(fraction.clamp(0.0, 1.0)));
+        self.learn(|known| known.progress = known.progress.max(fraction.clamp(0.0, 1.0)));
+    }
+
+    /// Tells what the answer is so far.
+    pub fn partial(&self, answer: QueryAnswer) {
+        let answer = Arc::new(answer);
+        self.learn(|known| known.partial = Some(answer));
+    }
+
+    fn learn(&self, change: impl FnOnce(&mut Known)) {
+        self.state.send_modify(|state| {
+            // What has ended stays as it is.
+            if let State::Running(known) = state {
+                change(known);
+            }
+        });
     }
 }
 
@@ -80,7 +104,7 @@ impl Jobs {
             id: Arc::from(id),
             environment: environment.clone(),
             cancelled: Arc::default(),
-            state: Arc::new(watch::Sender::new(State::Running(0.0))),
+            state: Arc::new(watch::Sender::new(State::Running(Known::default()))),
             ended: None,
         };
         jobs.insert(Arc::clone(&job.id), job.clone());

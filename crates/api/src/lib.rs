@@ -11,13 +11,17 @@ pub mod budget;
 pub mod cpu;
 pub mod door;
 pub mod error;
+pub mod findings;
 pub mod gate;
 pub mod jobs;
 mod layer;
 pub mod loopback;
+mod metric_list;
 pub mod metrics;
+pub mod patience;
 pub mod rejections;
 mod routes;
 pub mod state;
 
-pub use routes::{api_router, otlp_http_router};
+pub use metric_list::reference as metrics_reference;
+pub use routes::{api_router, otlp_http_router, restore_rejections};

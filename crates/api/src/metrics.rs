@@ -8,55 +8,13 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use event::Environment;
+use event::observe::Durations;
 use event::rejection::ReasonCode;
 use skein_event as event;
 use skein_ingest::Signal;
 
-/// Every metric that is shown: name, type, help.
-const METRICS: &[(Metric, &str, &str, &str)] = &[
-    (Metric::IngestEvents, "skein_ingest_events_total", "counter", "Events by what became of them."),
-    (
-        Metric::DuplicateBatches,
-        "skein_ingest_duplicate_batches_total",
-        "counter",
-        "Batches that were there before.",
-    ),
-    (
-        Metric::RejectedEvents,
-        "skein_rejected_events_total",
-        "counter",
-        "Records or requests that were not stored.",
-    ),
-    (
-        Metric::LogFsync,
-        "skein_log_fsync_seconds",
-        "summary",
-        "Time of one group of the log, written and synced.",
-    ),
-    (
-        Metric::LogDurableOffset,
-        "skein_log_durable_offset",
-        "gauge",
-        "Offset up to which a partition is durable.",
-    ),
-    (Metric::HeadRows, "skein_head_rows", "gauge", "Rows that are not yet in a segment."),
-    (Metric::Segments, "skein_segments", "gauge", "Live segments."),
-    (Metric::StorageBytes, "skein_storage_bytes", "gauge", "Bytes on disk."),
-    (Metric::QuerySeconds, "skein_query_seconds", "histogram", "Time of a query."),
-    (
-        Metric::Freshness,
-        "skein_freshness_seconds",
-        "gauge",
-        "Age of the oldest acknowledged event that is not yet queryable.",
-    ),
-    (Metric::InflightBytes, "skein_ingest_inflight_bytes", "gauge", "Bytes of the in-flight budget in use."),
-    (
-        Metric::ObservationsDropped,
-        "skein_observations_dropped_total",
-        "counter",
-        "Own events dropped under load.",
-    ),
-];
+use crate::findings::Finding;
+use crate::metric_list::{Described, METRICS};
 
 /// One of the metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -83,6 +41,14 @@ pub enum Metric {
     Freshness,
     /// `skein_ingest_inflight_bytes`
     InflightBytes,
+    /// `skein_ingest_warnings_total{code}`
+    Warnings,
+    /// `skein_log_queue_bytes`
+    LogQueueBytes,
+    /// `skein_head_bytes`
+    HeadBytes,
+    /// `skein_findings{kind}`
+    Findings,
     /// `skein_observations_dropped_total`
     ObservationsDropped,
 }
@@ -92,18 +58,33 @@ pub enum Metric {
 pub struct Sample {
     /// Which.
     pub metric: Metric,
-    /// `_sum` or `_count` of a summary, else empty.
-    pub suffix: &'static str,
     /// Labels in their order.
-    pub labels: Vec<(&'static str, String)>,
+    pub labels: Labels,
     /// The value.
-    pub value: f64,
+    pub value: SampleValue,
+}
+
+/// Label names with their values.
+pub type Labels = Vec<(&'static str, String)>;
+
+/// What a sample says.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum SampleValue {
+    /// A number.
+    Number(f64),
+    /// A histogram.
+    Durations(Durations),
 }
 
 impl Sample {
     /// A plain value.
-    pub fn new(metric: Metric, labels: Vec<(&'static str, String)>, value: f64) -> Sample {
-        Sample { metric, suffix: "", labels, value }
+    pub fn new(metric: Metric, labels: Labels, value: f64) -> Sample {
+        Sample { metric, labels, value: SampleValue::Number(value) }
+    }
+
+    /// A histogram.
+    pub fn durations(metric: Metric, labels: Labels, durations: Durations) -> Sample {
+        Sample { metric, labels, value: SampleValue::Durations(durations) }
     }
 }
 
@@ -111,6 +92,11 @@ impl Sample {
 pub trait Gauges: Send + Sync {
     /// The values at this moment.
     fn samples(&self) -> Vec<Sample>;
+
+    /// Files that could not be read.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
 
     /// Whether the log takes writes, for `/readyz`.
     fn is_writable(&self) -> bool {
@@ -153,19 +139,7 @@ impl IngestResult {
 #[derive(Debug, Default)]
 pub struct Metrics {
     counters: Mutex<BTreeMap<(Metric, Labels), f64>>,
-    histograms: Mutex<BTreeMap<(Metric, Labels), Histogram>>,
-}
-
-type Labels = Vec<(&'static str, String)>;
-
-/// Upper bounds in seconds: from one group commit to a long query.
-const BOUNDS: [f64; 12] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-
-#[derive(Clone, Debug, Default)]
-struct Histogram {
-    counts: [u64; BOUNDS.len()],
-    count: u64,
-    sum: f64,
+    histograms: Mutex<BTreeMap<(Metric, Labels), Durations>>,
 }
 
 // === impl Metrics ===
@@ -200,10 +174,21 @@ impl Metrics {
         self.add(Metric::RejectedEvents, labels, count);
     }
 
+    /// Counts what a client was told about events that were stored.
+    pub fn warned(&self, environment: &Environment, code: &'static str, count: u64) {
+        let labels = vec![("environment", environment.to_string()), ("code", code.to_owned())];
+        self.add(Metric::Warnings, labels, count);
+    }
+
     /// Takes the time of a query.
-    pub fn query(&self, environment: &Environment, engine: &str, seconds: f64) {
+    pub fn query(&self, environment: &Environment, engine: &str, duration_ns: i64) {
         let labels = vec![("environment", environment.to_string()), ("engine", engine.to_owned())];
-        self.time(Metric::QuerySeconds, labels, seconds);
+        self.time(Metric::QuerySeconds, labels, duration_ns);
+    }
+
+    /// Takes the time from a batch's last byte to its visibility.
+    pub fn visible(&self, environment: &Environment, duration_ns: i64) {
+        self.time(Metric::Freshness, vec![("environment", environment.to_string())], duration_ns);
     }
 
     fn add(&self, metric: Metric, labels: Labels, count: u64) {
@@ -212,14 +197,9 @@ impl Metrics {
         *counters.entry((metric, labels)).or_default() += count as f64;
     }
 
-    fn time(&self, metric: Metric, labels: Labels, seconds: f64) {
+    fn time(&self, metric: Metric, labels: Labels, duration_ns: i64) {
         let mut histograms = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
-        let histogram = histograms.entry((metric, labels)).or_default();
-        histogram.count += 1;
-        histogram.sum += seconds;
-        for (count, bound) in histogram.counts.iter_mut().zip(BOUNDS) {
-            *count += u64::from(seconds <= bound);
-        }
+        histograms.entry((metric, labels)).or_default().add(duration_ns);
     }
 
     /// Everything as Prometheus text. Each metric is announced, even before it has a value, so that a
@@ -228,25 +208,33 @@ impl Metrics {
         let counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let histograms = self.histograms.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut text = String::new();
-        for &(metric, name, kind, help) in METRICS {
-            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        for &Described { metric, name, kind, help, .. } in METRICS {
+            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {}\n", kind.as_str()));
             for ((_, labels), value) in counters.iter().filter(|((of, _), _)| *of == metric) {
                 line(&mut text, name, "", labels, None, *value);
             }
-            for sample in gauges.iter().filter(|sample| sample.metric == metric) {
-                line(&mut text, name, sample.suffix, &sample.labels, None, sample.value);
-            }
-            for ((_, labels), histogram) in histograms.iter().filter(|((of, _), _)| *of == metric) {
-                for (count, bound) in histogram.counts.iter().zip(BOUNDS) {
-                    line(&mut text, name, "_bucket", labels, Some(&bound.to_string()), *count as f64);
+            for Sample { labels, value, .. } in gauges.iter().filter(|sample| sample.metric == metric) {
+                match value {
+                    SampleValue::Number(value) => line(&mut text, name, "", labels, None, *value),
+                    SampleValue::Durations(durations) => histogram(&mut text, name, labels, durations),
                 }
-                line(&mut text, name, "_bucket", labels, Some("+Inf"), histogram.count as f64);
-                line(&mut text, name, "_sum", labels, None, histogram.sum);
-                line(&mut text, name, "_count", labels, None, histogram.count as f64);
+            }
+            for ((_, labels), durations) in histograms.iter().filter(|((of, _), _)| *of == metric) {
+                histogram(&mut text, name, labels, durations);
             }
         }
         text
     }
+}
+
+fn histogram(text: &mut String, name: &str, labels: &Labels, durations: &Durations) {
+    for (bound_ns, count) in durations.cumulative() {
+        let bound = bound_ns as f64 / 1e9;
+        line(text, name, "_bucket", labels, Some(&bound.to_string()), count as f64);
+    }
+    line(text, name, "_bucket", labels, Some("+Inf"), durations.count() as f64);
+    line(text, name, "_sum", labels, None, durations.sum_ns() as f64 / 1e9);
+    line(text, name, "_count", labels, None, durations.count() as f64);
 }
 
 fn line(text: &mut String, name: &str, suffix: &str, labels: &Labels, bound: Option<&str>, value: f64) {
@@ -261,6 +249,7 @@ fn line(text: &mut String, name: &str, suffix: &str, labels: &Labels, bound: Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric_list::reference;
 
     #[test]
     fn metrics_as_prometheus_reads_them() {
@@ -269,7 +258,9 @@ mod tests {
         metrics.ingest(&environment, Signal::Traces, "otlp_grpc", IngestResult::Stored, 7);
         metrics.ingest(&environment, Signal::Traces, "otlp_grpc", IngestResult::Stored, 3);
         metrics.rejected(&environment, ReasonCode::TooLarge, 1);
-        metrics.query(&environment, "native", 0.003);
+        metrics.query(&environment, "native", 3_000_000);
+        metrics.visible(&environment, 400_000);
+        metrics.warned(&environment, "columns_overflow", 2);
         let gauge = Sample::new(Metric::HeadRows, vec![("environment", "a\"b\\c".into())], 12.0);
         let text = metrics.render(&[gauge]);
         for expected in [
@@ -281,9 +272,39 @@ mod tests {
             "skein_query_seconds_bucket{environment=\"default\",engine=\"native\",le=\"+Inf\"} 1\n",
             "skein_query_seconds_count{environment=\"default\",engine=\"native\"} 1\n",
             "skein_head_rows{environment=\"a\\\"b\\\\c\"} 12\n",
-            "# TYPE skein_freshness_seconds gauge\n",
+            "skein_ingest_warnings_total{environment=\"default\",code=\"columns_overflow\"} 2\n",
+            "# TYPE skein_freshness_seconds histogram\n\
+             skein_freshness_seconds_bucket{environment=\"default\",le=\"0.00025\"} 0\n\
+             skein_freshness_seconds_bucket{environment=\"default\",le=\"0.0005\"} 1\n",
+            "skein_freshness_seconds_sum{environment=\"default\"} 0.0004\n",
         ] {
             assert!(text.contains(expected), "{expected}\nin\n{text}");
+        }
+    }
+
+    /// The names and types that dashboards are built on: CONTRACT.md has them, so a change needs an ADR.
+    #[test]
+    fn metrics_are_those_of_the_contract_and_of_the_reference() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/metrics.md");
+        if std::env::var_os("SKEIN_UPDATE").is_some() {
+            std::fs::write(path, reference()).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap();
+        assert_eq!(page, reference(), "SKEIN_UPDATE=1 writes the page anew");
+        for (name, kind, labels) in [
+            ("skein_ingest_events_total", "counter", "`environment`, `signal`, `door`, `result`"),
+            ("skein_ingest_duplicate_batches_total", "counter", "`environment`"),
+            ("skein_rejected_events_total", "counter", "`environment`, `reason`"),
+            ("skein_log_fsync_seconds", "histogram", ""),
+            ("skein_log_durable_offset", "gauge", "`partition`"),
+            ("skein_head_rows", "gauge", "`environment`"),
+            ("skein_segments", "gauge", "`environment`"),
+            ("skein_storage_bytes", "gauge", "`environment`, `kind`"),
+            ("skein_query_seconds", "histogram", "`environment`, `engine`"),
+            ("skein_freshness_seconds", "histogram", "`environment`"),
+        ] {
+            let row = format!("| `{name}` | {kind} | {labels} |");
+            assert!(page.contains(&row), "{row}");
         }
     }
 }

@@ -8,7 +8,7 @@ use event::hash::HashKey;
 use event::observe::{Clock, Observer};
 use http::HeaderMap;
 use query::QueryEngine;
-use query::result::ScanBatch;
+use query::result::{FlatRow, ScanBatch};
 use skein_event as event;
 use skein_query as query;
 
@@ -58,6 +58,9 @@ pub trait Exporter: Send + Sync {
     ///
     /// POST: every event of the batch is in the lines, as it came in.
     fn lines(&self, batch: &ScanBatch) -> Result<Vec<u8>, String>;
+
+    /// The events of a batch as flat lists, as a query for raw rows shows them.
+    fn events(&self, batch: ScanBatch) -> Vec<FlatRow>;
 }
 
 /// Limits of a query.

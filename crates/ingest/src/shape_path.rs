@@ -7,13 +7,10 @@
 //! without repetition (keys that are ids) must not fill the memory.
 
 use skein_event::batch::{Token, TokenKind};
-use skein_event::limits::SHAPE_STEPS_MAX;
+use skein_event::limits::{SHAPE_EDGES_MAX, SHAPE_STEPS_MAX};
 
 /// No node.
 pub(crate) const NONE: u32 = u32::MAX;
-
-/// Edges compared one after another at a node; with more, the lists there do not repeat.
-const EDGES_MAX: usize = 12;
 
 /// What a record's list belongs to. Each kind has its own root, since their lists differ from the first key on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +105,7 @@ impl ShapePaths {
             last = edge;
             edge = next.next_edge;
         }
-        if edges >= EDGES_MAX {
+        if edges >= SHAPE_EDGES_MAX {
             return None;
         }
         let added = u32::try_from(self.nodes.len()).ok()?;

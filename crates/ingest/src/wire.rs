@@ -6,10 +6,9 @@
 
 use std::ops::RangeInclusive;
 
-use crate::error::DoorError;
+use skein_event::limits::GROUP_DEPTH_MAX;
 
-/// Groups inside groups are skipped to this depth; no protobuf of today writes even one.
-const GROUP_DEPTH_MAX: usize = 32;
+use crate::error::DoorError;
 
 /// The largest field number that protobuf allows.
 const FIELD_NUMBER_MAX: u64 = (1 << 29) - 1;

@@ -139,7 +139,7 @@ mod tests {
             assert!(document["components"]["schemas"][name]["properties"].is_object(), "{name}");
         }
         let usage = &document["components"]["schemas"]["Usage"];
-        assert_eq!(usage["required"], json!(["datasets", "events", "storage_bytes"]));
+        assert_eq!(usage["required"], json!(["datasets", "events", "storage_bytes", "findings"]));
         let get = &document["paths"]["/api/v1/usage/{of}"]["get"];
         assert_eq!(get["parameters"][0]["name"], "of");
         assert_eq!(get["parameters"][1]["name"], "since");

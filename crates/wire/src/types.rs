@@ -168,6 +168,9 @@ wire_type! {
         count: u64,
         /// The message of the first of them.
         sample: String,
+        /// True for a sum of older entries, which are no longer listed one by one; time is that of the latest.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        summed: Option<bool>,
     }
 }
 
@@ -180,6 +183,23 @@ wire_type! {
         events: u64,
         /// Bytes on disk by kind.
         storage_bytes: std::collections::BTreeMap<String, u64>,
+        /// Files whose events are missing in answers; usually none.
+        findings: Vec<Finding>,
+    }
+}
+
+wire_type! {
+    /// A file that is not served.
+    Finding {
+        /// set_aside, missing, unreadable, kept_orphan, unknown_file or log_damaged.
+        kind: String,
+        /// Where it lies.
+        path: String,
+        /// Events it holds, as far as known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        events: Option<u64>,
+        /// What was found, and what can be done.
+        message: String,
     }
 }
 

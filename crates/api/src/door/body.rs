@@ -16,16 +16,6 @@ use super::buffer::{GrowError, LeasedBuffer};
 /// read buffer of HTTP/1 (64 KiB).
 const FRAME_BYTES: usize = 64 << 10;
 
-/// A sender that sends nothing for so long is given up.
-const IDLE_MAX: Duration = Duration::from_secs(15);
-
-/// A whole request arrives within this time: 64 MiB at 4 Mbit/s, or its lease keeps others out for nothing.
-pub(crate) const ARRIVE_WITHIN: Duration = Duration::from_secs(130);
-
-/// A refused body is read and forgotten for at most this long, so that the client reads the answer and not a
-/// broken connection.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
-
 /// Why a body could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
@@ -51,16 +41,18 @@ impl From<GrowError> for ReadError {
 /// Reads until `buffer` holds `until` bytes or the body ends; true when it ended.
 ///
 /// No room is made beyond `expected` bytes, so that looking for the end of a body of known length costs none.
+/// A sender that sends nothing for `pause_max` is given up.
 pub(crate) async fn fill(
     body: &mut Body,
     buffer: &mut LeasedBuffer,
     until: usize,
     expected: usize,
+    pause_max: Duration,
 ) -> Result<bool, ReadError> {
     while buffer.len() < until {
         let room = FRAME_BYTES.min(buffer.left()).min(expected.saturating_sub(buffer.len()));
         buffer.reserve(room)?;
-        let frame = timeout(IDLE_MAX, body.frame()).await.map_err(|_elapsed| ReadError::Idle)?;
+        let frame = timeout(pause_max, body.frame()).await.map_err(|_elapsed| ReadError::Idle)?;
         match frame {
             None => return Ok(true),
             Some(Err(error)) => return Err(ReadError::Broken(error)),
@@ -75,8 +67,8 @@ pub(crate) async fn fill(
     Ok(false)
 }
 
-/// Reads and forgets what is left of a refused body, up to `bytes_max`.
-pub(crate) async fn drain(mut body: Body, bytes_max: usize) {
+/// Reads and forgets what is left of a refused body, up to `bytes_max` and for `time_max`.
+pub(crate) async fn drain(mut body: Body, bytes_max: usize, time_max: Duration) {
     let discard = async {
         let mut left = bytes_max;
         while let Some(Ok(frame)) = body.frame().await {
@@ -88,7 +80,7 @@ pub(crate) async fn drain(mut body: Body, bytes_max: usize) {
         }
     };
     // Whether it ended or was given up, the answer is written next.
-    if timeout(DRAIN_MAX, discard).await.is_err() {
+    if timeout(time_max, discard).await.is_err() {
         tracing::debug!("gave up reading a refused body");
     }
 }
@@ -97,6 +89,8 @@ pub(crate) async fn drain(mut body: Body, bytes_max: usize) {
 mod tests {
     use super::*;
     use crate::budget::Budget;
+
+    const PAUSE: Duration = Duration::from_secs(15);
 
     fn streamed(frames: &[&'static [u8]]) -> Body {
         let frames: Vec<Result<_, std::io::Error>> = frames.iter().map(|frame| Ok(*frame)).collect();
@@ -108,17 +102,18 @@ mod tests {
         let budget = Budget::new(1 << 20);
         let mut buffer = LeasedBuffer::new(budget.lease(0).unwrap(), 10);
         let mut body = streamed(&[b"hello", b" ", b"you"]);
-        assert!(!fill(&mut body, &mut buffer, 5, 5).await.unwrap());
+        assert!(!fill(&mut body, &mut buffer, 5, 5, PAUSE).await.unwrap());
         assert_eq!(buffer.as_slice(), b"hello");
-        assert!(fill(&mut body, &mut buffer, usize::MAX, usize::MAX).await.unwrap());
+        assert!(fill(&mut body, &mut buffer, usize::MAX, usize::MAX, PAUSE).await.unwrap());
         assert_eq!(buffer.as_slice(), b"hello you");
 
         let mut buffer = LeasedBuffer::new(budget.lease(0).unwrap(), 4);
-        let error = fill(&mut streamed(&[b"hello"]), &mut buffer, usize::MAX, usize::MAX).await.unwrap_err();
+        let error =
+            fill(&mut streamed(&[b"hello"]), &mut buffer, usize::MAX, usize::MAX, PAUSE).await.unwrap_err();
         assert!(matches!(error, ReadError::TooLarge), "{error}");
 
         let (mut body, mut buffer) = (streamed(&[b"hell"]), LeasedBuffer::new(budget.lease(0).unwrap(), 4));
-        assert!(fill(&mut body, &mut buffer, usize::MAX, usize::MAX).await.unwrap());
+        assert!(fill(&mut body, &mut buffer, usize::MAX, usize::MAX, PAUSE).await.unwrap());
     }
 
     #[tokio::test]
@@ -131,7 +126,25 @@ mod tests {
             },
         ));
         let mut body = untouched;
-        let error = fill(&mut body, &mut buffer, usize::MAX, usize::MAX).await.unwrap_err();
+        let error = fill(&mut body, &mut buffer, usize::MAX, usize::MAX, PAUSE).await.unwrap_err();
         assert!(matches!(error, ReadError::OverBudget), "{error}");
+    }
+
+    /// A sender that sends a little and then nothing.
+    fn stalling() -> Body {
+        use futures_util::StreamExt as _;
+        let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(&b"x"[..])]);
+        Body::from_stream(begun.chain(futures_util::stream::pending()))
+    }
+
+    #[tokio::test]
+    async fn a_sender_that_stops_sending_is_given_up() {
+        let short = Duration::from_millis(20);
+        let budget = Budget::new(1 << 20);
+        let mut buffer = LeasedBuffer::new(budget.lease(0).unwrap(), 1 << 10);
+        let error = fill(&mut stalling(), &mut buffer, usize::MAX, usize::MAX, short).await;
+        assert!(matches!(error, Err(ReadError::Idle)), "{error:?}");
+        // And a refused body is not read for ever: this returns.
+        drain(stalling(), usize::MAX, short).await;
     }
 }

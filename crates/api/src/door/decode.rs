@@ -4,7 +4,7 @@ use skein_event::Environment;
 use skein_event::hash::HashKey;
 use skein_ingest::{DoorContext, batch_key, decode_json, decode_protobuf};
 
-use super::{DecodeRequest, Decoded, Decoder, Encoding, Malformed};
+use super::{DecodeRequest, Decoded, Decoder, Encoding, Malformed, Told};
 
 /// Decodes OTLP in both encodings.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,8 @@ impl Decoder for OtlpDecoder {
         let key = self.key(environment, request, &decoded, batch_id, unique)?;
         let warning = |warning: &skein_ingest::Warning| {
             let (message, count, path) = (warning.code.message(), warning.count, &warning.path);
-            format!("{message} ({count} times, first at {path})")
+            let message = format!("{message} ({count} times, first at {path})");
+            Told { code: warning.code.as_str(), count, message }
         };
         Ok(Decoded {
             warnings: decoded.warnings.iter().map(warning).collect(),

@@ -6,16 +6,14 @@
 
 use std::io::{self, Read};
 
+use skein_event::limits::ZSTD_WINDOW_LOG_MAX;
+
 use super::buffer::{GrowError, LeasedBuffer};
 use crate::budget::Lease;
 
 /// Output produced per step: large enough that a step costs little, small enough that the last one wastes
 /// little of the budget.
 const STEP_BYTES: usize = 64 << 10;
-
-/// The largest zstd window that is accepted, as a power of two: 64 MiB, the size of the largest request. A
-/// sender that compresses a body in one call declares its size as the window.
-const ZSTD_WINDOW_LOG_MAX: u32 = 26;
 
 /// How a body is compressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

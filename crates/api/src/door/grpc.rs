@@ -15,6 +15,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use skein_event::Environment;
+use skein_event::limits::GRPC_MESSAGE_BYTES_MAX;
 use skein_ingest::Signal;
 
 use super::body::fill;
@@ -41,9 +42,6 @@ const CONTENT_TYPE_GRPC: HeaderValue = HeaderValue::from_static("application/grp
 
 /// Flag and length before a message.
 const PREFIX_BYTES: usize = 5;
-
-/// The length of `grpc-message`: clients refuse header lists of more than 8 to 16 KiB as a whole.
-const MESSAGE_BYTES_MAX: usize = 2 << 10;
 
 /// The router of the gRPC port: the three services, and "unimplemented" for everything else.
 pub fn grpc_router(door: Arc<Door>) -> Router {
@@ -79,7 +77,7 @@ async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
         return response;
     }
     let (parts, mut body) = request.into_parts();
-    match within_time(receive(&door, signal, &parts.headers, &mut body)).await {
+    match within_time(&door, receive(&door, signal, &parts.headers, &mut body)).await {
         Ok(received) => match door.accept(received).await {
             Ok(accepted) => accept(accepted),
             Err(refusal) => refuse(&refusal),
@@ -124,12 +122,12 @@ async fn receive(
         Refusal::new(RefusalKind::Unimplemented, message)
     })?;
     let environment = writable_environment(headers)?;
-    let refusal = |error| door.read_refusal(&error);
+    let (refusal, pause) = (|error| door.read_refusal(&error), door.patience.body_pause);
 
     let mut prefix = door.buffer(Some(PREFIX_BYTES as u64))?;
     let mut buffer = door.buffer(None)?;
     // The first frame may hold more than the prefix; what follows it begins the message.
-    let ended = fill(body, &mut prefix, PREFIX_BYTES, PREFIX_BYTES).await.map_err(refusal)?;
+    let ended = fill(body, &mut prefix, PREFIX_BYTES, PREFIX_BYTES, pause).await.map_err(refusal)?;
     let Some((&[flag, ref length @ ..], rest)) = prefix.as_slice().split_first_chunk::<PREFIX_BYTES>() else {
         let message = if prefix.len() == 0 { "no message" } else { "the message's prefix broke off" };
         return Err(Refusal::malformed("", message));
@@ -145,7 +143,7 @@ async fn receive(
     buffer.extend(rest).map_err(|error| refusal(error.into()))?;
     drop(prefix);
     if !ended {
-        fill(body, &mut buffer, usize::MAX, length).await.map_err(refusal)?;
+        fill(body, &mut buffer, usize::MAX, length, pause).await.map_err(refusal)?;
     }
     if buffer.len() != length {
         let message = format!("a message of {length} bytes was announced, {} came", buffer.len());
@@ -160,6 +158,7 @@ async fn receive(
         batch_id: batch_id(headers),
         body: buffer,
         arrival_ns,
+        arrived_ns: door.clock.now_ns(),
     })
 }
 
@@ -185,7 +184,7 @@ fn refuse(refusal: &Refusal) -> Response {
     headers.insert(CONTENT_TYPE, CONTENT_TYPE_GRPC);
     headers.insert(GRPC_STATUS, HeaderValue::from(refusal.kind.codes().1));
     headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip,zstd"));
-    let end = refusal.message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    let end = refusal.message.floor_char_boundary(GRPC_MESSAGE_BYTES_MAX);
     let message = refusal.message.get(..end).unwrap_or_default();
     if let Ok(value) = HeaderValue::from_str(&percent_encode(message)) {
         headers.insert(GRPC_MESSAGE, value);

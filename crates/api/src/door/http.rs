@@ -62,7 +62,7 @@ async fn profiles(State(door): State<Arc<Door>>, request: Request) -> Response {
 async fn export(door: Arc<Door>, signal: Signal, request: Request) -> Response {
     let (parts, mut body) = request.into_parts();
     let encoding = answer_encoding(&parts.headers);
-    match within_time(receive(&door, signal, &parts, &mut body)).await {
+    match within_time(&door, receive(&door, signal, &parts, &mut body)).await {
         Ok(received) => match door.accept(received).await {
             Ok(accepted) => accept(encoding, signal, accepted),
             Err(refusal) => refuse(encoding, &refusal),
@@ -101,7 +101,9 @@ async fn receive(
         parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let mut buffer = door.buffer(declared)?;
     let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
-    fill(body, &mut buffer, usize::MAX, expected).await.map_err(|error| door.read_refusal(&error))?;
+    fill(body, &mut buffer, usize::MAX, expected, door.patience.body_pause)
+        .await
+        .map_err(|error| door.read_refusal(&error))?;
     Ok(Received {
         door: DOOR,
         environment,
@@ -111,6 +113,7 @@ async fn receive(
         batch_id: batch_id(&parts.headers),
         body: buffer,
         arrival_ns,
+        arrived_ns: door.clock.now_ns(),
     })
 }
 

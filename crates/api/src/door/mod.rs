@@ -16,6 +16,7 @@ mod decompress;
 mod grpc;
 mod http;
 mod leased;
+mod notes;
 mod outcome;
 mod status;
 
@@ -33,9 +34,9 @@ use ::http::HeaderMap;
 use ::http::header::EXPECT;
 use axum::body::Body;
 use event::flow::{Append, Appended, BatchKey, EventSink, SinkError};
-use event::observe::{Clock, Observation, Observer};
+use event::limits::REQUEST_OVERHEAD_BYTES;
+use event::observe::{Clock, Observer};
 use event::rejection::ReasonCode;
-use event::value::Value;
 use event::{Environment, EventBatch, Rejection};
 use skein_event as event;
 use skein_ingest::Signal;
@@ -50,7 +51,8 @@ use crate::budget::{Budget, Lease};
 use crate::cpu::CpuPool;
 use crate::gate::Gate;
 use crate::metrics::{IngestResult, Metrics};
-use crate::rejections::{Entry, Rejections};
+use crate::patience::Patience;
+use crate::rejections::Rejections;
 
 /// What a door needs. Cloning shares it.
 #[derive(Clone)]
@@ -75,6 +77,8 @@ pub struct Door {
     pub clock: Arc<dyn Clock>,
     /// Size of a request, before and after decompression.
     pub request_bytes_max: usize,
+    /// How long slow clients are waited for.
+    pub patience: Patience,
 }
 
 /// The encoding of a request's body.
@@ -118,8 +122,19 @@ pub struct Decoded {
     pub rejected: Vec<(ReasonCode, u64)>,
     /// The first of them in full.
     pub rejections: Vec<Rejection>,
-    /// What the client should know about what was stored: sentences.
-    pub warnings: Vec<String>,
+    /// What the client should know about what was stored.
+    pub warnings: Vec<Told>,
+}
+
+/// A warning about events that were stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// One of ingest's closed list.
+    pub code: &'static str,
+    /// How many events or values it is about.
+    pub count: u64,
+    /// A sentence for the client.
+    pub message: String,
 }
 
 /// A body that cannot be read as what it claims to be.
@@ -150,6 +165,8 @@ struct Received {
     batch_id: Option<String>,
     body: LeasedBuffer,
     arrival_ns: i64,
+    /// When its last byte had come.
+    arrived_ns: i64,
 }
 
 /// An answer with the lease that its request holds until it is written.
@@ -170,6 +187,7 @@ struct Decided {
     append: Pending,
     lease: Lease,
     bytes: usize,
+    arrived_ns: i64,
 }
 
 enum Pending {
@@ -180,10 +198,6 @@ enum Pending {
     /// The log works on it.
     Waiting(Pin<Box<dyn Future<Output = Result<Appended, SinkError>> + Send>>),
 }
-
-/// Every request costs at least this much of the budget, so that a flood of small ones is bounded too:
-/// 512 MiB allow 128 Ki requests at once.
-const REQUEST_OVERHEAD_BYTES: usize = 4 << 10;
 
 // === impl Door ===
 
@@ -240,8 +254,8 @@ impl Door {
     /// Decompresses and decodes, and polls the append once: whatever the log computes before it first waits
     /// is computed here too.
     fn decide(&self, received: Received) -> Result<Decided, Refusal> {
-        let Received { door, environment, signal, encoding, compression, batch_id, body, arrival_ns } =
-            received;
+        let Received { door, environment, signal, encoding, compression, batch_id, body, .. } = received;
+        let (arrival_ns, arrived_ns) = (received.arrival_ns, received.arrived_ns);
         let body = self.decompressed(compression, body)?;
         let request = DecodeRequest {
             environment: &environment,
@@ -258,7 +272,7 @@ impl Door {
             .map_err(|Malformed { path, message }| Refusal::malformed(path, message))?;
         let rejected: u64 = decoded.rejected.iter().map(|(_, count)| count).sum();
         let mut outcome = Outcome::of(signal, rejected, &decoded.rejections);
-        outcome.warn(&decoded.warnings);
+        outcome.warn(decoded.warnings.iter().map(|told| told.message.as_str()));
         self.note_rejections(door, &environment, signal, batch_id, &decoded);
         let rows = decoded.batch.rows();
         let append = if decoded.batch.is_empty() {
@@ -274,7 +288,8 @@ impl Door {
         };
         let bytes = body.len();
         let (_decoded_by_now, lease) = body.into_parts();
-        Ok(Decided { environment, signal, records: decoded.records, rows, outcome, append, lease, bytes })
+        let records = decoded.records;
+        Ok(Decided { environment, signal, records, rows, outcome, append, lease, bytes, arrived_ns })
     }
 
     fn decompressed(&self, compression: Compression, body: LeasedBuffer) -> Result<LeasedBuffer, Refusal> {
@@ -301,7 +316,8 @@ impl Door {
     }
 
     async fn finish(&self, door: &'static str, decided: Decided) -> Result<(Accepted, Stored), Refusal> {
-        let Decided { environment, signal, records, rows, outcome, append, lease, bytes } = decided;
+        let Decided { environment, signal, records, rows, outcome, append, lease, bytes, arrived_ns } =
+            decided;
         let appended = match append {
             Pending::Nothing => {
                 let accepted = Accepted { outcome, lease, duplicate: false };
@@ -319,6 +335,8 @@ impl Door {
             let outcome = Outcome::from_reply(&appended.reply);
             return Ok((Accepted { outcome, lease, duplicate: true }, stored));
         }
+        // The sink applies a batch before it says that it is durable (I2): from here on every query sees it.
+        self.metrics.visible(&environment, self.clock.now_ns().saturating_sub(arrived_ns));
         Ok((Accepted { outcome, lease, duplicate: false }, stored))
     }
 
@@ -343,87 +361,6 @@ impl Door {
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         u128::from(arrival_ns.cast_unsigned()) << 64 | u128::from(count)
     }
-
-    fn note_rejections(
-        &self,
-        door: &'static str,
-        environment: &Environment,
-        signal: Signal,
-        key: Option<String>,
-        decoded: &Decoded,
-    ) {
-        for &(reason, count) in &decoded.rejected {
-            self.metrics.rejected(environment, reason, count);
-            self.metrics.ingest(environment, signal, door, IngestResult::Rejected, count);
-            let first = decoded.rejections.iter().find(|rejection| rejection.reason == reason);
-            self.rejections.add(Entry {
-                time_ns: self.clock.now_ns(),
-                environment: environment.clone(),
-                door,
-                key: key.clone(),
-                reason,
-                path: first.map(|first| first.path.clone()).unwrap_or_default(),
-                count,
-                sample: first.map(|first| first.message.clone()).unwrap_or_default(),
-            });
-        }
-    }
-
-    /// A request that was refused as a whole is seen by the operator as well.
-    fn note_refusal(
-        &self,
-        door: &'static str,
-        environment: &Environment,
-        key: Option<String>,
-        refusal: &Refusal,
-    ) {
-        let Some(reason) = refusal.kind.reason() else { return };
-        self.metrics.rejected(environment, reason, 1);
-        self.rejections.add(Entry {
-            time_ns: self.clock.now_ns(),
-            environment: environment.clone(),
-            door,
-            key,
-            reason,
-            path: refusal.violations.first().map(|(path, _)| path.clone()).unwrap_or_default(),
-            count: 1,
-            sample: refusal.message.clone(),
-        });
-    }
-
-    fn observe_batch(
-        &self,
-        door: &'static str,
-        environment: &Environment,
-        signal: Signal,
-        start_ns: i64,
-        wire_bytes: usize,
-        result: &Result<(Accepted, Stored), Refusal>,
-    ) {
-        if environment.as_str() == Environment::SKEIN {
-            return;
-        }
-        let number = |count: u64| Value::I64(i64::try_from(count).unwrap_or(i64::MAX));
-        let size = |bytes: usize| Value::I64(i64::try_from(bytes).unwrap_or(i64::MAX));
-        let mut fields = vec![
-            ("skein.environment", Value::Text(environment.to_string())),
-            ("skein.door", Value::Text(door.to_owned())),
-            ("skein.signal", Value::Text(signal.as_str().to_owned())),
-            ("skein.wire_bytes", size(wire_bytes)),
-        ];
-        if let Ok((accepted, stored)) = result {
-            fields.extend([
-                ("skein.body_bytes", size(stored.bytes)),
-                ("skein.rows", size(stored.rows)),
-                ("skein.records", number(stored.records)),
-                ("skein.rejected", Value::I64(accepted.outcome.rejected)),
-                ("skein.duplicate", Value::Bool(stored.duplicate)),
-            ]);
-        }
-        let duration_ns = self.clock.now_ns().saturating_sub(start_ns);
-        let error = result.as_ref().err().map(|refusal| refusal.message.clone());
-        self.observer.observe(Observation { name: "ingest", start_ns, duration_ns, error, fields });
-    }
 }
 
 /// Figures of a stored batch.
@@ -440,15 +377,16 @@ struct Stored {
 /// leave to send (`Expect: 100-continue`) is not given it.
 async fn forget(door: &Door, headers: &HeaderMap, body: Body) {
     if !headers.contains_key(EXPECT) {
-        body::drain(body, door.request_bytes_max.saturating_mul(2)).await;
+        body::drain(body, door.request_bytes_max.saturating_mul(2), door.patience.drain).await;
     }
 }
 
 /// Reads a request, within the time that a request may take to arrive.
 async fn within_time(
+    door: &Door,
     receiving: impl Future<Output = Result<Received, Refusal>>,
 ) -> Result<Received, Refusal> {
-    match tokio::time::timeout(body::ARRIVE_WITHIN, receiving).await {
+    match tokio::time::timeout(door.patience.body, receiving).await {
         Ok(received) => received,
         Err(_elapsed) => Err(late()),
     }

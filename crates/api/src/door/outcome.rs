@@ -4,6 +4,7 @@
 //! message (2). The same bytes are the reply that the log keeps, so a resend gets the first answer (I4).
 
 use event::Rejection;
+use event::limits::OUTCOME_MESSAGE_BYTES_MAX;
 use prost::Message as _;
 use serde_json::{Value, json};
 use skein_event as event;
@@ -17,10 +18,6 @@ fn record_names(signal: Signal) -> (&'static str, &'static str) {
         Signal::Metrics => ("rejectedDataPoints", "data points"),
     }
 }
-
-/// The length of a message in an answer: every record of an ordinary batch is named, and the answer stays
-/// far below the 4 MiB that OTLP allows a response.
-const MESSAGE_BYTES_MAX: usize = 64 << 10;
 
 /// `ExportXPartialSuccess`. Both fields empty: all was stored.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -48,7 +45,7 @@ impl Outcome {
         for (index, rejection) in rejections.iter().enumerate() {
             let Rejection { reason, path, message: why } = rejection;
             let line = format!("; {path}: {why} ({})", reason.as_str());
-            if message.len() + line.len() > MESSAGE_BYTES_MAX {
+            if message.len() + line.len() > OUTCOME_MESSAGE_BYTES_MAX {
                 message.push_str(&format!("; and {} more", rejections.len() - index));
                 break;
             }
@@ -58,9 +55,9 @@ impl Outcome {
     }
 
     /// Adds what the client should know about what was stored.
-    pub(crate) fn warn(&mut self, warnings: &[String]) {
+    pub(crate) fn warn<'a>(&mut self, warnings: impl IntoIterator<Item = &'a str>) {
         for warning in warnings {
-            if self.message.len() + warning.len() > MESSAGE_BYTES_MAX {
+            if self.message.len() + warning.len() > OUTCOME_MESSAGE_BYTES_MAX {
                 return;
             }
             let separator = if self.message.is_empty() { "warning: " } else { "; warning: " };
@@ -131,7 +128,7 @@ mod tests {
         assert_eq!(Outcome::from_reply(&outcome.to_reply()), outcome, "a resend gets the first answer");
 
         let mut warning = Outcome::default();
-        warning.warn(&["times are odd".into()]);
+        warning.warn(["times are odd"]);
         assert_eq!(
             warning.to_json(Signal::Metrics),
             json!({"partialSuccess": {"errorMessage": "warning: times are odd"}})
@@ -142,7 +139,7 @@ mod tests {
     fn a_long_message_says_how_many_it_leaves_out() {
         let rejections: Vec<Rejection> = (0..10_000).map(rejection).collect();
         let outcome = Outcome::of(Signal::Traces, 10_000, &rejections);
-        assert!(outcome.message.len() < MESSAGE_BYTES_MAX + 32);
+        assert!(outcome.message.len() < OUTCOME_MESSAGE_BYTES_MAX + 32);
         assert!(outcome.message.ends_with(" more") && outcome.rejected == 10_000);
     }
 }

@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::routing::get;
 use http::HeaderMap;
 use serde::Deserialize;
+use skein_event::limits::COLUMN_VALUES_MAX;
 use skein_query::render;
 use skein_query::time_text::format_ns;
 use skein_wire::openapi::{Answer, Body as Schema, Operation};
@@ -15,9 +16,6 @@ use skein_wire::{Column, ColumnType, ColumnValue, Dataset};
 use super::{Route, ask, json, known_dataset};
 use crate::error::ApiError;
 use crate::state::Api;
-
-/// Values of a column in one answer, enough for a person to choose from.
-const VALUES_MAX: usize = 100;
 
 pub(super) fn routes() -> Vec<Route> {
     let list = Operation {
@@ -116,7 +114,7 @@ async fn values(
     let values = ask(&api, move |engine, context| {
         let dataset = named(&dataset);
         dataset.map_or(Ok(()), |dataset| known_dataset(engine, &environment, dataset, context))?;
-        engine.values(&environment, dataset, &column, &prefix, VALUES_MAX, context)
+        engine.values(&environment, dataset, &column, &prefix, COLUMN_VALUES_MAX, context)
     });
     let shown = |value: skein_query::result::ValueCount| ColumnValue {
         value: render::json_value(&value.value),

@@ -1,13 +1,14 @@
 //! `/api/v1/export`: everything of a time range, streamed.
 //!
 //! One line per unit: `otlp` writes an OTLP/JSON request per line, which `skein import` and the Collector's
-//! file receiver read; `ndjson` writes a flat event per line. The producer runs on threads of its own, so that
-//! clients that read slowly keep no query out; when a client goes away, or does not read, it ends. A failure on the way breaks the connection,
-//! so that half an export never looks like a whole one.
+//! file receiver read; `ndjson` writes a flat event per line. Both are one walk over one snapshot, in the order of
+//! storage, which costs no memory to speak of; whoever needs the order of time sorts by `timestamp`. The producer
+//! runs on threads of its own, so that clients that read slowly keep no query out; when a client goes away, or
+//! does not read, it ends. A failure on the way breaks the connection, so that half an export never looks like a
+//! whole one.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,12 +16,11 @@ use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use event::Environment;
+use event::limits::{EXPORT_PIECE_BYTES, EXPORT_PIECES_WAITING_MAX};
 use futures_util::stream;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use query::plan::TimeRange;
-use query::result::Data;
-use query::{QueryError, RunContext, render};
-use serde_json::json;
+use query::{ErrorKind, QueryError, RunContext, render};
 use skein_event as event;
 use skein_query as query;
 use skein_wire::ExportRequest;
@@ -33,21 +33,12 @@ use super::{Route, json_body, known_dataset};
 use crate::error::{ApiError, Code};
 use crate::state::Api;
 
-/// Pieces that wait for the client.
-const PIECES_WAITING_MAX: usize = 4;
-
-/// A client that reads nothing for so long is given up.
-const READ_WITHIN: Duration = Duration::from_secs(60);
-
-/// Events asked of the engine at once.
-const PAGE_ROWS: usize = event::limits::QUERY_LIMIT_MAX;
-
 pub(super) fn routes() -> Vec<Route> {
     let export = Operation {
         method: "POST",
         path: "/api/v1/export",
         id: "export",
-        summary: "Streams events: otlp (one OTLP/JSON request per line) or ndjson (one event per line).",
+        summary: "Streams events in the order of storage: otlp (one OTLP/JSON request per line) or ndjson (one event per line).",
         query: &[],
         request: Some(Schema::of::<ExportRequest>()),
         response: Answer::Other("application/x-ndjson"),
@@ -69,7 +60,8 @@ struct Job {
     time_range: TimeRange,
 }
 
-type Piece = Result<Bytes, std::io::Error>;
+/// A piece of the answer; the whole of it ends with `None`. A channel that closes before has lost its producer.
+type Piece = Option<Bytes>;
 
 async fn export(State(api): State<Arc<Api>>, request: Request) -> Result<Response, ApiError> {
     if api.door.gate.is_closed() {
@@ -77,11 +69,11 @@ async fn export(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     }
     let (parts, body) = request.into_parts();
     let environment = api.environment(&parts.headers)?;
-    let value = json_body(&parts.headers, body).await?;
+    let value = json_body(&api, &parts.headers, body).await?;
     let wanted: ExportRequest = serde_json::from_value(value)
         .map_err(|error| ApiError::invalid(format!("the body is no export request: {error}")))?;
     let job = job(environment, wanted)?;
-    let (pieces, waiting) = mpsc::channel::<Piece>(PIECES_WAITING_MAX);
+    let (pieces, waiting) = mpsc::channel::<Piece>(EXPORT_PIECES_WAITING_MAX);
     let (begun, started) = tokio::sync::oneshot::channel();
     let here = Arc::clone(&api);
     tokio::spawn(async move {
@@ -93,9 +85,17 @@ async fn export(State(api): State<Arc<Api>>, request: Request) -> Result<Respons
     });
     // What is wrong with the request is told as an error, before the first byte of a stream.
     started.await.map_err(|_gone| ApiError::internal("an export did not begin"))??;
-    let stream = stream::unfold(waiting, |mut waiting| async move {
-        let piece = waiting.recv().await?;
-        Some((piece, waiting))
+    let stream = stream::unfold(Some(waiting), |waiting| async move {
+        let mut waiting = waiting?;
+        match waiting.recv().await {
+            Some(Some(piece)) => Some((Ok(piece), Some(waiting))),
+            Some(None) => None,
+            // It failed, or this client did not read for too long.
+            None => {
+                let broken = std::io::Error::other("the export broke off; what came is incomplete");
+                Some((Err(broken), None))
+            }
+        }
     });
     let mut response = Response::new(Body::from_stream(stream));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -154,6 +154,7 @@ fn produce(
         clock: &*api.clock,
         cancelled: &cancelled,
         progress: &|_| {},
+        partial: None,
         // An export takes as long as its client reads.
         deadline_ns: None,
         memory_bytes_max: api.limits.memory_bytes_max,
@@ -175,65 +176,53 @@ fn produce(
         Format::Ndjson => ndjson(api, job, &context, pieces),
         Format::Otlp => otlp(api, job, &context, pieces),
     };
-    if let Err(error) = result {
-        tracing::error!(%error, detail = error.internal_detail(), "an export failed");
-        let broken = std::io::Error::other("the export failed; what came is incomplete");
-        // The client may be gone, or not read; then the pieces it has not read are lost to it as well.
-        let telling = timeout(READ_WITHIN, pieces.send(Err(broken)));
-        if !matches!(Handle::current().block_on(telling), Ok(Ok(()))) {
-            tracing::debug!("the client of a failed export is gone");
+    // Without the end, what the client has read does not look whole.
+    let ended = result.and_then(|()| send(api, pieces, None));
+    match ended {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::Cancelled => {
+            tracing::debug!("the client of an export is gone, or does not read");
         }
+        Err(error) => tracing::error!(%error, detail = error.internal_detail(), "an export failed"),
     }
 }
 
 /// Hands a piece over; an error when the client is gone.
 fn hand_over(api: &Api, pieces: &mpsc::Sender<Piece>, piece: Vec<u8>) -> Result<(), QueryError> {
     if api.door.gate.is_closed() {
-        return Err(QueryError::new(query::ErrorKind::Unavailable, "the server is stopping"));
+        return Err(QueryError::new(ErrorKind::Unavailable, "the server is stopping"));
     }
-    if piece.is_empty() {
-        return Ok(());
-    }
-    let sending = timeout(READ_WITHIN, pieces.send(Ok(piece.into())));
+    if piece.is_empty() { Ok(()) } else { send(api, pieces, Some(piece.into())) }
+}
+
+fn send(api: &Api, pieces: &mpsc::Sender<Piece>, piece: Piece) -> Result<(), QueryError> {
+    let sending = timeout(api.door.patience.unread, pieces.send(piece));
     match Handle::current().block_on(sending) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(QueryError::cancelled()),
     }
 }
 
-/// Pages of raw rows, oldest first.
+/// Events as they are stored, each as one line.
 fn ndjson(
     api: &Api,
     job: &Job,
     context: &RunContext<'_>,
     pieces: &mpsc::Sender<Piece>,
 ) -> Result<(), QueryError> {
-    let mut cursor: Option<String> = None;
-    loop {
-        let mut spec = json!({
-            "calculations": [],
-            "datasets": job.datasets,
-            "orders": [{"column": "timestamp", "order": "ascending"}],
-            "limit": PAGE_ROWS,
-        });
-        if let (Some(cursor), Some(spec)) = (cursor.take(), spec.as_object_mut()) {
-            spec.insert("cursor".to_owned(), json!(cursor));
-        }
-        let mut plan = query::spec::parse(&spec, &job.environment, context.clock.now_ns())?;
-        plan.time_range = job.time_range;
-        let Data::Rows(rows) = api.engine.run(&plan, context)?.data else { return Ok(()) };
+    let mut sink = |batch: query::result::ScanBatch| {
         let mut piece = Vec::new();
-        for row in &rows.rows {
-            serde_json::to_writer(&mut piece, &render::row(row))
+        for row in api.exporter.events(batch) {
+            serde_json::to_writer(&mut piece, &render::row(&row))
                 .map_err(|error| QueryError::internal(error.to_string()))?;
             piece.push(b'\n');
+            if piece.len() >= EXPORT_PIECE_BYTES {
+                hand_over(api, pieces, std::mem::take(&mut piece))?;
+            }
         }
-        hand_over(api, pieces, piece)?;
-        match rows.next {
-            Some(next) => cursor = Some(next),
-            None => return Ok(()),
-        }
-    }
+        hand_over(api, pieces, piece)
+    };
+    api.engine.scan(&job.environment, &job.datasets, job.time_range, context, &mut sink)
 }
 
 /// Batches as they are stored, each as one request per signal.

@@ -11,6 +11,7 @@ use skein_wire::openapi::{Answer, Operation};
 
 use super::Route;
 use crate::error::{ApiError, Code};
+use crate::findings;
 use crate::metrics::{Metric, Sample};
 use crate::state::Api;
 
@@ -53,6 +54,7 @@ async fn metrics(State(api): State<Arc<Api>>) -> Response {
     let mut samples = api.gauges.samples();
     let inflight = api.door.budget.used() as f64;
     samples.push(Sample::new(Metric::InflightBytes, Vec::new(), inflight));
+    samples.extend(findings::samples(&api.gauges.findings()));
     text(api.door.metrics.render(&samples), "text/plain; version=0.0.4")
 }
 

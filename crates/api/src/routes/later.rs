@@ -22,14 +22,14 @@ const LATER: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/v1/erase", "erase", "there is no way to erase events yet"),
     ("POST", "/api/v1/demo", "demo", "skein demo starts a server with a simulated system"),
     ("GET", "/api/v1/tail", "tail", "POST /api/v1/query with \"calculations\": [] lists the newest events"),
-    ("GET", "/api/v1/markers", "markers", NOT_KEPT),
-    ("POST", "/api/v1/markers", "createMarker", NOT_KEPT),
-    ("GET", "/api/v1/boards", "boards", NOT_KEPT),
-    ("POST", "/api/v1/boards", "createBoard", NOT_KEPT),
+    ("GET", "/api/v1/markers", "markers", ABOUT_BOARDS),
+    ("POST", "/api/v1/markers", "createMarker", ABOUT_BOARDS),
+    ("GET", "/api/v1/boards", "boards", ABOUT_BOARDS),
+    ("POST", "/api/v1/boards", "createBoard", ABOUT_BOARDS),
 ];
 
 const USE_QUERY: &str = "POST /api/v1/query answers specifications of the builder language";
-const NOT_KEPT: &str = "boards and markers are not kept yet";
+const ABOUT_BOARDS: &str = "boards and markers are not kept yet";
 
 pub(super) fn routes() -> Vec<Route> {
     LATER

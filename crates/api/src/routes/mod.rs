@@ -35,6 +35,8 @@ use crate::error::{ApiError, Code};
 use crate::layer;
 use crate::state::Api;
 
+pub use rejections::restore as restore_rejections;
+
 /// One route: what it is, and what serves it.
 pub(crate) struct Route {
     pub(crate) operation: Operation,
@@ -112,14 +114,16 @@ fn json(value: &impl Serialize) -> Result<Response, ApiError> {
 }
 
 /// The JSON body of a request. The content type is required: a browser's form cannot send it (DESIGN.md §8).
-async fn json_body(headers: &HeaderMap, body: Body) -> Result<serde_json::Value, ApiError> {
+async fn json_body(api: &Api, headers: &HeaderMap, body: Body) -> Result<serde_json::Value, ApiError> {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let error = ApiError::invalid("the body must be JSON");
         return Err(error.hint("send the header Content-Type: application/json"));
     }
-    let bytes = Limited::new(body, JSON_BYTES_MAX).collect().await.map_err(|error| {
+    let reading = tokio::time::timeout(api.door.patience.body, Limited::new(body, JSON_BYTES_MAX).collect());
+    let late = |_elapsed| ApiError::new(Code::Unavailable, "the body did not arrive in time");
+    let bytes = reading.await.map_err(|elapsed| late(elapsed).retry_after_ms(1_000))?.map_err(|error| {
         if error.is::<LengthLimitError>() {
             ApiError::new(Code::TooLarge, format!("the body is larger than {JSON_BYTES_MAX} bytes"))
         } else {
@@ -148,6 +152,7 @@ async fn ask<T: Send + 'static>(
             clock: &*here.clock,
             cancelled: &cancelled,
             progress: &|_| {},
+            partial: None,
             deadline_ns: Some(deadline_ns),
             memory_bytes_max: here.limits.memory_bytes_max,
         };

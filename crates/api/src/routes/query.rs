@@ -8,11 +8,14 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use event::Environment;
+use event::limits::{PARTIAL_ANSWER_BYTES_MAX, STREAM_INTERVAL, WAIT_MS_DEFAULT, WAIT_MS_MAX};
 use event::observe::Observation;
 use event::value::Value as EventValue;
 use futures_util::stream;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, StatusCode};
+use query::plan::Output;
+use query::result::{Data, Groups, Meta, Rows, Warning};
 use query::{Plan, QueryResult, RunContext, render};
 use serde_json::{Map, Value};
 use skein_event as event;
@@ -25,17 +28,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Route, json, json_body};
 use crate::error::ApiError;
-use crate::jobs::{Job, State as JobState};
+use crate::jobs::{Job, Known, State as JobState};
 use crate::state::Api;
-
-/// How long an answer is waited for, unless the question says otherwise.
-const WAIT_MS_DEFAULT: u64 = 10_000;
-
-/// A question that asks for more is answered after this long.
-const WAIT_MS_MAX: u64 = 60_000;
-
-/// A stream tells of progress at most this often.
-const STREAM_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) fn routes() -> Vec<Route> {
     let start = Operation {
@@ -76,10 +70,11 @@ async fn ask(State(api): State<Arc<Api>>, request: Request) -> Result<Response, 
     }
     let (parts, body) = request.into_parts();
     let environment = api.environment(&parts.headers)?;
-    let spec = json_body(&parts.headers, body).await?;
+    let spec = json_body(&api, &parts.headers, body).await?;
     let plan = query::spec::parse(&spec, &environment, api.clock.now_ns())?;
     let wait_ms = spec.get("wait_ms").and_then(Value::as_u64).unwrap_or(WAIT_MS_DEFAULT).min(WAIT_MS_MAX);
     let job = api.jobs.start(api.new_id(), &environment, api.clock.now_ns())?;
+    job.partial(answer_so_far(&job.id, &nothing_yet(&plan)));
     let watch = job.watch();
     let id = Arc::clone(&job.id);
     let asked = with_absolute_times(&spec, &plan);
@@ -140,6 +135,7 @@ async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment, aske
             clock: &*worker.clock,
             cancelled: &running.cancelled,
             progress: &|fraction| running.progress(fraction),
+            partial: Some(&|result| running.partial(answer_so_far(&running.id, &result))),
             deadline_ns: Some(worker.clock.now_ns().saturating_add(worker.limits.duration_ns_max)),
             memory_bytes_max: worker.limits.memory_bytes_max,
         };
@@ -151,7 +147,7 @@ async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment, aske
     let answered = answered.await.unwrap_or_else(|lost| Err(ApiError::internal(lost.to_string())));
     let end_ns = api.clock.now_ns();
     let duration_ns = end_ns.saturating_sub(start_ns);
-    api.door.metrics.query(&environment, "native", duration_ns as f64 / 1e9);
+    api.door.metrics.query(&environment, "native", duration_ns);
     let mut fields = vec![
         ("skein.environment", EventValue::Text(environment.to_string())),
         ("skein.query_id", EventValue::Text(job.id.to_string())),
@@ -198,16 +194,46 @@ fn whole_answer(id: &str, result: &QueryResult) -> QueryAnswer {
     }
 }
 
-/// What is known of a query under way. Its aggregates are not meaningful before it ends, so `data` is empty.
-fn partial_answer(id: &str, progress: f64) -> QueryAnswer {
-    QueryAnswer {
+/// The answer so far of a query under way.
+fn answer_so_far(id: &str, result: &QueryResult) -> QueryAnswer {
+    let mut answer = QueryAnswer { complete: false, progress: Some(0.0), ..whole_answer(id, result) };
+    let bytes = serde_json::to_vec(&answer.data).map_or(0, |bytes| bytes.len());
+    if bytes > PARTIAL_ANSWER_BYTES_MAX {
+        // The whole answer is worth its room; a glimpse of it is not.
+        let mut meta = result.meta.clone();
+        let message = format!("{bytes} bytes so far are too many to show before the query has ended");
+        meta.warnings.push(Warning { code: "partial_too_large", message });
+        (answer.data, answer.meta) = (Map::new(), object(render::meta(&meta)));
+    }
+    answer
+}
+
+/// The answer before anything was looked at, in the shape of the one to come.
+fn nothing_yet(plan: &Plan) -> QueryResult {
+    let data = match &plan.output {
+        _ if plan.dry_run => Data::Nothing,
+        Output::Rows(_) => Data::Rows(Rows::default()),
+        Output::Groups(groups) => {
+            Data::Groups(Groups { series: groups.granularity_ns.map(|_| Vec::new()), ..Groups::default() })
+        }
+    };
+    let waiting = Warning { code: "partial", message: "the query waits for its turn".to_owned() };
+    let warnings = plan.warnings.iter().cloned().chain([waiting]).collect();
+    QueryResult { data, meta: Meta { time_range: Some(plan.time_range), warnings, ..Meta::default() } }
+}
+
+/// What a client reads of a query under way.
+fn shown(id: &str, known: &Known) -> QueryAnswer {
+    let empty = || QueryAnswer {
         id: id.to_owned(),
         complete: false,
-        progress: Some(progress),
+        progress: None,
         snapshot: String::new(),
         data: Map::new(),
         meta: Map::new(),
-    }
+    };
+    let partial = known.partial.as_deref().cloned().unwrap_or_else(empty);
+    QueryAnswer { progress: Some(known.progress), ..partial }
 }
 
 fn object(value: Value) -> Object {
@@ -228,8 +254,8 @@ async fn wait(id: &str, mut watch: watch::Receiver<JobState>, wait_ms: u64) -> R
     match state {
         JobState::Done(answer) => json(&*answer),
         JobState::Failed(error) => Err((*error).clone()),
-        JobState::Running(progress) => {
-            let mut response = json(&partial_answer(id, progress))?;
+        JobState::Running(known) => {
+            let mut response = json(&shown(id, &known))?;
             *response.status_mut() = StatusCode::ACCEPTED;
             Ok(response)
         }
@@ -255,8 +281,8 @@ fn stream_answer(id: Arc<str>, watch: watch::Receiver<JobState>) -> Response {
         }
         let now = watch.borrow_and_update().clone();
         let (name, data, next) = match now {
-            JobState::Running(progress) => {
-                let data = serde_json::to_string(&partial_answer(&id, progress));
+            JobState::Running(known) => {
+                let data = serde_json::to_string(&shown(&id, &known));
                 ("progress", data, Some((id, watch, false)))
             }
             JobState::Done(answer) => ("answer", serde_json::to_string(&*answer), None),

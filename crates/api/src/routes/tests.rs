@@ -27,11 +27,14 @@ use super::*;
 use crate::budget::Budget;
 use crate::cpu::CpuPool;
 use crate::door::{Door, OtlpDecoder};
+use crate::findings::Finding;
 use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::metrics::{Gauges, Metric, Metrics, Sample};
 use crate::rejections::{Entry, Rejections};
 use crate::state::{Exporter, QueryLimits};
+
+mod exports;
 
 /// 2023-11-14T22:13:20Z.
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
@@ -41,7 +44,7 @@ const NOW_NS: i64 = 1_700_000_000_000_000_000;
 enum Run {
     Answer(Box<QueryResult>),
     Fail(QueryError),
-    /// Tells of half the work, then waits for another order.
+    /// Tells of half the work and of what it found there, then waits for another order.
     Wait,
     Panic,
 }
@@ -77,6 +80,17 @@ impl Gauges for Told {
             Sample::new(Metric::StorageBytes, vec![("kind", "log".to_owned())], 30.0),
         ]
     }
+
+    fn findings(&self) -> Vec<Finding> {
+        let found = |environment, path: &str| Finding {
+            environment: Some(environment),
+            kind: "set_aside",
+            path: path.to_owned(),
+            events: Some(5),
+            message: "damaged".to_owned(),
+        };
+        vec![found(Environment::default_environment(), "q/1.seg"), found(Environment::skein(), "q/2.seg")]
+    }
 }
 
 impl EventSink for Told {
@@ -89,6 +103,10 @@ impl Exporter for Told {
     fn lines(&self, batch: &ScanBatch) -> Result<Vec<u8>, String> {
         Ok(format!("{{\"partition\":{}}}\n", batch.partition.0).into_bytes())
     }
+
+    fn events(&self, batch: ScanBatch) -> Vec<FlatRow> {
+        vec![row(u32::from(batch.partition.0), &[("name", Value::Text("n".repeat(1 << 10)))]); 2_000]
+    }
 }
 
 impl QueryEngine for Told {
@@ -100,7 +118,12 @@ impl QueryEngine for Told {
                 Run::Answer(result) => return Ok(*result),
                 Run::Fail(error) => return Err(error),
                 Run::Panic => panic!("as told"),
-                Run::Wait => (context.progress)(0.5),
+                Run::Wait => {
+                    (context.progress)(0.5);
+                    if let Some(partial) = context.partial {
+                        partial(answer());
+                    }
+                }
             }
             context.check()?;
             std::thread::yield_now();
@@ -213,6 +236,10 @@ struct Server {
 }
 
 fn server() -> Server {
+    server_with(crate::patience::Patience::default())
+}
+
+fn server_with(patience: crate::patience::Patience) -> Server {
     let told = Arc::new(Told {
         run: watch::Sender::new(Run::Answer(Box::new(answer()))),
         trace: Mutex::default(),
@@ -233,6 +260,7 @@ fn server() -> Server {
         observer: Arc::clone(&told) as Arc<dyn Observer>,
         clock: Arc::clone(&told) as Arc<dyn Clock>,
         request_bytes_max: 1 << 18,
+        patience,
     });
     let api = Arc::new(Api {
         engine: Arc::clone(&told) as Arc<dyn QueryEngine>,
@@ -251,6 +279,13 @@ fn server() -> Server {
         count: AtomicU64::new(0),
     });
     Server { told, router: api_router(Arc::clone(&api)), api }
+}
+
+/// A test that fails leaves no query behind, for which its runtime would wait.
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.api.jobs.cancel_all();
+    }
 }
 
 impl Server {
@@ -275,6 +310,19 @@ impl Server {
         let headers = [("content-type", "application/json")];
         let (status, body) = self.raw(Method::POST, path, &headers, &body.to_string()).await;
         (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    }
+
+    /// Polls a query until the engine has told of half of it: with its data.
+    async fn half_done(&self, id: &str) -> Json {
+        loop {
+            let (status, body) = self.get(&format!("/api/v1/query/{id}")).await;
+            assert_eq!((status, &body["complete"]), (202, &json!(false)), "{body}");
+            if body["data"]["results"][0].is_object() {
+                assert_eq!(body["progress"], 0.5);
+                return body;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Polls a query until it has ended.
@@ -358,11 +406,10 @@ async fn a_long_query_is_followed_and_cancelled_by_its_id() {
     let server = server();
     server.told.run.send_replace(Run::Wait);
     let (status, body) = server.post("/api/v1/query", json!({"wait_ms": 0})).await;
-    assert_eq!((status, &body["complete"], &body["data"]), (202, &json!(false), &json!({})), "{body}");
+    assert_eq!((status, &body["complete"]), (202, &json!(false)), "{body}");
+    assert!(body["data"]["results"].is_array(), "the shape of the answer to come: {body}");
     let id = body["id"].as_str().unwrap().to_owned();
-    while server.get(&format!("/api/v1/query/{id}")).await.1["progress"] != json!(0.5) {
-        tokio::task::yield_now().await;
-    }
+    server.half_done(&id).await;
     let (status, body) = server.raw(Method::DELETE, &format!("/api/v1/query/{id}"), &[], "").await;
     assert_eq!((status, body), (200, json!({"id": id, "was_running": true}).to_string()));
     let (status, body) = error(server.ended(&id).await);
@@ -376,6 +423,49 @@ async fn a_long_query_is_followed_and_cancelled_by_its_id() {
     let (_, body) = server.raw(Method::DELETE, &format!("/api/v1/query/{id}"), &[], "").await;
     assert_eq!(body, json!({"id": id, "was_running": false}).to_string());
     assert_eq!(error(server.get(&format!("/api/v1/query/{id}")).await).0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_not_done_in_time_answers_what_it_knows() {
+    let server = server();
+    server.told.run.send_replace(Run::Wait);
+    // While all threads are taken, a query has found nothing yet, in the shape of what it will find.
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Arc::new(Mutex::new(held));
+    for _ in 0..2 {
+        let (cpu, held) = (server.api.cpu.clone(), Arc::clone(&held));
+        let (begun, waits) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let job = move || {
+                begun.send(()).unwrap();
+                held.lock().unwrap().recv().unwrap_or_default();
+            };
+            cpu.run(job).await.unwrap();
+        });
+        if waits.await.is_err() {
+            panic!("the thread was not taken");
+        }
+    }
+    let (status, body) = server.post("/api/v1/query", json!({"wait_ms": 0, "calculations": []})).await;
+    assert_eq!((status, &body["data"]), (202, &json!({"rows": []})), "{body}");
+    assert_eq!(body["meta"]["warnings"][0]["code"], "partial", "{body}");
+    drop(release);
+    let body = server.half_done(body["id"].as_str().unwrap()).await;
+    assert_eq!(body["data"]["results"][0]["data"]["COUNT"], 3);
+    assert_eq!((&body["snapshot"], &body["meta"]["rows_scanned"]), (&json!("s1"), &json!(10)), "{body}");
+    let id = body["id"].as_str().unwrap().to_owned();
+
+    // The stream sends the same objects.
+    let request = Request::builder().uri(format!("/api/v1/query/{id}")).header("host", "localhost");
+    let request = request.header("accept", "text/event-stream").body(Body::empty()).unwrap();
+    let mut stream = server.router.clone().oneshot(request).await.unwrap().into_body();
+    let frame = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    let text = String::from_utf8(frame.to_vec()).unwrap();
+    let (name, data) = text.trim_end().split_once('\n').unwrap();
+    assert_eq!(name, "event: progress");
+    assert_eq!(serde_json::from_str::<Json>(data.strip_prefix("data: ").unwrap()).unwrap(), body);
+    server.told.run.send_replace(Run::Answer(Box::new(answer())));
+    assert_eq!(server.ended(&id).await.1["complete"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -521,7 +611,8 @@ async fn what_there_is_to_ask_about() {
     assert_eq!(values, (200, json!([{"value": "http/route:/b", "count": 4}])));
     let (status, body) = error(server.get("/api/v1/datasets/card/columns").await);
     assert_eq!((status, &body["code"], &body["candidates"]), (404, &json!("not_found"), &json!(["cart"])));
-    let usage = json!({"datasets": [cart], "events": 3, "storage_bytes": {"log": 30, "segments": 100}});
+    let usage = json!({"datasets": [cart], "events": 3, "storage_bytes": {"log": 30, "segments": 100},
+        "findings": [{"kind": "set_aside", "path": "q/1.seg", "events": 5, "message": "damaged"}]});
     assert_eq!(server.get("/api/v1/usage").await, (200, usage), "bytes of others are not shown");
 }
 
@@ -534,7 +625,7 @@ async fn rejections_are_listed() {
         server.api.door.rejections.add(Entry {
             time_ns,
             environment,
-            door: "otlp_grpc",
+            door: "otlp_grpc".into(),
             key: Some("batch-1".into()),
             reason: ReasonCode::InvalidSpanId,
             path: "spans[0].spanId".into(),
@@ -550,50 +641,19 @@ async fn rejections_are_listed() {
         assert_eq!(server.get(&format!("/api/v1/rejections{since}")).await, (200, golden.clone()), "{since}");
     }
     assert_eq!(server.get("/api/v1/rejections?since=1700000000.5").await, (200, json!([])));
+    // What falls off the list is summed up, and the sums are told.
+    let entry = server.api.door.rejections.since(&Environment::default_environment(), 0).remove(0);
+    for _ in 0..event::limits::REJECTIONS_KEPT {
+        server.api.door.rejections.add(Entry { time_ns: NOW_NS + 1, ..entry.clone() });
+    }
+    let (_, listed) = server.get("/api/v1/rejections").await;
+    let sum = json!({
+        "time": "2023-11-14T22:13:20.000000000Z", "door": "otlp_grpc", "key": null,
+        "reason_code": "invalid_span_id", "path": "", "count": 2, "summed": true,
+        "sample": "older ones, which are no longer listed one by one; time is that of the latest",
+    });
+    assert_eq!(listed.as_array().unwrap().last().unwrap(), &sum);
     assert_eq!(error(server.get("/api/v1/rejections?since=yesterday").await).1["path"], "/since");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_streams_and_never_looks_whole_when_it_failed() {
-    let server = server();
-    let headers = [("content-type", "application/json")];
-    let body = json!({"format": "otlp"}).to_string();
-    let (status, lines) = server.raw(Method::POST, "/api/v1/export", &headers, &body).await;
-    assert_eq!((status, lines.lines().count()), (200, 20), "more pieces than may wait");
-    server.told.run.send_replace(Run::Fail(QueryError::internal("damage")));
-    let request = Request::builder().method(Method::POST).uri("/api/v1/export").header("host", "localhost");
-    let request = request.header("content-type", "application/json").body(Body::from(body)).unwrap();
-    let response = server.router.clone().oneshot(request).await.unwrap();
-    assert!(response.into_body().collect().await.is_err(), "the stream breaks");
-    for (body, status, path) in [
-        (json!({"format": "xml"}), 400, Some("/format")),
-        (json!({"format": "parquet"}), 404, Some("/format")),
-        (json!({"format": "otlp", "datasets": ["cart", "card"]}), 404, Some("/datasets/1")),
-        (json!({"format": "otlp", "start_time": 2, "end_time": 1}), 400, Some("/end_time")),
-        (json!({"format": "otlp", "start_time": 1e300}), 400, Some("/start_time")),
-        (json!({"datasets": []}), 400, None),
-    ] {
-        let refused = error(server.post("/api/v1/export", body.clone()).await);
-        assert_eq!((refused.0, refused.1.get("path").and_then(Json::as_str)), (status, path), "{body}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_is_not_read_keeps_no_query_out() {
-    let server = server();
-    let mut unread = Vec::new();
-    for _ in 0..4 {
-        let request =
-            Request::builder().method(Method::POST).uri("/api/v1/export").header("host", "localhost");
-        let body = Body::from(json!({"format": "otlp"}).to_string());
-        let request = request.header("content-type", "application/json").body(body).unwrap();
-        unread.push(server.router.clone().oneshot(request).await.unwrap());
-    }
-    assert_eq!(server.post("/api/v1/query", json!({})).await.0, 200);
-    for response in unread {
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(body.iter().filter(|&&byte| byte == b'\n').count(), 20, "it goes on when it is read");
-    }
 }
 
 #[tokio::test]
@@ -617,6 +677,17 @@ async fn every_route_is_documented_and_every_documented_route_is_there() {
         }
     }
     assert_eq!(documented, table().len());
+    // The page of the reference is this document.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/openapi.json");
+    let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+    if std::env::var_os("SKEIN_UPDATE").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap(),
+        text,
+        "SKEIN_UPDATE=1 writes docs/reference/openapi.json anew"
+    );
     // What the contract names is in the table, so that leaving a route out is noticed.
     for path in [
         "/healthz",
@@ -673,6 +744,7 @@ async fn health_and_metrics() {
         metrics.contains("skein_storage_bytes{environment=\"default\",kind=\"segments\"} 100"),
         "{metrics}"
     );
+    assert!(metrics.contains("skein_findings{environment=\"default\",kind=\"set_aside\"} 1"), "{metrics}");
     server.api.door.gate.close();
     let (status, body) = error(server.get("/readyz").await);
     assert_eq!((status, &body["retry_after_ms"]), (503, &json!(1000)));

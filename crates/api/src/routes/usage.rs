@@ -10,11 +10,11 @@ use event::Environment;
 use http::HeaderMap;
 use skein_event as event;
 use skein_wire::openapi::{Answer, Body as Schema, Operation};
-use skein_wire::{Dataset, Usage};
+use skein_wire::{Dataset, Finding, Usage};
 
 use super::{Route, ask, datasets, json};
 use crate::error::ApiError;
-use crate::metrics::Metric;
+use crate::metrics::{Metric, SampleValue};
 use crate::state::Api;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         method: "GET",
         path: "/api/v1/usage",
         id: "usage",
-        summary: "Events by dataset, and bytes on disk.",
+        summary: "Events by dataset, bytes on disk, and files that could not be read.",
         query: &[],
         request: None,
         response: Answer::Json(Schema::of::<Usage>()),
@@ -33,10 +33,24 @@ pub(super) fn routes() -> Vec<Route> {
 async fn usage(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Response, ApiError> {
     let environment = api.environment(&headers)?;
     let storage_bytes = storage_bytes(&api, &environment);
+    let findings = findings(&api, &environment);
     let datasets = ask(&api, move |engine, context| engine.datasets(&environment, context)).await?;
     let datasets: Vec<Dataset> = datasets.into_iter().map(datasets::dataset).collect();
     let events = datasets.iter().map(|dataset| dataset.events).sum();
-    json(&Usage { datasets, events, storage_bytes })
+    json(&Usage { datasets, events, storage_bytes, findings })
+}
+
+/// Files that are not served: those of the environment, and those of nobody in particular.
+fn findings(api: &Api, environment: &Environment) -> Vec<Finding> {
+    let all = api.gauges.findings().into_iter();
+    let ours = all.filter(|found| found.environment.as_ref().is_none_or(|owner| owner == environment));
+    let shown = ours.map(|found| Finding {
+        kind: found.kind.to_owned(),
+        path: found.path,
+        events: found.events,
+        message: found.message,
+    });
+    shown.collect()
 }
 
 /// Bytes by kind: those of the environment, and those that no environment owns alone.
@@ -47,6 +61,7 @@ fn storage_bytes(api: &Api, environment: &Environment) -> BTreeMap<String, u64> 
             sample.labels.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
         };
         let ours = label("environment").is_none_or(|owner| owner == environment.as_str());
+        let SampleValue::Number(value) = sample.value else { continue };
         if sample.metric == Metric::StorageBytes && ours {
             let kind = label("kind").unwrap_or("other").to_owned();
             #[expect(
@@ -54,7 +69,7 @@ fn storage_bytes(api: &Api, environment: &Environment) -> BTreeMap<String, u64> 
                 clippy::cast_sign_loss,
                 reason = "a size of files is a whole number far below 2^53"
             )]
-            let size = sample.value.max(0.0) as u64;
+            let size = value.max(0.0) as u64;
             *bytes.entry(kind).or_default() += size;
         }
     }

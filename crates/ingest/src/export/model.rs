@@ -41,7 +41,7 @@ pub struct Difference {
 }
 
 /// Examples in a [`Difference`]: enough to see what is wrong.
-const EXAMPLES_MAX: usize = 6;
+const EXAMPLES_SHOWN: usize = 6;
 
 impl Model {
     /// Number of records.
@@ -75,7 +75,7 @@ impl Model {
             let sign = if *count > 0 { '-' } else { '+' };
             let side = if *count > 0 { &mut difference.missing } else { &mut difference.surplus };
             *side += count.unsigned_abs();
-            if difference.examples.len() < EXAMPLES_MAX {
+            if difference.examples.len() < EXAMPLES_SHOWN {
                 difference.examples.push(format!("{sign} {}", record.json));
             }
         }
