@@ -5,9 +5,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
+use skein_api::patience::Patience;
 use skein_event::limits;
 
 /// Settings of a server.
@@ -44,6 +46,14 @@ pub struct Config {
     pub log_retention_bytes: Option<u64>,
     /// Bytes kept free, so that a full disk can still be trimmed; by default a hundredth of the disk, at most 1 GiB.
     pub reserve_bytes: Option<u64>,
+    /// All heads together; beyond, the largest is written to a segment.
+    pub head_bytes_max: usize,
+    /// All heads together; beyond, batches wait, and then clients are told to slow down.
+    pub head_bytes_hard_max: usize,
+    /// Bytes of batches that wait for the log; beyond, clients are told to slow down.
+    pub log_queue_bytes_max: usize,
+    /// How long slow clients are waited for.
+    pub patience: Patience,
 }
 
 impl Default for Config {
@@ -61,11 +71,15 @@ impl Default for Config {
             query_memory_bytes_max: limits::QUERY_MEMORY_BYTES_MAX,
             query_seconds_max: limits::QUERY_SECONDS_MAX,
             cpu_threads: 0,
-            linger_ms: 500,
+            linger_ms: u64::try_from(limits::STOP_LINGER.as_millis()).unwrap_or_default(),
             flush_seconds: 60,
             log_retention_hours: 24,
             log_retention_bytes: None,
             reserve_bytes: None,
+            head_bytes_max: limits::HEAD_BYTES_MAX,
+            head_bytes_hard_max: limits::HEAD_BYTES_HARD_MAX,
+            log_queue_bytes_max: limits::LOG_QUEUE_BYTES_MAX,
+            patience: Patience::default(),
         }
     }
 }
@@ -89,6 +103,22 @@ struct File {
     log_retention_hours: Option<u64>,
     log_retention_bytes: Option<u64>,
     reserve_bytes: Option<u64>,
+    head_bytes_max: Option<usize>,
+    head_bytes_hard_max: Option<usize>,
+    log_queue_bytes_max: Option<usize>,
+    patience_ms: PatienceMs,
+}
+
+/// Overrides of [`Patience`], in milliseconds.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct PatienceMs {
+    head: Option<u64>,
+    idle: Option<u64>,
+    body_pause: Option<u64>,
+    body: Option<u64>,
+    drain: Option<u64>,
+    unread: Option<u64>,
 }
 
 impl Config {
@@ -119,10 +149,24 @@ impl Config {
             cpu_threads,
             linger_ms,
             flush_seconds,
-            log_retention_hours
+            log_retention_hours,
+            head_bytes_max,
+            head_bytes_hard_max,
+            log_queue_bytes_max
         );
         config.log_retention_bytes = file.log_retention_bytes.or(config.log_retention_bytes);
         config.reserve_bytes = file.reserve_bytes.or(config.reserve_bytes);
+        let (patience, ms) = (&mut config.patience, file.patience_ms);
+        for (wait, ms) in [
+            (&mut patience.head, ms.head),
+            (&mut patience.idle, ms.idle),
+            (&mut patience.body_pause, ms.body_pause),
+            (&mut patience.body, ms.body),
+            (&mut patience.drain, ms.drain),
+            (&mut patience.unread, ms.unread),
+        ] {
+            *wait = ms.map_or(*wait, Duration::from_millis);
+        }
         Ok(config)
     }
 
@@ -146,6 +190,15 @@ impl Config {
              could never be taken"
         );
         ensure!(self.query_seconds_max > 0, "query_seconds_max is 0");
+        ensure!(
+            self.head_bytes_max <= self.head_bytes_hard_max,
+            "head_bytes_hard_max is smaller than head_bytes_max: batches would wait before anything is flushed"
+        );
+        let Patience { head, idle, body_pause, body, drain, unread } = self.patience;
+        ensure!(
+            [head, idle, body_pause, body, drain, unread].iter().all(|wait| !wait.is_zero()),
+            "a patience_ms of 0 waits for nobody"
+        );
         Ok(())
     }
 }
@@ -159,6 +212,10 @@ mod tests {
         let config = Config::from_json(r#"{"http": "127.0.0.1:0", "cpu_threads": 3}"#).unwrap();
         let expected = Config { http: "127.0.0.1:0".parse().unwrap(), cpu_threads: 3, ..Config::default() };
         assert_eq!(config, expected);
+        let config = Config::from_json(r#"{"patience_ms": {"idle": 5}, "head_bytes_hard_max": 1}"#).unwrap();
+        let patience = Patience { idle: Duration::from_millis(5), ..Patience::default() };
+        assert_eq!((config.patience, config.head_bytes_hard_max), (patience, 1));
+        assert!(config.check().unwrap_err().to_string().contains("head_bytes_hard_max"));
         let error = Config::from_json(r#"{"htpp": "127.0.0.1:0"}"#).unwrap_err().to_string();
         assert!(error.contains("htpp"), "{error}");
     }

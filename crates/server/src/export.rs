@@ -1,9 +1,9 @@
-//! Stored batches as lines of OTLP/JSON, one request per signal.
+//! Stored batches as lines of OTLP/JSON, one request per signal, or as flat events.
 
 use skein_api::state::Exporter;
 use skein_ingest::export;
 use skein_otlp::json::ToJson;
-use skein_query::result::ScanBatch;
+use skein_query::result::{FlatRow, ScanBatch};
 
 /// Writes OTLP/JSON.
 #[derive(Clone, Copy, Debug)]
@@ -27,5 +27,9 @@ impl Exporter for OtlpExporter {
         line(&exported.logs, exported.logs.resource_logs.is_empty());
         line(&exported.metrics, exported.metrics.resource_metrics.is_empty());
         Ok(lines.into_bytes())
+    }
+
+    fn events(&self, batch: ScanBatch) -> Vec<FlatRow> {
+        skein_engine::flat_events(batch)
     }
 }

@@ -11,9 +11,10 @@ use event::hash::HashKey;
 use event::ids::{Offset, Partition};
 use event::limits::PARTITIONS_LOCAL;
 use event::observe::{Clock, Observer};
-use log::disk::{Disk, RealDisk};
+use log::disk::Disk;
 use log::{Follower, Log, LogConfig, Status};
 use query::QueryError;
+use skein_api::findings::Finding;
 use skein_api::metrics::{Gauges, Metric, Sample};
 use skein_engine as engine;
 use skein_event as event;
@@ -26,23 +27,27 @@ use store::{
 };
 
 use crate::config::Config;
+use crate::findings;
 use crate::storage::Storage;
 use crate::upkeep::Upkeep;
 
-/// Opens the data directory: takes its lock, recovers, replays the log into the heads. Blocks.
+/// Opens the data directory: takes its lock, recovers, replays the log into the heads. Blocks. Log and segments
+/// lie on `disk`, which a test may make slow.
 pub(crate) fn open(
     config: &Config,
     clock: &Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
+    disk: Arc<dyn Disk>,
 ) -> anyhow::Result<Storage> {
     let fresh = Fresh { hash_key: random_key()?, partitions: PARTITIONS_LOCAL };
     let directory = DataDirectory::open(&config.data, fresh)?;
     let (hash_key, partitions) = (directory.hash_key(), directory.partitions());
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let catalog = SqliteCatalog::open(&config.data.join("catalog.sqlite"))?;
     let store_config = StoreConfig {
         flush_interval_ns: i64::try_from(config.flush_seconds.saturating_mul(1_000_000_000))
             .unwrap_or(i64::MAX),
+        head_bytes_max: config.head_bytes_max,
+        head_bytes_hard_max: config.head_bytes_hard_max,
         ..StoreConfig::new(config.data.clone(), partitions, hash_key)
     };
     let surroundings = Surroundings {
@@ -57,6 +62,7 @@ pub(crate) fn open(
     let retention_ns = config.log_retention_hours.saturating_mul(3_600_000_000_000);
     let log_config = LogConfig {
         partitions,
+        queue_bytes_max: config.log_queue_bytes_max,
         retention_ns: i64::try_from(retention_ns).unwrap_or(i64::MAX),
         retention_bytes: config.log_retention_bytes,
         ..LogConfig::new(config.data.clone(), hash_key)
@@ -75,6 +81,7 @@ pub(crate) fn open(
         engine: Arc::new(NativeEngine::new(Arc::clone(&known) as Arc<dyn Snapshots>)),
         gauges: known,
         hash_key,
+        flush: Box::new(move || flush(&store)),
         close: Box::new(move || {
             upkeep.stop();
             close(&log, &background, directory)
@@ -107,6 +114,13 @@ fn trimming(log: Weak<Log>, readers: Arc<Readers>) -> store::TrimLog {
             tracing::warn!(%error, partition = partition.0, "the log could not be trimmed");
         }
     })
+}
+
+/// While the log still takes writes, so that the events which tell of it become durable too.
+fn flush(store: &Store) {
+    if let Err(error) = store.flush_all() {
+        tracing::warn!(%error, "heads were not flushed; the log still has their events");
+    }
 }
 
 /// Ends the log first, so that what the heads hold is final, then writes them to segments. The lock goes last.
@@ -153,6 +167,10 @@ impl Gauges for Known {
         matches!(self.log.status(), Status::Open) && !self.store.is_fenced()
     }
 
+    fn findings(&self) -> Vec<Finding> {
+        findings::of(&self.store, &self.log)
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "counts and sizes stay far below 2^53")]
     fn samples(&self) -> Vec<Sample> {
         let mut samples = Vec::new();
@@ -162,22 +180,19 @@ impl Gauges for Known {
             samples.push(Sample::new(Metric::LogDurableOffset, labels, offset.0 as f64));
         }
         let stats = self.log.stats();
-        let fsync = |suffix, value| Sample { suffix, ..Sample::new(Metric::LogFsync, Vec::new(), value) };
-        samples.push(fsync("_sum", stats.commit_ns as f64 / 1e9));
-        samples.push(fsync("_count", stats.commits as f64));
+        samples.push(Sample::durations(Metric::LogFsync, Vec::new(), stats.syncs));
+        samples.push(Sample::new(Metric::LogQueueBytes, Vec::new(), stats.queued_bytes as f64));
         let log_bytes = vec![("kind", "log".to_owned())];
         samples.push(Sample::new(Metric::StorageBytes, log_bytes, self.log.bytes() as f64));
         for environment in self.store.environments() {
             let stats = self.store.stats(&environment);
             let labels = || vec![("environment", environment.to_string())];
             samples.push(Sample::new(Metric::HeadRows, labels(), stats.head_rows as f64));
+            samples.push(Sample::new(Metric::HeadBytes, labels(), stats.head_bytes as f64));
             samples.push(Sample::new(Metric::Segments, labels(), stats.segments as f64));
             let mut of_segments = labels();
             of_segments.push(("kind", "segments".to_owned()));
             samples.push(Sample::new(Metric::StorageBytes, of_segments, stats.segment_bytes as f64));
-            // What is acknowledged is applied before its acknowledgement, so nothing acknowledged waits to
-            // become visible.
-            samples.push(Sample::new(Metric::Freshness, labels(), 0.0));
         }
         samples
     }

@@ -6,13 +6,12 @@
 //! environment `skein` is left out.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use event::Environment;
 use event::flow::{Append, EventSink};
 use event::hash::HashKey;
-use event::limits::OBSERVATIONS_QUEUED_MAX;
+use event::limits::{OBSERVATIONS_BATCH_MAX, OBSERVATIONS_BATCH_WAIT, OBSERVATIONS_QUEUED_MAX};
 use event::observe::{Clock, Observation, Observer};
 use event::value::Value;
 use otlp::Message as _;
@@ -21,22 +20,19 @@ use otlp::common::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use otlp::resource::Resource;
 use otlp::trace::{ResourceSpans, ScopeSpans, Span, Status, span::SpanKind, status::StatusCode};
 use skein_api::door::{DecodeRequest, Decoder, Encoding};
+use skein_api::metrics::Metrics;
 use skein_event as event;
 use skein_ingest::Signal;
 use skein_otlp as otlp;
 use tokio::sync::{mpsc, oneshot};
-
-/// Observations sent together.
-const BATCH_MAX: usize = 512;
-
-/// An observation waits for others at most this long, so that Skein's own events are as fresh as others.
-const BATCH_WAIT: Duration = Duration::from_millis(500);
 
 /// Takes observations and queues them.
 #[derive(Clone)]
 pub(crate) struct SelfObserver {
     queue: mpsc::Sender<Told>,
     dropped: Arc<AtomicU64>,
+    /// The server stops: what is observed from now on has no log to go to.
+    finished: Arc<AtomicBool>,
 }
 
 enum Told {
@@ -59,13 +55,15 @@ pub(crate) struct Target {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_key: HashKey,
     pub(crate) version: &'static str,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// An observer and its reporter.
 pub(crate) fn channel() -> (SelfObserver, Reporter) {
     let (sender, receiver) = mpsc::channel(OBSERVATIONS_QUEUED_MAX);
     let dropped = Arc::new(AtomicU64::new(0));
-    let observer = SelfObserver { queue: sender, dropped: Arc::clone(&dropped) };
+    let finished = Arc::default();
+    let observer = SelfObserver { queue: sender, dropped: Arc::clone(&dropped), finished };
     (observer, Reporter { queue: receiver, dropped, count: 0 })
 }
 
@@ -75,6 +73,12 @@ impl SelfObserver {
     /// How many observations were dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The last flush: what is observed afterwards is dropped, and counted.
+    pub(crate) async fn finish(&self) {
+        self.finished.store(true, Ordering::Release);
+        self.flush().await;
     }
 
     /// Waits until everything observed so far is durable or given up.
@@ -91,7 +95,8 @@ impl Observer for SelfObserver {
         if is_own(&observation) {
             return;
         }
-        if self.queue.try_send(Told::Done(observation)).is_err() {
+        let finished = self.finished.load(Ordering::Acquire);
+        if finished || self.queue.try_send(Told::Done(observation)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -114,14 +119,14 @@ impl Reporter {
             let mut batch = Vec::new();
             let mut flushes = Vec::new();
             let Some(first) = self.queue.recv().await else { return };
-            let until = tokio::time::Instant::now() + BATCH_WAIT;
+            let until = tokio::time::Instant::now() + OBSERVATIONS_BATCH_WAIT;
             let mut next = Some(first);
             while let Some(told) = next {
                 match told {
                     Told::Done(observation) => batch.push(observation),
                     Told::Flush(answer) => flushes.push(answer),
                 }
-                if batch.len() >= BATCH_MAX || !flushes.is_empty() {
+                if batch.len() >= OBSERVATIONS_BATCH_MAX || !flushes.is_empty() {
                     break;
                 }
                 next = tokio::time::timeout_at(until, self.queue.recv()).await.unwrap_or_default();
@@ -166,9 +171,15 @@ impl Reporter {
             return;
         }
         let append = Append { environment, key: decoded.key, batch: decoded.batch, reply: Vec::new() };
-        if let Err(error) = target.sink.append(append).await {
-            tracing::warn!(%error, "own events were not stored");
-            self.dropped.fetch_add(count, Ordering::Relaxed);
+        match target.sink.append(append).await {
+            Ok(_appended) => {
+                let taken_ns = target.clock.now_ns().saturating_sub(arrival_ns);
+                target.metrics.visible(&Environment::skein(), taken_ns);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "own events were not stored");
+                self.dropped.fetch_add(count, Ordering::Relaxed);
+            }
         }
     }
 

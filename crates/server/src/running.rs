@@ -9,11 +9,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use event::flow::EventSink;
 use event::hash::HashKey;
-use event::limits;
+use event::limits::{
+    EXPORTS_RUNNING_MAX, STOP_CLOSE_MAX, STOP_CONNECTIONS_MAX, STOP_FLUSH_MAX, STOP_OWN_EVENTS_MAX,
+    STOP_UNDER_WAY_MAX,
+};
 use event::observe::{Clock, Observer};
 use skein_api::budget::Budget;
 use skein_api::cpu::CpuPool;
 use skein_api::door::{Decoder, Door, OtlpDecoder, grpc_router};
+use skein_api::findings::Finding;
 use skein_api::gate::Gate;
 use skein_api::jobs::Jobs;
 use skein_api::metrics::{Gauges, Metric, Metrics, Sample};
@@ -21,6 +25,7 @@ use skein_api::rejections::Rejections;
 use skein_api::state::{Api, QueryLimits};
 use skein_api::{api_router, otlp_http_router};
 use skein_event as event;
+use skein_log::disk::{Disk, RealDisk};
 use skein_query::QueryEngine;
 use skein_wire::Ready;
 use tokio::sync::watch;
@@ -29,6 +34,7 @@ use tokio::time::timeout;
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::export::OtlpExporter;
+use crate::findings;
 use crate::listen::{self, Phase, Served};
 use crate::local;
 use crate::observe::{self, SelfObserver, Target};
@@ -36,16 +42,6 @@ use crate::storage::Storage;
 
 /// The version that answers and the ready line name.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Requests under way when the server stops have this long to end.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(3);
-
-/// Then the last own events have this long, and after them the connections.
-const OWN_EVENTS_MAX: Duration = Duration::from_secs(1);
-const CONNECTIONS_MAX: Duration = Duration::from_secs(1);
-
-/// And the heads this long to become segments.
-const CLOSE_MAX: Duration = Duration::from_secs(4);
 
 /// How often a stopping server looks whether everything under way has ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -64,7 +60,9 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     served: Vec<Served>,
     linger: Duration,
+    flush: Box<dyn FnOnce() + Send>,
     close: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
+    background: Vec<tokio::task::JoinHandle<()>>,
 }
 
 /// The observer that a storage is opened with, and what later sends its observations.
@@ -89,11 +87,16 @@ impl Observing {
 
 /// Opens the data directory of a configuration and listens. Must run on a runtime.
 pub async fn start(config: &Config) -> anyhow::Result<Running> {
+    start_on(config, Arc::new(RealDisk)).await
+}
+
+/// As [`start`], with log and segments on a disk of the caller's.
+pub async fn start_on(config: &Config, disk: Arc<dyn Disk>) -> anyhow::Result<Running> {
     config.check()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let observing = Observing::new();
     let (settings, time, observer) = (config.clone(), Arc::clone(&clock), observing.observer());
-    let opening = tokio::task::spawn_blocking(move || local::open(&settings, &time, observer));
+    let opening = tokio::task::spawn_blocking(move || local::open(&settings, &time, observer, disk));
     let storage = opening.await.context("opening the data directory failed")??;
     start_with(config, clock, observing, storage).await
 }
@@ -114,20 +117,31 @@ pub async fn start_with(
         clock: Arc::clone(&clock),
         hash_key: storage.hash_key,
         version: VERSION,
+        metrics: Arc::new(Metrics::default()),
     };
+    let metrics = Arc::clone(&target.metrics);
     tokio::spawn(reporter.run(target));
-    let Storage { sink, engine, gauges, hash_key, close } = storage;
-    let api = wire(config, clock, &observer, decoder, Parts { sink, engine, gauges, hash_key });
+    let Storage { sink, engine, gauges, hash_key, flush, close } = storage;
+    let parts = Parts { sink, engine, gauges, hash_key, decoder, metrics };
+    let api = wire(config, clock, &observer, parts);
     let door = Arc::clone(&api.door);
     let (phase, phases) = watch::channel(Phase::Serving);
     let bind = async |what: &str, address, router| {
-        let served = listen::serve(address, router, phases.clone()).await;
+        let served = listen::serve(address, router, config.patience, phases.clone()).await;
         served.with_context(|| format!("cannot listen on {address} for {what}"))
     };
     let http = bind("HTTP", config.http, api_router(Arc::clone(&api))).await?;
     let otlp_grpc = bind("OTLP over gRPC", config.otlp_grpc, grpc_router(Arc::clone(&door))).await?;
     let otlp_http = bind("OTLP over HTTP", config.otlp_http, otlp_http_router(Arc::clone(&api))).await?;
     door.gate.set_ready();
+    let background = vec![
+        tokio::spawn(findings::tell(
+            Arc::clone(&api.gauges),
+            Arc::clone(&api.clock),
+            Arc::clone(&api.observer),
+        )),
+        tokio::spawn(skein_api::restore_rejections(Arc::clone(&api))),
+    ];
     Ok(Running {
         http: http.address,
         otlp_grpc: otlp_grpc.address,
@@ -138,19 +152,15 @@ pub async fn start_with(
         phase,
         served: vec![http, otlp_grpc, otlp_http],
         linger: Duration::from_millis(config.linger_ms),
+        flush,
         close,
+        background,
     })
 }
 
 /// Puts doors and routes together over a storage.
-fn wire(
-    config: &Config,
-    clock: Arc<dyn Clock>,
-    observer: &SelfObserver,
-    decoder: Arc<dyn Decoder>,
-    storage: Parts,
-) -> Arc<Api> {
-    let Parts { sink, engine, gauges, hash_key } = storage;
+fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: Parts) -> Arc<Api> {
+    let Parts { sink, engine, gauges, hash_key, decoder, metrics } = parts;
     let threads = match config.cpu_threads {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         threads => threads,
@@ -162,10 +172,11 @@ fn wire(
         cpu: CpuPool::new(threads),
         gate: Arc::new(Gate::default()),
         rejections: Arc::new(Rejections::default()),
-        metrics: Arc::new(Metrics::default()),
+        metrics,
         observer: Arc::new(observer.clone()),
         clock: Arc::clone(&clock),
         request_bytes_max: config.request_bytes_max,
+        patience: config.patience,
     });
     let duration_ns_max = i64::try_from(config.query_seconds_max.saturating_mul(1_000_000_000));
     Arc::new(Api {
@@ -174,7 +185,7 @@ fn wire(
         exporter: Arc::new(OtlpExporter),
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(threads),
-        exports: CpuPool::new(limits::EXPORTS_RUNNING_MAX),
+        exports: CpuPool::new(EXPORTS_RUNNING_MAX),
         gauges: Arc::new(WithOwn { gauges, observer: observer.clone() }),
         observer: Arc::new(observer.clone()),
         limits: QueryLimits {
@@ -190,12 +201,14 @@ fn wire(
     })
 }
 
-/// A storage without its end.
+/// What is put together: a storage without its end, and what the reporter of own events shares.
 struct Parts {
     sink: Arc<dyn EventSink>,
     engine: Arc<dyn QueryEngine>,
     gauges: Arc<dyn Gauges>,
     hash_key: HashKey,
+    decoder: Arc<dyn Decoder>,
+    metrics: Arc<Metrics>,
 }
 
 impl Running {
@@ -240,11 +253,16 @@ impl Running {
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
         };
-        if timeout(UNDER_WAY_MAX, under_way).await.is_err() {
+        if timeout(STOP_UNDER_WAY_MAX, under_way).await.is_err() {
             tracing::warn!(bytes = self.api.door.budget.used(), "requests under way are given up");
         }
         self.api.jobs.cancel_all();
-        if timeout(OWN_EVENTS_MAX, self.observer.flush()).await.is_err() {
+        self.background.iter().for_each(tokio::task::JoinHandle::abort);
+        // While the log still takes writes: the events that tell of the flush go there.
+        if timeout(STOP_FLUSH_MAX, tokio::task::spawn_blocking(self.flush)).await.is_err() {
+            tracing::warn!("heads were not flushed in time; the log still has their events");
+        }
+        if timeout(STOP_OWN_EVENTS_MAX, self.observer.finish()).await.is_err() {
             tracing::warn!("the last own events are given up");
         }
         self.phase.send_replace(Phase::Ending);
@@ -253,13 +271,13 @@ impl Running {
                 served.ended().await;
             }
         };
-        if timeout(CONNECTIONS_MAX, connections).await.is_err() {
+        if timeout(STOP_CONNECTIONS_MAX, connections).await.is_err() {
             tracing::debug!("connections that did not end are cut");
         }
-        match timeout(CLOSE_MAX, tokio::task::spawn_blocking(self.close)).await {
+        match timeout(STOP_CLOSE_MAX, tokio::task::spawn_blocking(self.close)).await {
             Ok(closed) => closed.context("closing the storage failed")?,
             Err(_elapsed) => {
-                tracing::warn!("heads were not flushed in time; the log still has their events");
+                tracing::warn!("files were not closed in time; the next start recovers");
                 Ok(())
             }
         }
@@ -279,6 +297,10 @@ impl Gauges for WithOwn {
         let value = self.observer.dropped() as f64;
         samples.push(Sample::new(Metric::ObservationsDropped, Vec::new(), value));
         samples
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.gauges.findings()
     }
 
     fn is_writable(&self) -> bool {

@@ -17,6 +17,8 @@ pub struct Storage {
     pub gauges: Arc<dyn Gauges>,
     /// The deployment's hash key.
     pub hash_key: HashKey,
-    /// Writes what is in memory to segments and closes the files. Blocks.
+    /// Writes what is in memory to segments. Blocks.
+    pub flush: Box<dyn FnOnce() + Send>,
+    /// Does so with the rest and closes the files. Blocks.
     pub close: Box<dyn FnOnce() -> anyhow::Result<()> + Send>,
 }

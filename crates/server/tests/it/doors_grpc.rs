@@ -54,11 +54,11 @@ impl Decoder for BytesCodec {
     }
 }
 
-async fn channel(address: std::net::SocketAddr) -> Channel {
+pub(crate) async fn channel(address: std::net::SocketAddr) -> Channel {
     Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
 }
 
-async fn call(
+pub(crate) async fn call(
     channel: &Channel,
     method: &'static str,
     compression: Option<CompressionEncoding>,
@@ -101,7 +101,7 @@ async fn everything_is_taken_over_grpc() {
 }
 
 /// The names of a status's details; they repeat code and message.
-fn details(status: &Status) -> Vec<String> {
+pub(crate) fn details(status: &Status) -> Vec<String> {
     let details = RpcStatus::decode(status.details()).unwrap();
     assert_eq!((details.code, &*details.message), (i32::from(status.code()), status.message()), "{status:?}");
     details.details.iter().map(|any| any.type_url.rsplit('.').next().unwrap().to_owned()).collect()
@@ -154,6 +154,19 @@ async fn partial_success_over_grpc_names_each_rejected_record() {
     for place in ["spans[0].traceId", "spans[2].spanId"] {
         assert!(partial.error_message.contains(place), "{}", partial.error_message);
     }
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_work_over_grpc_is_told_to_come_back_while_stopping() {
+    let (running, memory) = start(config()).await;
+    let channel = channel(running.otlp_grpc).await;
+    running.refuse_new_work();
+    for signal in Signal::ALL {
+        let status = call(&channel, method(signal), None, &[], request(signal, NOW_NS).0).await.unwrap_err();
+        assert_eq!((status.code(), details(&status)), (Code::Unavailable, vec!["RetryInfo".to_owned()]));
+    }
+    assert_eq!(memory.rows("default"), 0);
     running.shutdown().await.unwrap();
 }
 

@@ -6,6 +6,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -14,21 +15,22 @@ use skein_otlp::json::ToJson as _;
 use skein_server::{Config, Running};
 
 use crate::client::{Protocol, get, post, post_json, send};
-use crate::memory::{NOW_NS, config};
+use crate::limits::until;
+use crate::memory::{Mode, Moved, NOW_NS, config, start_at};
 use crate::otlp::{attribute, span, traces};
 
 const PROTOBUF: &str = "application/x-protobuf";
 
-async fn start(data: &Path) -> Running {
+pub(crate) async fn start(data: &Path) -> Running {
     skein_server::start(&Config { data: data.to_owned(), ..config() }).await.unwrap()
 }
 
 /// A specification over the time of the events that tests send.
-fn count() -> Value {
+pub(crate) fn count() -> Value {
     json!({"calculations": [{"op": "COUNT"}], "start_time": NOW_NS / 1_000_000_000 - 10, "time_range": 100})
 }
 
-fn counted(answer: &Value) -> i64 {
+pub(crate) fn counted(answer: &Value) -> i64 {
     assert_eq!(answer["complete"], true, "{answer}");
     answer["data"]["results"][0]["data"]["COUNT"].as_i64().unwrap_or_else(|| panic!("{answer}"))
 }
@@ -93,6 +95,105 @@ async fn what_goes_in_comes_out_of_the_export() {
     let unknown =
         post_json(running.http, "/api/v1/export", &json!({"format": "otlp", "datasets": ["card"]})).await;
     assert_eq!(unknown.json()["error"]["candidates"], json!(["cart"]), "{unknown:?}");
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn freshness_is_the_time_from_arrival_to_visible() {
+    use std::sync::atomic::Ordering;
+    let clock = Arc::new(Moved(i64::try_from(NOW_NS).unwrap().into()));
+    let (running, memory) =
+        start_at(config(), Arc::clone(&clock) as Arc<dyn skein_event::observe::Clock>).await;
+    memory.mode.send_replace(Mode::Hold);
+    let body = traces("cart", vec![span(1, NOW_NS)]).encode_to_vec();
+    let address = running.otlp_http;
+    let sent = tokio::spawn(async move { post(address, "/v1/traces", PROTOBUF, None, body).await });
+    until(|| memory.mode.receiver_count() > 0).await;
+    clock.0.fetch_add(3_000_000_000, Ordering::Relaxed);
+    memory.mode.send_replace(Mode::Store);
+    assert_eq!(sent.await.unwrap().status, 200);
+    let metrics = String::from_utf8(get(running.http, "/metrics").await.body.to_vec()).unwrap();
+    for line in [
+        "skein_freshness_seconds_bucket{environment=\"default\",le=\"1\"} 0",
+        "skein_freshness_seconds_bucket{environment=\"default\",le=\"5\"} 1",
+        "skein_freshness_seconds_sum{environment=\"default\"} 3",
+        "skein_freshness_seconds_count{environment=\"default\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejections_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let bad = skein_otlp::trace::Span { span_id: vec![1, 2, 3], ..span(1, NOW_NS) };
+    let body = traces("cart", vec![bad, span(2, NOW_NS)]).encode_to_vec();
+    assert_eq!(post(running.otlp_http, "/v1/traces", PROTOBUF, None, body).await.status, 200);
+    post(running.otlp_http, "/v1/traces", PROTOBUF, None, "\u{a}\u{7f}oops").await;
+    let before = get(running.http, "/api/v1/rejections").await.json();
+    assert_eq!(before.as_array().unwrap().len(), 2, "{before}");
+    running.shutdown().await.unwrap();
+
+    let running = start(folder.path()).await;
+    let mut after = json!([]);
+    while after != before {
+        after = get(running.http, "/api/v1/rejections").await.json();
+    }
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_served_is_told_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let body = traces("cart", vec![span(1, NOW_NS)]).encode_to_vec();
+    post(running.otlp_http, "/v1/traces", PROTOBUF, None, body).await;
+    running.shutdown().await.unwrap();
+    let segments = std::fs::read_dir(folder.path().join("segments/default")).unwrap();
+    let day = segments.map(|day| day.unwrap().path()).next().expect("a day");
+    let file = std::fs::read_dir(day).unwrap().next().expect("a segment").unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&file, bytes).unwrap();
+
+    let running = start(folder.path()).await;
+    let mut answer = post_json(running.http, "/api/v1/query", &count()).await.json();
+    assert_eq!(counted(&answer), 0, "the rest answers");
+    let warned = |answer: &Value| answer["meta"]["warnings"].to_string().contains("segments_damaged");
+    while !warned(&answer) {
+        answer = post_json(running.http, "/api/v1/query", &count()).await.json();
+    }
+    assert_eq!(get(running.http, "/readyz").await.status, 200, "what can be served is served");
+    let usage = get(running.http, "/api/v1/usage").await.json();
+    assert_eq!(
+        (&usage["findings"][0]["kind"], &usage["findings"][0]["events"]),
+        (&json!("set_aside"), &json!(1))
+    );
+    let metrics = String::from_utf8(get(running.http, "/metrics").await.body.to_vec()).unwrap();
+    assert!(metrics.contains("skein_findings{environment=\"default\",kind=\"set_aside\"} 1"), "{metrics}");
+    let told = json!({"time_range": 600, "filters": [{"column": "name", "op": "=", "value": "finding"}]});
+    loop {
+        running.flush_observations().await;
+        let answer = ask_in(&running, "skein", &told).await;
+        if answer["complete"] == true && counted(&answer) == 1 {
+            break;
+        }
+    }
+    running.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_flush_of_a_stopping_server_is_observed() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let body = traces("cart", vec![span(1, NOW_NS)]).encode_to_vec();
+    post(running.otlp_http, "/v1/traces", PROTOBUF, None, body).await;
+    running.shutdown().await.unwrap();
+    let running = start(folder.path()).await;
+    let flushes = json!({"time_range": 600, "filters": [{"column": "name", "op": "=", "value": "flush"}]});
+    assert!(counted(&ask_in(&running, "skein", &flushes).await) >= 1);
     running.shutdown().await.unwrap();
 }
 

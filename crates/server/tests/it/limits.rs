@@ -10,7 +10,7 @@ use crate::otlp::request;
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// Waits until a condition of the server holds; a test that waits in vain is stopped from outside.
-async fn until(holds: impl Fn() -> bool) {
+pub(crate) async fn until(holds: impl Fn() -> bool) {
     while !holds() {
         tokio::task::yield_now().await;
     }

@@ -10,8 +10,11 @@
 mod client;
 mod doors_grpc;
 mod doors_http;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod memory;
 mod otlp;
+mod pressure;
 mod safety;
+mod slow;

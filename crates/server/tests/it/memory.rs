@@ -129,16 +129,31 @@ pub(crate) fn config() -> Config {
     Config { http: local, otlp_grpc: local, otlp_http: local, linger_ms: 0, ..Config::default() }
 }
 
+/// A clock that a test moves.
+pub(crate) struct Moved(pub(crate) std::sync::atomic::AtomicI64);
+
+impl Clock for Moved {
+    fn now_ns(&self) -> i64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
 /// A server over memory.
 pub(crate) async fn start(config: Config) -> (Running, Arc<Memory>) {
+    start_at(config, Arc::new(Still)).await
+}
+
+/// A server over memory, with a clock.
+pub(crate) async fn start_at(config: Config, clock: Arc<dyn Clock>) -> (Running, Arc<Memory>) {
     let memory = Arc::new(Memory { mode: watch::Sender::new(Mode::Store), batches: Mutex::default() });
     let storage = Storage {
         sink: Arc::clone(&memory) as Arc<dyn EventSink>,
         engine: Arc::new(NoEngine),
         gauges: Arc::new(NoGauges),
         hash_key: HashKey(7),
+        flush: Box::new(|| ()),
         close: Box::new(|| Ok(())),
     };
-    let running = start_with(&config, Arc::new(Still), Observing::new(), storage).await.unwrap();
+    let running = start_with(&config, clock, Observing::new(), storage).await.unwrap();
     (running, memory)
 }
