@@ -31,17 +31,19 @@ def free_port():
 class Skein:
     """A server process on ports of its own. `wrapper` runs before it, e.g. strace."""
 
-    def __init__(self, data, log, wrapper=(), ports=None):
+    def __init__(self, data, log, wrapper=(), ports=None, options=()):
         self.data = data
         self.log = log
         self.wrapper = list(wrapper)
         self.ports = ports or [0, 0, 0]
+        self.options = list(options)
         self.process = None
         self.addresses = None
 
     def start(self):
         http, grpc, otlp = (f"127.0.0.1:{port}" for port in self.ports)
         command = [binary(), "serve", "--data", str(self.data), "--http", http, "--otlp-grpc", grpc, "--otlp-http", otlp]
+        command += self.options
         self.process = subprocess.Popen(
             self.wrapper + command, stdout=subprocess.PIPE, stderr=open(self.log, "ab"), text=True
         )

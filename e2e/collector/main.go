@@ -43,6 +43,8 @@ func main() {
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{
 			ResolverSettings: confmap.ResolverSettings{
 				ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
+				// The only one there is; the default names one that reads the environment.
+				DefaultScheme: "file",
 			},
 		},
 	}
