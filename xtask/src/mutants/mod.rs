@@ -9,6 +9,7 @@
 //! package in an order drawn from the commit (or `SKEIN_SEED`), so that commits take turns; it names the rest.
 
 mod table;
+mod table_doors;
 mod table_query;
 mod table_upkeep;
 
@@ -21,12 +22,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use table::MUTANTS;
+use table_doors::DOOR_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_upkeep::UPKEEP_MUTANTS;
 
 /// Every mutant, in the order of an event's way.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
-    MUTANTS.iter().chain(QUERY_MUTANTS).chain(UPKEEP_MUTANTS)
+    MUTANTS.iter().chain(QUERY_MUTANTS).chain(UPKEEP_MUTANTS).chain(DOOR_MUTANTS)
 }
 
 /// A guarantee, broken.

@@ -55,12 +55,12 @@ pub(crate) fn check(root: &Path, sources: &Sources) -> Result<Vec<String>> {
 }
 
 /// The names between backticks.
-fn spans(cell: &str) -> Vec<String> {
+pub(super) fn spans(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// The name of every function in Rust and Python sources: a test is one of them.
-fn functions(sources: &Sources) -> Result<BTreeSet<String>> {
+pub(super) fn functions(sources: &Sources) -> Result<BTreeSet<String>> {
     let expression =
         Regex::new(r"(?m)^\s*(?:pub |async )*(?:fn|def) ([a-z0-9_]+)\b").context("expression")?;
     let mut names = BTreeSet::new();

@@ -9,6 +9,8 @@ mod dependencies;
 mod files;
 mod lengths;
 mod licences;
+mod limits;
+mod reference;
 
 use std::path::Path;
 
@@ -34,6 +36,8 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     findings.extend(files::check(&sources));
     findings.extend(cited::check(root, &sources)?);
     findings.extend(architecture::check(root, &sources)?);
+    findings.extend(limits::check(&sources)?);
+    findings.extend(reference::check(&sources)?);
     for finding in &findings {
         println!("{finding}");
     }
