@@ -328,7 +328,9 @@ fn a_query_under_way_shows_what_it_knows() {
         let told = std::sync::Mutex::new(Vec::new());
         let clock = Moved(0.into());
         // Each segment takes a second.
-        let progress = |_| drop(clock.0.fetch_add(1_000_000_000, std::sync::atomic::Ordering::Relaxed));
+        let progress = |_| {
+            clock.0.fetch_add(1_000_000_000, std::sync::atomic::Ordering::Relaxed);
+        };
         let remember = |result| told.lock().expect("no panic").push(result);
         let context =
             RunContext { clock: &clock, progress: &progress, partial: Some(&remember), ..context() };
