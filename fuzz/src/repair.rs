@@ -3,9 +3,11 @@
 
 const TRAILER_BYTES: usize = 32;
 const COUNTS_BYTES: usize = 112;
-const REFERENCE_BYTES: usize = 24;
-const CHUNKS: usize = 10;
-const ENTRY_BYTES: usize = 64;
+/// The table of checksums is the last of twelve chunks, each with a reference of 16 bytes.
+const TABLE_REFERENCE_AT: usize = COUNTS_BYTES + 11 * 16;
+/// Where the counts hold the checksum of the table.
+const TABLE_CHECKSUM_AT: usize = 104;
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Makes right what can be found; leaves the rest as it is.
 pub(crate) fn repair(bytes: &mut [u8]) {
@@ -16,17 +18,23 @@ pub(crate) fn repair(bytes: &mut [u8]) {
     let Some(start) = number(bytes, trailer, 8).and_then(|length| trailer.checked_sub(length)) else {
         return;
     };
-    let columns = number(bytes, start + 8, 4).unwrap_or(0).min(10_000);
-    for chunk in 0..CHUNKS {
-        let at = start + COUNTS_BYTES + chunk * REFERENCE_BYTES;
-        reference(bytes, at, at + 8, at + 16);
-    }
-    for column in 0..columns {
-        let at = start + COUNTS_BYTES + CHUNKS * REFERENCE_BYTES + column * ENTRY_BYTES;
-        reference(bytes, at + 32, at + 40, at + 28);
-    }
+    table(bytes, start);
     let checksum = crc32c::crc32c(&bytes[start..trailer]);
     put(bytes, trailer + 16, &checksum.to_le_bytes());
+}
+
+/// The table of checksums ends where the footer starts.
+fn table(bytes: &mut [u8], footer: usize) {
+    let Some(offset) = number(bytes, footer + TABLE_REFERENCE_AT, 8).filter(|&offset| offset <= footer)
+    else {
+        return;
+    };
+    let sums: Vec<u8> =
+        bytes[..offset].chunks(PIECE_BYTES).flat_map(|piece| crc32c::crc32c(piece).to_le_bytes()).collect();
+    let length = sums.len().min(footer - offset);
+    put(bytes, offset, &sums[..length]);
+    let checksum = crc32c::crc32c(&bytes[offset..footer]);
+    put(bytes, footer + TABLE_CHECKSUM_AT, &checksum.to_le_bytes());
 }
 
 fn header(bytes: &mut [u8]) {
@@ -34,16 +42,6 @@ fn header(bytes: &mut [u8]) {
     if let Some(checked) = bytes.get(16..total) {
         let checksum = crc32c::crc32c(checked);
         put(bytes, 12, &checksum.to_le_bytes());
-    }
-}
-
-fn reference(bytes: &mut [u8], offset_at: usize, length_at: usize, checksum_at: usize) {
-    let (Some(offset), Some(length)) = (number(bytes, offset_at, 8), number(bytes, length_at, 8)) else {
-        return;
-    };
-    let chunk = offset.checked_add(length).and_then(|end| bytes.get(offset..end));
-    if let Some(checksum) = chunk.map(crc32c::crc32c) {
-        put(bytes, checksum_at, &checksum.to_le_bytes());
     }
 }
 

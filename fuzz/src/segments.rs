@@ -4,7 +4,7 @@ use skein_event::Environment;
 use skein_event::EventBatch;
 use skein_event::ids::{Offset, Partition};
 use skein_store::segment::{
-    BatchSource, ColumnId, Compression, FlushPart, Header, Segment, Source, Target, merge,
+    BatchSource, ColumnId, Compression, FlushPart, Header, Segment, Source, Target, TraceFilter, merge,
 };
 
 use super::bodies::KEY;
@@ -39,12 +39,20 @@ fn read_segment(bytes: Vec<u8>) {
             column.rows_of_block(block, &mut rows);
             column.zone(block);
         }
+        column.hashes().ok();
+        let mut text = column.text().ok();
         for code in codes.iter().take(64) {
-            column.hash(*code);
+            column.hash(*code).ok();
+            column.codes_of_hash(u64::from(*code)).ok();
             column.rows_of_code(*code);
+            text.as_mut().map(|text| text.get(*code).map(drop));
         }
     }
     segment.rows_of_trace(&[7; 16]).ok();
+    if let Ok(Some(filter)) = segment.trace_filter() {
+        TraceFilter::open(filter).expect("a filter that was handed out can be opened").contains(7);
+    }
+    assert!(verified == segment.problems().is_empty(), "verify and problems differ");
     let rows: Vec<u32> = segment.all_rows().into_iter().take(ROWS_MAX).collect();
     match segment.gather(&rows) {
         Ok(gathered) => {

@@ -252,7 +252,7 @@ impl BoundCalculation<'_> {
 
 fn worth_of(part: &mut Part<'_>, bits: u64, operation: Operation, hash_key: HashKey) -> Result<Worth, Error> {
     if operation == Operation::CountDistinct {
-        if let Some(hash) = part.stored_hash(bits) {
+        if let Some(hash) = part.stored_hash(bits)? {
             return Ok(Worth::Hash(hash));
         }
         let hash = |value: ValueRef<'_>| Worth::Hash(hash_key.hash(value.canonical_text().as_bytes()));

@@ -41,6 +41,8 @@ pub(crate) struct Part<'a> {
     /// How bits are read.
     form: Form,
     text: Option<TextReader<'a>>,
+    /// The keyed hash of each code, once one was asked for.
+    hashes: Option<Vec<u64>>,
     /// Of an overflow map: which codes' maps hold the name at all.
     holds: Option<Vec<bool>>,
     segment: &'a Segment,
@@ -53,8 +55,8 @@ enum Source<'a> {
         reader: ColumnReader<'a>,
         bits: Vec<Option<u64>>,
     },
-    /// A time of every row.
-    Time(Ints<'a>),
+    /// A time of every row, and those of the block at hand.
+    Time(Ints<'a>, Vec<i64>),
     /// The row's number stands for its value.
     RowNumber,
 }
@@ -81,7 +83,7 @@ enum Form {
 /// Reads a column of rows block by block.
 struct RowCursor<'a> {
     reader: ColumnReader<'a>,
-    /// The block of values that `raw` holds.
+    /// The block of values that `raw` holds, and `rows` the rows of.
     decoded: Option<usize>,
     raw: Vec<u64>,
     integers: Vec<i64>,
@@ -161,10 +163,15 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The keyed hash of a code's canonical text, where the store has it: of text.
-    pub(crate) fn stored_hash(&self, bits: u64) -> Option<u64> {
-        let code = u32::try_from(bits).ok()?;
-        self.reader().filter(|_| self.form == Form::Text)?.hash(code)
+    /// The keyed hash of a code's canonical text, where the store has it: of text with a dictionary.
+    pub(crate) fn stored_hash(&mut self, bits: u64) -> Result<Option<u64>, Error> {
+        if self.form != Form::Text {
+            return Ok(None);
+        }
+        if self.hashes.is_none() {
+            self.hashes = Some(self.reader().map_or_else(|| Ok(Vec::new()), ColumnReader::hashes)?);
+        }
+        Ok(self.hashes.as_ref().and_then(|hashes| hashes.get(low(bits) as usize).copied()))
     }
 
     /// Hands out the value behind some bits; `None` where an overflow map lacks the name.
@@ -206,19 +213,17 @@ impl<'a> Part<'a> {
     }
 
     fn dictionary_bytes(&mut self, bits: u64) -> Result<&[u8], Error> {
-        let code = self.reader().and_then(|reader| reader.segment_code(low(bits)));
-        let reader = match &mut self.text {
-            Some(reader) => reader,
-            none => none.insert(self.segment.text()?),
-        };
-        code.map_or(Ok(&[]), |code| reader.get(code))
+        if self.text.is_none() {
+            self.text = self.reader().map(ColumnReader::text).transpose()?;
+        }
+        self.text.as_mut().map_or(Ok(&[]), |text| text.get(low(bits)))
     }
 
     fn reader(&self) -> Option<&ColumnReader<'a>> {
         match &self.source {
             Source::Rows(cursor) => Some(&cursor.reader),
             Source::Contexts { reader, .. } => Some(reader),
-            Source::Time(_) | Source::RowNumber => None,
+            Source::Time(..) | Source::RowNumber => None,
         }
     }
 
@@ -237,9 +242,10 @@ impl<'a> Part<'a> {
                     }
                 }
             }
-            Source::Time(ints) => {
-                for place in 0..contexts.len() {
-                    take(place, ints.get(start as usize + place).cast_unsigned());
+            Source::Time(ints, times) => {
+                ints.decode(start as usize / BLOCK_VALUES, times);
+                for (place, time) in times.iter().enumerate().take(contexts.len()) {
+                    take(place, time.cast_unsigned());
                 }
             }
             Source::RowNumber => {
@@ -252,14 +258,12 @@ impl<'a> Part<'a> {
 
     fn may_match(&self, matcher: &Matcher, start: u32, end: u32) -> bool {
         let Source::Rows(cursor) = &self.source else { return true };
-        let present = cursor.reader.present();
-        let (first, last) = (present.rank(start), present.rank(end));
-        if first == last {
+        let mut blocks = cursor.reader.present().value_blocks(start, end);
+        if blocks.is_empty() {
             return false;
         }
         let Some(bounds) = self.bounds(matcher) else { return true };
-        let blocks = first as usize / BLOCK_VALUES..=(last as usize - 1) / BLOCK_VALUES;
-        blocks.into_iter().any(|block| overlaps(cursor.reader.zone(block), &self.form, bounds))
+        blocks.any(|block| overlaps(cursor.reader.zone(block), &self.form, bounds))
     }
 
     fn may_match_any(&self, matcher: &Matcher) -> bool {
@@ -297,19 +301,14 @@ fn overlaps(zone: Zone, form: &Form, (low, high): (f64, f64)) -> bool {
 impl RowCursor<'_> {
     fn for_each_cell(&mut self, start: u32, rows: usize, mut take: impl FnMut(usize, u64)) {
         let end = start.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
-        let present = self.reader.present();
-        let (first, last) = (present.rank(start), present.rank(end));
-        if first == last {
-            return;
+        for block in self.reader.present().value_blocks(start, end) {
+            self.decode(block);
+            let first = self.rows.partition_point(|&row| row < start);
+            let cells = self.rows[first..].iter().zip(self.raw.get(first..).unwrap_or(&[]));
+            for (&row, &bits) in cells.take_while(|(row, _)| **row < end) {
+                take((row - start) as usize, bits);
+            }
         }
-        let mut row_list = std::mem::take(&mut self.rows);
-        present.rows_of(first, last - first, &mut row_list);
-        for (value, &row) in (first as usize..).zip(&row_list) {
-            self.decode(value / BLOCK_VALUES);
-            let bits = self.raw.get(value % BLOCK_VALUES).copied().unwrap_or_default();
-            take((row - start) as usize, bits);
-        }
-        self.rows = row_list;
     }
 
     #[inline]
@@ -322,6 +321,7 @@ impl RowCursor<'_> {
     #[cold]
     fn decode_block(&mut self, block: usize) {
         self.decoded = Some(block);
+        self.reader.rows_of_block(block, &mut self.rows);
         self.raw.clear();
         match self.reader.info().key.physical {
             Physical::Bool | Physical::I64 | Physical::DurationNs => {
@@ -350,13 +350,13 @@ fn push_parts<'a>(
     reference: &Reference,
     parts: &mut Vec<Part<'a>>,
 ) -> Result<(), Error> {
-    let plain = |source, form| Part { source, form, text: None, holds: None, segment };
+    let plain = |source, form| Part { source, form, text: None, hashes: None, holds: None, segment };
     match reference {
         Reference::Timestamp => {
-            parts.push(plain(Source::Time(segment.field(RowField::Time)?), Form::Time));
+            parts.push(plain(Source::Time(segment.field(RowField::Time)?, Vec::new()), Form::Time));
         }
         Reference::IngestTime => {
-            parts.push(plain(Source::Time(segment.field(RowField::IngestTime)?), Form::Time));
+            parts.push(plain(Source::Time(segment.field(RowField::IngestTime)?, Vec::new()), Form::Time));
         }
         Reference::EventId => parts.push(plain(Source::RowNumber, Form::EventId)),
         Reference::Event => parts.push(plain(Source::RowNumber, Form::Event)),
@@ -459,7 +459,7 @@ fn part_of_reader<'a>(segment: &'a Segment, reader: ColumnReader<'a>) -> Part<'a
         let bits = (0..segment.contexts()).map(|context| context_bits(&reader, context)).collect();
         Source::Contexts { reader, bits }
     };
-    Part { source, form, text: None, holds: None, segment }
+    Part { source, form, text: None, hashes: None, holds: None, segment }
 }
 
 fn context_bits(reader: &ColumnReader<'_>, context: u32) -> Option<u64> {

@@ -6,7 +6,7 @@ use skein_query::plan::{Cursor, Direction, RowPlan};
 use skein_query::result::{FlatRow, Rows};
 use skein_query::spec::cursor_text;
 use skein_store::Error;
-use skein_store::segment::{RowField, Segment};
+use skein_store::segment::Segment;
 
 use crate::flat::flat_rows;
 use crate::scan::{Block, BlockError, Failure, Sink};
@@ -150,7 +150,8 @@ impl RowSink<'_> {
 
 /// Puts rows of a segment into the order of their event ids.
 pub(crate) fn row_order(segment: &Segment, rows: &mut [u32]) -> Result<(), Error> {
-    let (offsets, indexes) = (segment.field(RowField::Offset)?, segment.field(RowField::Index)?);
-    rows.sort_by_key(|&row| (offsets.get(row as usize), indexes.get(row as usize)));
+    let mut keyed: Vec<_> = segment.event_ids(rows)?.into_iter().zip(rows.iter().copied()).collect();
+    keyed.sort_by_key(|(id, _)| (id.offset, id.index));
+    rows.iter_mut().zip(keyed).for_each(|(row, (_, sorted))| *row = sorted);
     Ok(())
 }

@@ -268,10 +268,10 @@ pub(crate) fn allowed_contexts(segment: &Segment, datasets: &[&str]) -> Result<O
 pub(crate) fn context_datasets(segment: &Segment) -> Result<Vec<Option<String>>, Error> {
     let mut names = vec![None; segment.contexts() as usize];
     let Some(column) = segment.column_of(&ColumnKey::fixed(Fixed::Dataset))? else { return Ok(names) };
-    let mut text = segment.text()?;
+    let mut text = column.text()?;
     for (context, name) in (0_u32..).zip(&mut names) {
         let code = column.present().value_of(context).and_then(|value| column.code_at(value));
-        if let Some(code) = code.and_then(|code| column.segment_code(code)) {
+        if let Some(code) = code {
             *name = Some(String::from_utf8_lossy(text.get(code)?).into_owned());
         }
     }

@@ -8,16 +8,17 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use skein_event::observe::Clock as _;
+use skein_event::observe::{Clock as _, Unobserved};
 use skein_log::Log;
 use skein_log::disk::RealDisk;
-use skein_store::{Readers, SpaceGuard};
+use skein_store::catalog::SqliteCatalog;
+use skein_store::{DataDirectory, Readers, SpaceGuard, Store, StoreConfig, Surroundings};
 
 pub use skein_store::upkeep::{
     BackupOptions, BackupReport, Checked, Cure, DoctorReport, Progress, Remark, Report, RestoreReport,
     Severity, Step,
 };
-pub use skein_store::{Error, ErrorKind};
+pub use skein_store::{Error, ErrorKind, RewriteReport};
 
 use crate::clock::SystemClock;
 
@@ -91,4 +92,22 @@ pub fn restore(backup: &Path, path: &Path, progress: Progress<'_>) -> Result<Res
 /// Examines or cures a data directory.
 pub fn doctor(path: &Path, cure: Cure, progress: Progress<'_>) -> Result<DoctorReport, Error> {
     skein_store::upkeep::doctor(path, cure, progress)
+}
+
+/// Writes segments of older formats in today's; no server may be running.
+pub fn rewrite(path: &Path, progress: Progress<'_>) -> Result<RewriteReport, Error> {
+    let directory = DataDirectory::open_existing(path)?;
+    let config = StoreConfig::new(path.to_owned(), directory.partitions(), directory.hash_key());
+    let surroundings = Surroundings {
+        disk: Arc::new(RealDisk),
+        catalog: Arc::new(SqliteCatalog::open(&path.join("catalog.sqlite"))?),
+        clock: Arc::new(SystemClock),
+        observer: Arc::new(Unobserved),
+    };
+    let store = Store::open(config, surroundings)?;
+    let mut before = 0;
+    store.rewrite_old(&mut |done, total| {
+        progress(Step { what: "segments", done: done - before, total });
+        before = done;
+    })
 }

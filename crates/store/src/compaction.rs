@@ -68,7 +68,7 @@ impl Inner {
         })
     }
 
-    fn merge_files(
+    pub(crate) fn merge_files(
         &self,
         key: &HeadKey,
         partition: Partition,

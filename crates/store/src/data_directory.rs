@@ -74,6 +74,16 @@ impl DataDirectory {
         Ok(DataDirectory { path: path.to_owned(), fixed, _lock: lock })
     }
 
+    /// Opens a data directory that is there already.
+    pub fn open_existing(path: &Path) -> Result<DataDirectory, Error> {
+        let Some(fixed) = read_version(path)? else {
+            let message = format!("{} is no data directory: it has no VERSION", path.display());
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
+        let fresh = Fresh { hash_key: fixed.hash_key, partitions: fixed.partitions };
+        DataDirectory::open(path, fresh)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

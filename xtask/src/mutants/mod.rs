@@ -10,6 +10,7 @@
 
 mod table;
 mod table_doors;
+mod table_format;
 mod table_query;
 mod table_upkeep;
 
@@ -23,12 +24,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use table::MUTANTS;
 use table_doors::DOOR_MUTANTS;
+use table_format::FORMAT_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_upkeep::UPKEEP_MUTANTS;
 
 /// Every mutant, in the order of an event's way.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
-    MUTANTS.iter().chain(QUERY_MUTANTS).chain(UPKEEP_MUTANTS).chain(DOOR_MUTANTS)
+    MUTANTS.iter().chain(FORMAT_MUTANTS).chain(QUERY_MUTANTS).chain(UPKEEP_MUTANTS).chain(DOOR_MUTANTS)
 }
 
 /// A guarantee, broken.

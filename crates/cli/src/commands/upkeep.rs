@@ -121,9 +121,7 @@ pub(super) fn restore(arguments: &Restore) -> Outcome {
 
 pub(super) fn doctor(arguments: &Doctor) -> Outcome {
     if arguments.rewrite {
-        let failure =
-            Failure::new(Exit::Refused, "not_found", "`skein doctor --rewrite` is not in this version");
-        return Err(failure.hint("segments of the format before are read as they are"));
+        return rewrite(arguments);
     }
     let cure = match (arguments.rebuild_catalog, arguments.repair) {
         (true, _) => Cure::RebuildCatalog,
@@ -156,6 +154,29 @@ pub(super) fn doctor(arguments: &Doctor) -> Outcome {
         (true, _) => Exit::Incomplete,
         (false, _) => Exit::Refused,
     })
+}
+
+fn rewrite(arguments: &Doctor) -> Outcome {
+    let report = with_bars(|progress| upkeep::rewrite(&arguments.directory, progress))?;
+    let damaged: Vec<Value> = report
+        .damaged
+        .iter()
+        .map(|(id, message)| json!({ "segment": id.to_string(), "message": message }))
+        .collect();
+    let whole = json!({
+        "rewritten": report.rewritten,
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+        "damaged": damaged,
+    });
+    show(&arguments.shape, &[], whole, |out| {
+        for (id, message) in &report.damaged {
+            writeln!(out, "segment {id} stays as it is: {message}; try `skein doctor --repair`")?;
+        }
+        let (rewritten, before, after) = (report.rewritten, report.bytes_before, report.bytes_after);
+        writeln!(out, "{rewritten} segments were rewritten: {before} bytes became {after}")
+    })?;
+    Ok(if report.damaged.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
 /// Findings as rows, the whole report, or text for people.

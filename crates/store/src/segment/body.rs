@@ -1,55 +1,125 @@
 //! The values of an open column in their encoded form, one variant per encoding.
 
-use super::column::{DOUBLE_ZONE_BYTES, divisor};
+use super::bytes::{slice_at, u32_at};
+use super::column::{DOUBLE_ZONE_BYTES, HEAD_BYTES, V1_HEAD_BYTES, divisor};
+use super::header::Version;
 use super::info::{ColumnInfo, Encoding};
 use super::ints::{BLOCK_VALUES, Ints};
-use super::text::Hashes;
+use super::links::Links;
 use crate::error::Error;
 
 pub(super) enum Body<'a> {
     Ints(Ints<'a>),
-    ScaledDoubles { ints: Ints<'a>, divisor: f64 },
-    Doubles { bits: &'a [u8], zones: &'a [u8] },
-    Codes { codes: Ints<'a>, dictionary: Ints<'a>, hashes: Hashes<'a> },
-    Ids16 { codes: Ints<'a>, ids: &'a [u8], order: Ints<'a> },
+    ScaledDoubles {
+        ints: Ints<'a>,
+        divisor: f64,
+    },
+    Doubles {
+        bits: &'a [u8],
+        zones: &'a [u8],
+    },
+    /// In version 1 with the places of the codes in the segment's dictionary.
+    Codes {
+        codes: Ints<'a>,
+        places: Option<Ints<'a>>,
+    },
+    /// Ids in order of arrival; their codes in order of their hashes, in version 1 of the ids themselves.
+    Ids16 {
+        codes: Ints<'a>,
+        ids: &'a [u8],
+        order: Ints<'a>,
+        by_hash: bool,
+    },
     Ids8(&'a [u8]),
+    Links(Links<'a>),
+    /// A text of so many values.
+    Texts {
+        text: &'a [u8],
+        len: usize,
+    },
+}
+
+/// The parts of a column's chunks.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) presence: &'a [u8],
+    index: &'a [u8],
+    values: &'a [u8],
+    dictionary: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Splits the chunks of a column.
+    pub(super) fn split(chunk: &'a [u8], dictionary: &'a [u8], version: Version) -> Result<Parts<'a>, Error> {
+        let mut at = match version {
+            Version::V1 => V1_HEAD_BYTES as u64,
+            Version::V2 => HEAD_BYTES as u64,
+        };
+        let mut part = |length: u32| {
+            let slice = slice_at(chunk, at, u64::from(length));
+            at += u64::from(length);
+            slice
+        };
+        if version == Version::V1 {
+            let (presence, dictionary) = (part(u32_at(chunk, 0)?)?, part(u32_at(chunk, 4)?)?);
+            let (index, values) = (part(u32_at(chunk, 8)?)?, part(u32_at(chunk, 12)?)?);
+            return Ok(Parts { presence, index, values, dictionary });
+        }
+        let (presence, index) = (part(u32_at(chunk, 0)?)?, part(u32_at(chunk, 4)?)?);
+        let values = usize::try_from(at).ok().and_then(|at| chunk.get(at..)).unwrap_or(&[]);
+        Ok(Parts { presence, index, values, dictionary })
+    }
 }
 
 impl<'a> Body<'a> {
     pub(super) fn open(
         info: &ColumnInfo,
-        dictionary: &'a [u8],
-        index: &'a [u8],
-        values: &'a [u8],
-        hashes: Option<Hashes<'a>>,
+        parts: &Parts<'a>,
+        version: Version,
+        spans: impl FnOnce() -> Result<&'a [u8], Error>,
     ) -> Result<Body<'a>, Error> {
         let distinct = info.distinct.unwrap_or(0) as usize;
         let short = || Error::damaged("a column's dictionary is not of its length");
+        let ints = || Ints::open(parts.values, version).map(|(ints, _)| ints);
         Ok(match info.encoding {
-            Encoding::Ints => Body::Ints(Ints::open(values)?.0),
-            Encoding::ScaledDoubles => {
-                Body::ScaledDoubles { ints: Ints::open(values)?.0, divisor: divisor(info.scale) }
-            }
+            Encoding::Ints => Body::Ints(ints()?),
+            Encoding::ScaledDoubles => Body::ScaledDoubles { ints: ints()?, divisor: divisor(info.scale) },
             Encoding::Doubles => {
-                let blocks = (values.len() / 8).div_ceil(BLOCK_VALUES);
-                if index.len() != blocks * DOUBLE_ZONE_BYTES {
+                let blocks = (parts.values.len() / 8).div_ceil(BLOCK_VALUES);
+                if parts.index.len() != blocks * DOUBLE_ZONE_BYTES {
                     return Err(Error::damaged("a column of doubles has a zone map of another length"));
                 }
-                Body::Doubles { bits: values, zones: index }
+                Body::Doubles { bits: parts.values, zones: parts.index }
             }
-            Encoding::Codes => {
-                let dictionary = Ints::open(dictionary)?.0;
-                let hashes = hashes.filter(|_| dictionary.len() == distinct).ok_or_else(short)?;
-                Body::Codes { codes: Ints::open(values)?.0, dictionary, hashes }
-            }
-            Encoding::Ids16 => {
-                let order = Ints::open(index)?.0;
-                if dictionary.len() != distinct * 16 || order.len() != distinct {
+            Encoding::Codes if version == Version::V1 => {
+                let (places, _) = Ints::open(parts.dictionary, version)?;
+                if places.len() != distinct {
                     return Err(short());
                 }
-                Body::Ids16 { codes: Ints::open(values)?.0, ids: dictionary, order }
+                Body::Codes { codes: ints()?, places: Some(places) }
             }
-            Encoding::Ids8 => Body::Ids8(values),
+            Encoding::Codes => Body::Codes { codes: ints()?, places: None },
+            Encoding::Ids16 => {
+                let (ids, order) = match version {
+                    Version::V1 => (parts.dictionary, parts.index),
+                    Version::V2 => {
+                        parts.dictionary.split_at_checked(distinct.saturating_mul(16)).ok_or_else(short)?
+                    }
+                };
+                let (order, _) = Ints::open(order, version)?;
+                if ids.len() != distinct * 16 || order.len() != distinct {
+                    return Err(short());
+                }
+                Body::Ids16 { codes: ints()?, ids, order, by_hash: version == Version::V2 }
+            }
+            Encoding::Ids8 => Body::Ids8(parts.values),
+            Encoding::Links => Body::Links(Links::open(parts.values, spans()?)?),
+            Encoding::Texts => {
+                if info.distinct != Some(info.present) {
+                    return Err(short());
+                }
+                Body::Texts { text: parts.values, len: info.present as usize }
+            }
         })
     }
 
@@ -59,6 +129,8 @@ impl<'a> Body<'a> {
             Body::Doubles { bits, .. } => bits.len() / 8,
             Body::Codes { codes, .. } | Body::Ids16 { codes, .. } => codes.len(),
             Body::Ids8(ids) => ids.len() / 8,
+            Body::Links(links) => links.len(),
+            Body::Texts { len, .. } => *len,
         }
     }
 }

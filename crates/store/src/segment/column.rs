@@ -1,21 +1,24 @@
 //! One column of a segment, opened: its presence, its zone map, and its values block by block.
 //!
 //! A column is scanned in its encoded form: filters compare codes, zones skip blocks, and text is touched
-//! only for what is shown. Opening a column checks its chunk once per process ([`super::Segment::column`]), so
-//! that the methods here cannot fail.
+//! only for what is shown. [`super::Segment::column`] checks values once per process, so that the methods that
+//! decode them cannot fail; the dictionary is checked when it is first asked for.
 
-use skein_event::batch::{Column, Physical, Values};
+use skein_event::batch::{Column, Physical, Presence, Values};
 
-use super::body::Body;
-use super::bytes::{array_at, count, slice_at, u32_at};
+use super::body::{Body, Parts};
+use super::bytes::{array_at, count};
 use super::info::{ColumnInfo, Zone};
-use super::ints::{BLOCK_VALUES, Ints};
+use super::ints::BLOCK_VALUES;
 use super::presence::PresentRows;
-use super::text::Hashes;
+use super::reader::Segment;
+use super::trace_filter::trace_hash;
 use crate::error::Error;
 
-/// Bytes of a column chunk's head: the lengths of presence, dictionary, index and values.
-pub(crate) const HEAD_BYTES: usize = 16;
+/// Bytes of a chunk's head: the lengths of presence and index; the values are the rest.
+pub(crate) const HEAD_BYTES: usize = 8;
+/// The same of version 1: the lengths of presence, dictionary, index and values.
+pub(super) const V1_HEAD_BYTES: usize = 16;
 /// Bytes of a block's zone beside doubles: smallest, largest.
 pub(super) const DOUBLE_ZONE_BYTES: usize = 16;
 
@@ -24,9 +27,10 @@ pub(super) const DOUBLE_ZONE_BYTES: usize = 16;
 /// Values are numbered densely: value `i` belongs to the `i`-th present row ([`ColumnReader::present`]).
 /// Blocks are of [`BLOCK_VALUES`] values, not rows.
 pub struct ColumnReader<'a> {
-    info: ColumnInfo,
-    present: PresentRows,
-    body: Body<'a>,
+    pub(super) info: ColumnInfo,
+    present: PresentRows<'a>,
+    pub(super) body: Body<'a>,
+    pub(super) segment: &'a Segment,
 }
 
 /// The divisor of scaled doubles.
@@ -41,54 +45,50 @@ pub(crate) fn unscale(scaled: i64, divisor: f64) -> f64 {
 }
 
 impl<'a> ColumnReader<'a> {
-    /// Opens a column's chunk. `rows` is the number of rows, or of contexts for a column of that level.
-    pub(crate) fn open(
+    /// Opens a column's chunks. `rows` is the number of rows, or of contexts for a column of that level.
+    pub(super) fn open(
+        segment: &'a Segment,
         info: ColumnInfo,
         chunk: &'a [u8],
+        dictionary: &'a [u8],
         rows: u32,
-        hashes: Option<Hashes<'a>>,
     ) -> Result<ColumnReader<'a>, Error> {
-        let lengths = [u32_at(chunk, 0)?, u32_at(chunk, 4)?, u32_at(chunk, 8)?, u32_at(chunk, 12)?];
-        let mut at = HEAD_BYTES as u64;
-        let mut part = |length: u32| {
-            let slice = slice_at(chunk, at, u64::from(length));
-            at += u64::from(length);
-            slice
-        };
-        let (presence, dictionary) = (part(lengths[0])?, part(lengths[1])?);
-        let (index, values) = (part(lengths[2])?, part(lengths[3])?);
-        let present = PresentRows::read(info.presence, presence, rows, info.present)?;
-        let body = Body::open(&info, dictionary, index, values, hashes)?;
+        let version = segment.version();
+        let parts = Parts::split(chunk, dictionary, version)?;
+        let present = PresentRows::open(info.presence, parts.presence, rows, info.present, version)?;
+        let body = Body::open(&info, &parts, version, || segment.span_ids())?;
         if body.len() != info.present as usize {
             return Err(Error::damaged("a column has more or fewer values than present rows"));
         }
-        Ok(ColumnReader { info, present, body })
+        Ok(ColumnReader { info, present, body, segment })
     }
 
-    /// Checks values against zones and dictionary. Done once per chunk, after its checksum.
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    /// Checks presence, and values against zones and dictionary. Done once per chunk, after its checksum.
+    pub(super) fn validate(&self, rows: u32) -> Result<(), Error> {
+        self.present.validate(rows)?;
         let distinct = i64::from(self.info.distinct.unwrap_or(0));
         match &self.body {
             Body::Ints(ints) if self.info.key.physical == Physical::Bool => ints.validate(0, 1),
             Body::Ints(ints) | Body::ScaledDoubles { ints, .. } => ints.validate(i64::MIN, i64::MAX),
-            Body::Codes { codes, dictionary, hashes } => {
-                dictionary.validate(0, i64::try_from(hashes.len()).unwrap_or(i64::MAX) - 1)?;
-                let entries = dictionary.to_vec_u32();
-                if entries.windows(2).any(|pair| pair[0] >= pair[1]) {
-                    return Err(Error::damaged("a column's dictionary does not rise"));
-                }
-                codes.validate(0, distinct - 1)
-            }
-            Body::Ids16 { codes, ids, order } => {
+            Body::Codes { codes, .. } => codes.validate(0, distinct - 1),
+            Body::Ids16 { codes, ids, order, by_hash } => {
                 order.validate(0, distinct - 1)?;
                 let order = order.to_vec_u32();
                 let id = |code: u32| array_at::<16>(ids, code as usize * 16).unwrap_or_default();
-                if order.windows(2).any(|pair| id(pair[0]) >= id(pair[1])) {
+                let rising = if *by_hash {
+                    let key = |code: u32| (trace_hash(self.segment.header().hash_key, &id(code)), code);
+                    let keys: Vec<_> = order.iter().map(|&code| key(code)).collect();
+                    keys.windows(2).all(|pair| pair[0] < pair[1])
+                } else {
+                    order.windows(2).all(|pair| id(pair[0]) < id(pair[1]))
+                };
+                if !rising {
                     return Err(Error::damaged("the order of a column's ids is not one"));
                 }
                 codes.validate(0, distinct - 1)
             }
-            Body::Doubles { .. } | Body::Ids8(_) => Ok(()),
+            Body::Links(links) => links.validate(),
+            Body::Doubles { .. } | Body::Ids8(_) | Body::Texts { .. } => Ok(()),
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> ColumnReader<'a> {
     }
 
     /// Which rows (contexts) have a value.
-    pub fn present(&self) -> &PresentRows {
+    pub fn present(&self) -> &PresentRows<'a> {
         &self.present
     }
 
@@ -142,7 +142,7 @@ impl<'a> ColumnReader<'a> {
                 let (min, max) = codes.zone(block);
                 Zone::Code(u32::try_from(min).unwrap_or(0), u32::try_from(max).unwrap_or(u32::MAX))
             }
-            Body::Ids8(_) => Zone::Unordered,
+            Body::Ids8(_) | Body::Texts { .. } | Body::Links(_) => Zone::Unordered,
         }
     }
 
@@ -179,6 +179,10 @@ impl<'a> ColumnReader<'a> {
         out.clear();
         match &self.body {
             Body::Codes { codes, .. } | Body::Ids16 { codes, .. } => codes.decode_u32(block, out),
+            Body::Texts { .. } => {
+                let first = count(block * BLOCK_VALUES);
+                out.extend(first..first + count(self.block_len(block)));
+            }
             _ => {}
         }
     }
@@ -186,8 +190,14 @@ impl<'a> ColumnReader<'a> {
     /// Replaces `out` by the span ids of a block. Of any other column `out` stays empty.
     pub fn decode_span_ids(&self, block: usize, out: &mut Vec<[u8; 8]>) {
         out.clear();
-        if let Body::Ids8(ids) = &self.body {
-            out.extend(self.range(block).map(|index| array_at(ids, index * 8).unwrap_or_default()));
+        match &self.body {
+            Body::Ids8(ids) => {
+                out.extend(self.range(block).map(|index| array_at(ids, index * 8).unwrap_or_default()));
+            }
+            Body::Links(links) => {
+                links.decode(block, out);
+            }
+            _ => {}
         }
     }
 
@@ -196,6 +206,36 @@ impl<'a> ColumnReader<'a> {
         match &self.body {
             Body::Ints(ints) => Some(ints.get(value as usize)),
             _ => None,
+        }
+    }
+
+    /// Integer values by their places; of any other column nothing but zeros.
+    pub(super) fn i64s_at(&self, places: impl Iterator<Item = u32>) -> Vec<i64> {
+        match &self.body {
+            Body::Ints(ints) => ints.values_at(places.map(|place| place as usize)),
+            _ => places.map(|_| 0).collect(),
+        }
+    }
+
+    /// Doubles by their places.
+    pub(super) fn f64s_at(&self, places: impl Iterator<Item = u32>) -> Vec<f64> {
+        match &self.body {
+            Body::ScaledDoubles { ints, divisor } => {
+                let scaled = ints.values_at(places.map(|place| place as usize));
+                scaled.into_iter().map(|value| unscale(value, *divisor)).collect()
+            }
+            _ => places.map(|place| self.f64_at(place).unwrap_or(0.0)).collect(),
+        }
+    }
+
+    /// Codes by their places.
+    pub(super) fn codes_at(&self, places: impl Iterator<Item = u32>) -> Vec<u32> {
+        match &self.body {
+            Body::Codes { codes, .. } | Body::Ids16 { codes, .. } => {
+                let found = codes.values_at(places.map(|place| place as usize));
+                found.into_iter().map(|code| u32::try_from(code).unwrap_or(u32::MAX)).collect()
+            }
+            _ => places.collect(),
         }
     }
 
@@ -214,6 +254,7 @@ impl<'a> ColumnReader<'a> {
             Body::Codes { codes, .. } | Body::Ids16 { codes, .. } => {
                 u32::try_from(codes.get(value as usize)).ok()
             }
+            Body::Texts { .. } => Some(value),
             _ => None,
         }
     }
@@ -222,76 +263,9 @@ impl<'a> ColumnReader<'a> {
     pub fn span_id_at(&self, value: u32) -> Option<[u8; 8]> {
         match &self.body {
             Body::Ids8(ids) => array_at(ids, value as usize * 8).ok(),
+            Body::Links(links) => links.get(value),
             _ => None,
         }
-    }
-
-    /// Number of distinct values, for columns with a dictionary; 0 for others.
-    pub fn dictionary_len(&self) -> u32 {
-        self.info.distinct.unwrap_or(0)
-    }
-
-    /// The place in the segment's dictionary of a code of this column's: for [`super::TextReader::get`]. Rises
-    /// with the code. `None` for columns without text, and beyond the last code.
-    pub fn segment_code(&self, code: u32) -> Option<u32> {
-        match &self.body {
-            Body::Codes { dictionary, .. } if (code as usize) < dictionary.len() => {
-                u32::try_from(dictionary.get(code as usize)).ok()
-            }
-            _ => None,
-        }
-    }
-
-    /// All of [`ColumnReader::segment_code`]: entry `i` is code `i`'s place in the segment's dictionary.
-    pub fn segment_codes(&self) -> Vec<u32> {
-        match &self.body {
-            Body::Codes { dictionary, .. } => dictionary.to_vec_u32(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// The keyed hash of a code's value ([`skein_event::hash::HashKey`]).
-    pub fn hash(&self, code: u32) -> Option<u64> {
-        match &self.body {
-            Body::Codes { hashes, .. } => Some(hashes.get(self.segment_code(code)?)),
-            _ => None,
-        }
-    }
-
-    /// The codes whose value has this keyed hash: none, one, or several when values collide. Whoever needs
-    /// certainty compares the bytes.
-    pub fn codes_of_hash(&self, hash: u64) -> Vec<u32> {
-        match &self.body {
-            Body::Codes { dictionary, hashes, .. } => {
-                let found = hashes.codes_of(hash);
-                found.into_iter().filter_map(|global| position(dictionary, i64::from(global))).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// The trace id of a code.
-    pub fn trace_id(&self, code: u32) -> Option<[u8; 16]> {
-        match &self.body {
-            Body::Ids16 { ids, .. } => array_at(ids, code as usize * 16).ok(),
-            _ => None,
-        }
-    }
-
-    /// The code of a trace id.
-    pub fn code_of_trace_id(&self, id: &[u8; 16]) -> Option<u32> {
-        let Body::Ids16 { order, .. } = &self.body else { return None };
-        let (mut low, mut high) = (0, order.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let code = u32::try_from(order.get(middle)).ok()?;
-            match self.trace_id(code)?.cmp(id) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Some(code),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
     }
 
     /// The rows whose value is this code, rising. Blocks whose zone excludes it are not decoded.
@@ -316,9 +290,22 @@ impl<'a> ColumnReader<'a> {
         self.present.rows_of(count(block * BLOCK_VALUES), count(BLOCK_VALUES), out);
     }
 
-    /// The whole column as a batch has it; codes are those of the segment's dictionary.
+    /// The bytes of all ids, when they are kept one after another.
+    pub(super) fn plain_ids(&self) -> Option<&'a [u8]> {
+        match &self.body {
+            Body::Ids8(ids) => Some(ids),
+            _ => None,
+        }
+    }
+
+    /// Which rows have a value, as a batch has it.
+    pub(crate) fn to_presence(&self) -> Presence {
+        self.present.to_presence()
+    }
+
+    /// The whole column as a batch has it; codes are its own.
     pub(crate) fn to_batch_column(&self) -> Column {
-        Column { key: self.info.key.clone(), presence: self.present.to_presence(), values: self.all_values() }
+        Column { key: self.info.key.clone(), presence: self.to_presence(), values: self.all_values() }
     }
 
     fn all_values(&self) -> Values {
@@ -336,18 +323,22 @@ impl<'a> ColumnReader<'a> {
                 }
                 Values::F64(all)
             }
-            Body::Codes { codes, dictionary, .. } => {
-                let dictionary = dictionary.to_vec_u32();
-                let mut all = codes.to_vec_u32();
-                all.iter_mut().for_each(|code| *code = dictionary[*code as usize]);
-                Values::Code(all)
-            }
+            Body::Codes { codes, .. } => Values::Code(codes.to_vec_u32()),
+            Body::Texts { len, .. } => Values::Code((0..count(*len)).collect()),
             Body::Ids16 { codes, ids, .. } => {
                 let id =
                     |code: i64| usize::try_from(code).ok().and_then(|code| array_at(ids, code * 16).ok());
                 Values::Id16(codes.to_vec().into_iter().map(|code| id(code).unwrap_or_default()).collect())
             }
             Body::Ids8(ids) => Values::Id8(ids.as_chunks::<8>().0.to_vec()),
+            Body::Links(_) => {
+                let (mut all, mut ids) = (Vec::with_capacity(self.len()), Vec::new());
+                for block in 0..self.blocks() {
+                    self.decode_span_ids(block, &mut ids);
+                    all.extend_from_slice(&ids);
+                }
+                Values::Id8(all)
+            }
         }
     }
 
@@ -359,14 +350,4 @@ impl<'a> ColumnReader<'a> {
 
 fn double_at(bits: &[u8], index: usize) -> f64 {
     f64::from_le_bytes(array_at(bits, index * 8).unwrap_or_default())
-}
-
-/// The place of a value in a strictly rising sequence.
-fn position(rising: &Ints<'_>, value: i64) -> Option<u32> {
-    let (mut low, mut high) = (0, rising.len());
-    while low < high {
-        let middle = low.midpoint(high);
-        if rising.get(middle) < value { low = middle + 1 } else { high = middle }
-    }
-    (low < rising.len() && rising.get(low) == value).then(|| count(low))
 }

@@ -1,113 +1,177 @@
-//! Encodes one column into its chunk.
+//! Encodes one column into its two chunks: presence and values, then the dictionary of the values.
 
 use std::collections::HashMap;
 
-use skein_event::batch::{Column, Physical, Values};
+use skein_event::batch::{Column, Presence, Values};
+use skein_event::hash::HashKey;
 
-use super::bytes::count;
+use super::bytes::{count, length};
 use super::column::{HEAD_BYTES, divisor, unscale};
+use super::footer_write::Entry;
+use super::hashes::write_hashes;
 use super::info::Encoding;
-use super::ints::{BLOCK_VALUES, write_ints};
-use super::layout::{Entry, Reference};
+use super::ints::BLOCK_VALUES;
+use super::ints_write::{Effort, write_ints, write_random_access};
+use super::layout::Reference;
+use super::links::write_links;
+use super::pool::Pool;
 use super::presence::write_presence;
+use super::text::{Codec, Compression, DICTIONARY_BLOCK_BYTES, LONG_TEXT_BLOCK_BYTES, TEXT_BLOCK_BYTES};
+use super::text_write::write_text;
+use super::trace_filter::trace_hash;
+use crate::error::Error;
 
 /// Doubles with up to this many decimal places are stored as integers when that is exact: prices,
-/// percentages, milliseconds.
-const SCALE_MAX: u8 = 3;
+/// percentages, milliseconds with their microseconds.
+const SCALE_MAX: u8 = 6;
+/// Fewer values than this are not worth blocks of their own kind.
+const TEXTS_MIN: usize = 256;
+/// Values of this length on average are long text.
+const LONG_TEXT_BYTES: usize = 64;
 
-/// Marks a dictionary value that the column at hand has not used.
-const UNUSED: u32 = u32::MAX;
-
-/// What is reused from column to column: for each value of the segment's dictionary, its code in the column.
-#[derive(Default)]
-pub(crate) struct Scratch {
-    codes: Vec<u32>,
+/// How a segment is encoded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) compression: Compression,
+    pub(super) hash_key: HashKey,
 }
 
-/// Appends a column's chunk. Its codes are those of the segment's dictionary, of `dictionary_len` values.
-pub(crate) fn encode_column(
-    column: &Column,
-    rows: usize,
-    dictionary_len: usize,
-    scratch: &mut Scratch,
+impl Settings {
+    pub(super) fn effort(&self) -> Effort {
+        if self.compression == Compression::None { Effort::Low } else { Effort::Full }
+    }
+
+    /// How dictionaries are packed.
+    pub(super) fn dictionary_codec(&self) -> Codec {
+        if self.compression == Compression::None { Codec::Plain } else { Codec::Zstd }
+    }
+}
+
+/// A column to encode; the codes of its values are those of `pool`.
+pub(super) struct Input<'a> {
+    pub(super) column: &'a Column,
+    pub(super) pool: &'a Pool,
+    /// Of parents of spans: the ids of the segment's spans.
+    pub(super) spans: Option<&'a [[u8; 8]]>,
+    /// Rows, or contexts, of the segment.
+    pub(super) rows: usize,
+}
+
+/// What was learnt on the way.
+pub(super) struct Encoded {
+    pub(super) entry: Entry,
+    /// Of a column of trace ids: the hash of each.
+    pub(super) trace_hashes: Option<Vec<u64>>,
+}
+
+/// Appends a column's chunks.
+pub(super) fn encode_column(
+    input: &Input<'_>,
+    settings: &Settings,
     out: &mut Vec<u8>,
-) -> Entry {
+) -> Result<Encoded, Error> {
     let start = out.len();
-    out.resize(start + HEAD_BYTES, 0);
-    let presence = write_presence(&column.presence, rows, out);
-    let presence_end = out.len();
+    let effort = settings.effort();
+    let mut chunk = Chunk::open(&input.column.presence, input.rows, effort, out);
     let mut entry = Entry {
         encoding: Encoding::Ints,
-        presence,
+        presence: chunk.presence,
         scale: 0,
         nan: false,
-        present: count(column.values.len()),
+        hashes_rise: false,
+        collided: false,
+        present: count(input.column.values.len()),
         distinct: 0,
         min: 0,
         max: 0,
         reference: Reference::default(),
+        dictionary_length: 0,
     };
-    let mut ends = [out.len(); 2];
-    match &column.values {
-        Values::Bool(values) => integers(values, &mut entry, out),
-        Values::I64(values) => integers(values, &mut entry, out),
-        Values::F64(values) => ends = doubles(values, &mut entry, out),
-        Values::Code(codes) => {
-            let local = renumber(codes, dictionary_len, scratch);
-            write_ints(&local.dictionary, out);
-            ends = [out.len(); 2];
-            entry.distinct = count(local.dictionary.len());
-            integers(&local.codes, &mut entry, out);
-            entry.encoding = Encoding::Codes;
+    let mut dictionary = Vec::new();
+    let mut trace_hashes = None;
+    match &input.column.values {
+        Values::Bool(values) => integers(values, effort, &mut entry, out),
+        Values::I64(values) => integers(values, effort, &mut entry, out),
+        Values::F64(values) => doubles(values, effort, &mut entry, &mut chunk, out),
+        Values::Code(codes) if is_mostly_different(codes.len(), input.pool, effort) => {
+            texts(codes, input.pool, settings, &mut entry, out)?;
         }
-        Values::Id16(ids) => ends = trace_ids(ids, &mut entry, out),
+        Values::Code(codes) => self::codes(codes, input.pool, settings, &mut entry, (out, &mut dictionary))?,
+        Values::Id16(ids) => {
+            trace_hashes = Some(trace_ids(ids, settings, &mut entry, (out, &mut dictionary)));
+        }
         Values::Id8(ids) => {
-            entry.encoding = Encoding::Ids8;
-            out.extend(ids.iter().flatten());
+            if input.spans.is_some_and(|spans| write_links(ids, spans, out)) {
+                entry.encoding = Encoding::Links;
+            } else {
+                entry.encoding = Encoding::Ids8;
+                out.extend(ids.iter().flatten());
+            }
         }
     }
-    debug_assert!(column.key.physical != Physical::SpanId || entry.encoding == Encoding::Ids8);
-    let lengths =
-        [presence_end - start - HEAD_BYTES, ends[0] - presence_end, ends[1] - ends[0], out.len() - ends[1]];
-    for (place, length) in lengths.into_iter().enumerate() {
-        out[start + place * 4..start + place * 4 + 4].copy_from_slice(&count(length).to_le_bytes());
-    }
-    entry
+    chunk.close(start, out);
+    entry.reference = Reference { offset: length(start), length: length(out.len() - start), crc: 0 };
+    entry.dictionary_length = length(dictionary.len());
+    out.extend_from_slice(&dictionary);
+    Ok(Encoded { entry, trace_hashes })
 }
 
-fn integers<T: Copy + Into<i64>>(values: &[T], entry: &mut Entry, out: &mut Vec<u8>) {
+/// The head of a chunk of values: lengths of presence and index.
+struct Chunk {
+    presence: super::presence::PresenceForm,
+    presence_length: usize,
+    index_length: usize,
+}
+
+impl Chunk {
+    fn open(presence: &Presence, rows: usize, effort: Effort, out: &mut Vec<u8>) -> Chunk {
+        out.extend_from_slice(&[0; HEAD_BYTES]);
+        let start = out.len();
+        let presence = write_presence(presence, rows, effort, out);
+        Chunk { presence, presence_length: out.len() - start, index_length: 0 }
+    }
+
+    fn close(self, start: usize, out: &mut [u8]) {
+        out[start..start + 4].copy_from_slice(&count(self.presence_length).to_le_bytes());
+        out[start + 4..start + 8].copy_from_slice(&count(self.index_length).to_le_bytes());
+    }
+}
+
+fn integers<T: Copy + Into<i64>>(values: &[T], effort: Effort, entry: &mut Entry, out: &mut Vec<u8>) {
+    bounds(values, entry);
+    write_ints(values, effort, out);
+}
+
+fn bounds<T: Copy + Into<i64>>(values: &[T], entry: &mut Entry) {
     let as_integers = values.iter().map(|&value| value.into());
     let range = as_integers.fold((i64::MAX, i64::MIN), |(min, max), value| (value.min(min), value.max(max)));
     if !values.is_empty() {
         (entry.min, entry.max) = (range.0.cast_unsigned(), range.1.cast_unsigned());
     }
-    write_ints(values, out);
 }
 
-/// Returns the ends of the dictionary (empty) and of the index (the zones).
-fn doubles(values: &[f64], entry: &mut Entry, out: &mut Vec<u8>) -> [usize; 2] {
-    let none = out.len();
+fn doubles(values: &[f64], effort: Effort, entry: &mut Entry, chunk: &mut Chunk, out: &mut Vec<u8>) {
     if let Some((scale, scaled)) =
         (0..=SCALE_MAX).find_map(|scale| Some((scale, scale_exactly(values, scale)?)))
     {
-        integers(&scaled, entry, out);
+        integers(&scaled, effort, entry, out);
         let bound = |bits: u64| unscale(bits.cast_signed(), divisor(scale)).to_bits();
         (entry.min, entry.max) = (bound(entry.min), bound(entry.max));
         (entry.encoding, entry.scale) = (Encoding::ScaledDoubles, scale);
-        return [none; 2];
+        return;
     }
     entry.encoding = Encoding::Doubles;
     entry.nan = values.iter().any(|value| value.is_nan());
     let whole = double_bounds(values);
     (entry.min, entry.max) = (whole.0.to_bits(), whole.1.to_bits());
+    let start = out.len();
     for block in values.chunks(BLOCK_VALUES) {
         let (min, max) = double_bounds(block);
         out.extend_from_slice(&min.to_le_bytes());
         out.extend_from_slice(&max.to_le_bytes());
     }
-    let zones_end = out.len();
+    chunk.index_length = out.len() - start;
     out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-    [none, zones_end]
 }
 
 /// Smallest and largest, leaving out NaN; (∞, −∞) when there is nothing else.
@@ -135,34 +199,73 @@ fn scale_exactly(values: &[f64], scale: u8) -> Option<Vec<i64>> {
     exact.collect()
 }
 
-struct Local {
-    /// Codes of the segment's dictionary, rising: entry `i` is what the column's code `i` stands for.
-    dictionary: Vec<u32>,
-    codes: Vec<u32>,
+/// Whether a dictionary would hold most values once: then their hashes and codes only cost.
+fn is_mostly_different(values: usize, pool: &Pool, effort: Effort) -> bool {
+    if effort == Effort::Low || values < TEXTS_MIN {
+        return false;
+    }
+    let long = pool.byte_len() >= pool.len() * LONG_TEXT_BYTES;
+    pool.len() * 10 > values * if long { 5 } else { 7 }
 }
 
-/// Renumbers codes of the segment's dictionary to those of the column, in the same order.
-fn renumber(codes: &[u32], dictionary_len: usize, scratch: &mut Scratch) -> Local {
-    scratch.codes.resize(dictionary_len.max(scratch.codes.len()), UNUSED);
-    let mut dictionary = Vec::new();
-    for &code in codes {
-        let slot = &mut scratch.codes[code as usize];
-        if *slot == UNUSED {
-            *slot = 0;
-            dictionary.push(code);
-        }
-    }
-    dictionary.sort_unstable();
-    for (local, &code) in (0_u32..).zip(&dictionary) {
-        scratch.codes[code as usize] = local;
-    }
-    let codes = codes.iter().map(|&code| scratch.codes[code as usize]).collect();
-    dictionary.iter().for_each(|&code| scratch.codes[code as usize] = UNUSED);
-    Local { dictionary, codes }
+/// Values one after another.
+fn texts(
+    codes: &[u32],
+    pool: &Pool,
+    settings: &Settings,
+    entry: &mut Entry,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    entry.encoding = Encoding::Texts;
+    entry.distinct = entry.present;
+    let long = pool.byte_len() >= pool.len() * LONG_TEXT_BYTES;
+    let (codec, block_bytes) = match settings.compression {
+        Compression::Lz4 if long => (Codec::Lz4, LONG_TEXT_BLOCK_BYTES),
+        _ if long => (Codec::Zstd, LONG_TEXT_BLOCK_BYTES),
+        _ => (Codec::Zstd, TEXT_BLOCK_BYTES),
+    };
+    write_text(codes.iter().map(|&code| pool.get(code)), codec, block_bytes, out)
 }
 
-/// Returns the ends of the dictionary (ids in order of arrival) and of the index (codes in order of ids).
-fn trace_ids(ids: &[[u8; 16]], entry: &mut Entry, out: &mut Vec<u8>) -> [usize; 2] {
+/// Codes, and the dictionary: hashes, then values.
+fn codes(
+    codes: &[u32],
+    pool: &Pool,
+    settings: &Settings,
+    entry: &mut Entry,
+    (out, dictionary): (&mut Vec<u8>, &mut Vec<u8>),
+) -> Result<(), Error> {
+    entry.encoding = Encoding::Codes;
+    entry.distinct = count(pool.len());
+    entry.collided = pool.has_collision();
+    let (codec, effort) = (settings.dictionary_codec(), settings.effort());
+    if effort == Effort::Low {
+        integers(codes, effort, entry, out);
+        write_hashes(pool.hashes(), false, dictionary);
+        let values = (0..entry.distinct).map(|code| pool.get(code));
+        return write_text(values, codec, DICTIONARY_BLOCK_BYTES, dictionary);
+    }
+    entry.hashes_rise = true;
+    let order = pool.by_hash();
+    let mut ranks = vec![0_u32; order.len()];
+    for (rank, &code) in (0_u32..).zip(&order) {
+        ranks[code as usize] = rank;
+    }
+    let ranked: Vec<u32> = codes.iter().map(|&code| ranks[code as usize]).collect();
+    integers(&ranked, effort, entry, out);
+    let hashes: Vec<u64> = order.iter().map(|&code| pool.hashes()[code as usize]).collect();
+    write_hashes(&hashes, true, dictionary);
+    write_text(order.iter().map(|&code| pool.get(code)), codec, DICTIONARY_BLOCK_BYTES, dictionary)
+}
+
+/// Codes, and the dictionary: ids in order of arrival, then their codes in order of the ids' hashes. Returns the
+/// hashes.
+fn trace_ids(
+    ids: &[[u8; 16]],
+    settings: &Settings,
+    entry: &mut Entry,
+    (out, dictionary): (&mut Vec<u8>, &mut Vec<u8>),
+) -> Vec<u64> {
     let mut places: HashMap<[u8; 16], u32> = HashMap::new();
     let mut distinct: Vec<[u8; 16]> = Vec::new();
     let mut last = None;
@@ -179,14 +282,13 @@ fn trace_ids(ids: &[[u8; 16]], entry: &mut Entry, out: &mut Vec<u8>) -> [usize; 
         last = Some((id, code));
         codes.push(code);
     }
-    out.extend(distinct.iter().flatten());
-    let dictionary_end = out.len();
-    let mut order: Vec<u32> = (0..count(distinct.len())).collect();
-    order.sort_unstable_by_key(|&code| distinct[code as usize]);
-    write_ints(&order, out);
-    let index_end = out.len();
-    integers(&codes, entry, out);
+    let hashes: Vec<u64> = distinct.iter().map(|id| trace_hash(settings.hash_key, id)).collect();
+    dictionary.extend(distinct.iter().flatten());
+    let mut order: Vec<(u64, u32)> = hashes.iter().copied().zip(0_u32..).collect();
+    order.sort_unstable();
+    write_random_access(&order.iter().map(|&(_, code)| code).collect::<Vec<_>>(), dictionary);
+    integers(&codes, settings.effort(), entry, out);
     entry.encoding = Encoding::Ids16;
     entry.distinct = count(distinct.len());
-    [dictionary_end, index_end]
+    hashes
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use skein_event::batch::{Column, ContextShape, EventBatch, Physical, Presence, ShapeTable, Values};
+use skein_event::batch::{
+    Column, ContextShape, EventBatch, Origin, Physical, Presence, ShapeTable, Token, Values,
+};
 use skein_event::columns::Level;
 use skein_event::dictionary::Dictionary;
 use skein_event::ids::EventId;
@@ -11,6 +13,7 @@ use super::bytes::count;
 use super::column::ColumnReader;
 use super::info::ColumnId;
 use super::reader::{RowField, Segment};
+use super::text::TextReader;
 use crate::error::Error;
 
 /// Rows of a segment.
@@ -48,14 +51,14 @@ impl Segment {
             return Err(Error::new(crate::ErrorKind::NotFound, "no such row"));
         }
         let field = |field: RowField| -> Result<Vec<i64>, Error> {
-            let ints = self.field(field)?;
-            Ok(rows.iter().map(|&row| ints.get(row as usize)).collect())
+            Ok(self.field(field)?.values_at(rows.iter().map(|&row| row as usize)))
         };
         let narrow = |values: Vec<i64>| values.into_iter().map(|value| u32::try_from(value).unwrap_or(0));
         let mut contexts = Renumber::default();
         let row_contexts = narrow(field(RowField::Context)?).map(|old| contexts.number(old)).collect();
         let mut shapes = Renumber::default();
-        let row_shapes = narrow(field(RowField::Shape)?).map(|old| shapes.number(old)).collect();
+        let mut row_shapes: Vec<u32> =
+            narrow(field(RowField::Shape)?).map(|old| shapes.number(old)).collect();
         let all_context_shapes = self.context_shapes()?;
         let context_shapes: Vec<ContextShape> = contexts
             .old
@@ -65,16 +68,19 @@ impl Segment {
                 ContextShape { resource: shapes.number(shape.resource), scope: shapes.number(shape.scope) }
             })
             .collect();
-        let mut columns = Columns { segment: self, places: HashMap::new(), lists: [Vec::new(), Vec::new()] };
-        for id in (0..self.column_count()).map(ColumnId) {
+        let mut columns = Columns {
+            segment: self,
+            places: HashMap::new(),
+            lists: [Vec::new(), Vec::new()],
+            dictionary: Dictionary::default(),
+        };
+        for id in self.columns_of(&shapes.old)? {
             columns.gather(id, rows, &contexts.old)?;
         }
-        let mut shape_table = columns.shapes(&shapes.old)?;
-        let [mut row_columns, mut context_columns] = columns.lists;
-        let lists = [&mut row_columns, &mut context_columns];
-        let dictionary = self.gather_dictionary(lists, &mut shape_table)?;
+        let shape_table = columns.shapes(&shapes.old, &mut row_shapes)?;
+        let [row_columns, context_columns] = columns.lists;
         let batch = EventBatch {
-            dictionary,
+            dictionary: columns.dictionary,
             times: field(RowField::Time)?,
             contexts: row_contexts,
             shapes: row_shapes,
@@ -88,53 +94,43 @@ impl Segment {
         Ok(Gathered { batch, ids: self.event_ids(rows)?, ingest_times: field(RowField::IngestTime)? })
     }
 
-    /// The dictionary of the values that are used; codes in columns and shapes become its codes.
-    fn gather_dictionary(
-        &self,
-        lists: [&mut Vec<Column>; 2],
-        shape_table: &mut ShapeTable,
-    ) -> Result<Dictionary, Error> {
-        let mut shapes: Vec<_> =
-            (0..count(shape_table.len())).map(|shape| shape_table.get(shape).to_vec()).collect();
-        let mut used: Vec<u32> = Vec::new();
-        let [row_columns, context_columns] = lists;
-        let mut code_lists: Vec<&mut Vec<u32>> = Vec::new();
-        for column in row_columns.iter_mut().chain(context_columns) {
-            if let Values::Code(codes) = &mut column.values {
-                used.extend_from_slice(codes);
-                code_lists.push(codes);
-            }
+    /// The columns in which rows of these shapes may have values: of attributes those that the shapes name, and
+    /// all others.
+    fn columns_of(&self, wanted: &[u32]) -> Result<Vec<ColumnId>, Error> {
+        let all = (0..self.column_count()).map(ColumnId);
+        if !self.names_all() {
+            return Ok(all.collect());
         }
-        for token in shapes.iter().flatten() {
-            used.push(token.key);
-            used.extend(token.kind.targets_dictionary().then_some(token.target));
-        }
-        // In the order of the segment's dictionary each block of text is opened once.
-        used.sort_unstable();
-        used.dedup();
-        let too_large = || Error::new(crate::ErrorKind::TooLarge, "the rows hold more than 4 GiB of text");
-        let (mut text, hashes, mut dictionary) = (self.text()?, self.hashes()?, Dictionary::default());
-        let mut new_codes = HashMap::with_capacity(used.len());
-        for &old in &used {
-            let code = dictionary.push(text.get(old)?, hashes.get(old)).ok_or_else(too_large)?;
-            new_codes.insert(old, code);
-        }
-        let translate = |old: &mut u32| *old = new_codes.get(old).copied().unwrap_or(0);
-        code_lists.into_iter().flatten().for_each(translate);
-        let mut table = ShapeTable::default();
-        for shape in &mut shapes {
-            for token in shape.iter_mut() {
-                translate(&mut token.key);
-                if token.kind.targets_dictionary() {
-                    translate(&mut token.target);
+        let shapes = self.shapes()?;
+        let mut named = vec![false; self.column_count() as usize];
+        let mut tokens = Vec::new();
+        for &shape in wanted {
+            shapes.tokens(shape, &mut tokens);
+            for token in tokens.iter().filter(|token| token.kind.targets_column()) {
+                if let Some(named) = named.get_mut(token.target as usize) {
+                    *named = true;
                 }
             }
-            table.push(shape).ok_or_else(too_large)?;
         }
-        *shape_table = table;
-        Ok(dictionary)
+        let mut chosen = Vec::new();
+        for id in all {
+            if named[id.0 as usize] || self.origin(id)? != Origin::Item {
+                chosen.push(id);
+            }
+        }
+        Ok(chosen)
     }
 }
+
+/// Rows that share a template, and the attributes of each.
+struct Templated {
+    rows: Vec<usize>,
+    /// Of each row: places in the template, rising.
+    attributes: Vec<Vec<u32>>,
+}
+
+/// Marks an attribute of a template that no row asked for has.
+const NOWHERE: u32 = u32::MAX;
 
 /// Columns under collection: of rows, of contexts.
 struct Columns<'a> {
@@ -142,16 +138,17 @@ struct Columns<'a> {
     /// Place of a column in its list.
     places: HashMap<ColumnId, u32>,
     lists: [Vec<Column>; 2],
+    /// Their values, and the names in shapes.
+    dictionary: Dictionary,
 }
 
 impl Columns<'_> {
     fn gather(&mut self, id: ColumnId, rows: &[u32], contexts: &[u32]) -> Result<(), Error> {
-        let column = self.segment.column(id)?;
+        let column = self.segment.column_for_points(id)?;
         let wanted = if column.info().level == Level::Row { rows } else { contexts };
-        let found: Vec<(u32, u32)> = (0_u32..)
-            .zip(wanted)
-            .filter_map(|(new, &row)| Some((new, column.present().value_of(row)?)))
-            .collect();
+        let places = column.present().values_of(wanted);
+        let found = (0_u32..).zip(places).filter_map(|(new, place)| Some((new, place?)));
+        let found: Vec<(u32, u32)> = found.collect();
         if found.is_empty() {
             return Ok(());
         }
@@ -160,7 +157,7 @@ impl Columns<'_> {
         } else {
             Presence::Rows(found.iter().map(|&(new, _)| new).collect())
         };
-        let values = values_at(&column, &found);
+        let values = self.values_at(&column, &found)?;
         self.push(&column, presence, values);
         Ok(())
     }
@@ -174,51 +171,151 @@ impl Columns<'_> {
         place
     }
 
-    /// The shapes with the places of columns in their lists.
-    fn shapes(&mut self, wanted: &[u32]) -> Result<ShapeTable, Error> {
+    /// The shapes with the places of columns in their lists. A template becomes the exact shapes of its rows,
+    /// whose numbers change with that.
+    fn shapes(&mut self, wanted: &[u32], row_shapes: &mut [u32]) -> Result<ShapeTable, Error> {
+        let too_large = || Error::new(crate::ErrorKind::TooLarge, "the shapes hold more than 4 G tokens");
         let shapes = self.segment.shapes()?;
         let mut table = ShapeTable::default();
         let mut tokens = Vec::new();
-        for &old in wanted {
+        let mut names = Names { segment: self.segment, text: None, codes: HashMap::new() };
+        let mut templates = Vec::new();
+        for (number, &old) in wanted.iter().enumerate() {
             shapes.tokens(old, &mut tokens);
-            for token in tokens.iter_mut().filter(|token| token.kind.targets_column()) {
-                let id = ColumnId(token.target);
-                token.target = match self.places.get(&id) {
-                    Some(&place) => place,
-                    // No row asked for has a value here, but a shape names the column: it stays, empty.
+            let is_template = shapes.is_template(old);
+            for token in &mut tokens {
+                token.key = names.code(token.key, &mut self.dictionary)?;
+                if token.kind.targets_dictionary() {
+                    token.target = names.code(token.target, &mut self.dictionary)?;
+                }
+                if token.kind.targets_column() {
+                    token.target = match self.places.get(&ColumnId(token.target)) {
+                        Some(&place) => place,
+                        None if is_template => NOWHERE,
+                        None => self.push_empty(ColumnId(token.target))?,
+                    };
+                }
+            }
+            if is_template {
+                templates.push((number, std::mem::take(&mut tokens)));
+            }
+            // The place of a template stays empty: its number is taken.
+            table.push(if is_template { &[] } else { &tokens }).ok_or_else(too_large)?;
+        }
+        for (number, tokens) in templates {
+            let templated = self.attributes_of(&tokens, number, row_shapes);
+            let mut exact: HashMap<Vec<u32>, u32> = HashMap::new();
+            for (row, attributes) in templated.rows.into_iter().zip(templated.attributes) {
+                row_shapes[row] = match exact.get(&attributes) {
+                    Some(&shape) => shape,
                     None => {
-                        let column = self.segment.column(id)?;
-                        let values = Values::empty(column.info().key.physical);
-                        self.push(&column, Presence::Rows(Vec::new()), values)
+                        let own: Vec<_> = attributes.iter().map(|&place| tokens[place as usize]).collect();
+                        let shape = table.push(&own).ok_or_else(too_large)?;
+                        exact.insert(attributes, shape);
+                        shape
                     }
                 };
-            }
-            if table.push(&tokens).is_none() {
-                return Err(Error::new(crate::ErrorKind::TooLarge, "the shapes hold more than 4 G tokens"));
             }
         }
         Ok(table)
     }
+
+    /// No row asked for has a value in a column, but a shape names it: it is there, empty.
+    fn push_empty(&mut self, id: ColumnId) -> Result<u32, Error> {
+        let column = self.segment.column_for_points(id)?;
+        let values = Values::empty(column.info().key.physical);
+        Ok(self.push(&column, Presence::Rows(Vec::new()), values))
+    }
+
+    /// The rows of a template, and which of its attributes each has.
+    fn attributes_of(&self, tokens: &[Token], template: usize, row_shapes: &[u32]) -> Templated {
+        let mut place_of: Vec<Option<usize>> = vec![None; row_shapes.len()];
+        let mut rows = Vec::new();
+        for (row, &shape) in row_shapes.iter().enumerate() {
+            if shape as usize == template {
+                place_of[row] = Some(rows.len());
+                rows.push(row);
+            }
+        }
+        let mut attributes = vec![Vec::new(); rows.len()];
+        for (number, token) in (0_u32..).zip(tokens).filter(|(_, token)| token.target != NOWHERE) {
+            match self.lists[0].get(token.target as usize).map(|column| &column.presence) {
+                Some(Presence::All) => attributes.iter_mut().for_each(|list| list.push(number)),
+                Some(Presence::Rows(present)) => {
+                    for &row in present {
+                        if let Some(place) = place_of.get(row as usize).copied().flatten() {
+                            attributes[place].push(number);
+                        }
+                    }
+                }
+                None => {}
+            }
+        }
+        Templated { rows, attributes }
+    }
+
+    /// The values at some places; codes become those of the dictionary.
+    fn values_at(&mut self, column: &ColumnReader<'_>, found: &[(u32, u32)]) -> Result<Values, Error> {
+        let places = found.iter().map(|&(_, place)| place);
+        let whole = || column.i64s_at(places.clone());
+        Ok(match column.info().key.physical {
+            Physical::Bool => Values::Bool(whole().into_iter().map(|value| value != 0).collect()),
+            Physical::I64 | Physical::DurationNs => Values::I64(whole()),
+            Physical::F64 => Values::F64(column.f64s_at(places)),
+            Physical::Text | Physical::Bytes | Physical::Json => {
+                Values::Code(self.take_text(column, column.codes_at(places))?)
+            }
+            Physical::TraceId => {
+                let codes = column.codes_at(places);
+                Values::Id16(
+                    codes.into_iter().map(|code| column.trace_id(code).unwrap_or_default()).collect(),
+                )
+            }
+            Physical::SpanId => {
+                Values::Id8(places.map(|place| column.span_id_at(place).unwrap_or_default()).collect())
+            }
+        })
+    }
+
+    /// Adds the values of some codes to the dictionary, each once, and gives their new codes.
+    fn take_text(&mut self, column: &ColumnReader<'_>, codes: Vec<u32>) -> Result<Vec<u32>, Error> {
+        // In the order of the column's dictionary each block of text is opened once.
+        let mut used = codes.clone();
+        used.sort_unstable();
+        used.dedup();
+        let mut text = column.text()?;
+        let mut new_codes = Vec::with_capacity(used.len());
+        for &code in &used {
+            new_codes.push(push(&mut self.dictionary, text.get(code)?, self.segment)?);
+        }
+        let place = |code: u32| used.binary_search(&code).unwrap_or_default();
+        Ok(codes.into_iter().map(|code| new_codes[place(code)]).collect())
+    }
 }
 
-/// The values at some places; codes become those of the segment's dictionary.
-fn values_at(column: &ColumnReader<'_>, found: &[(u32, u32)]) -> Values {
-    let places = found.iter().map(|&(_, place)| place);
-    let whole = |place| column.i64_at(place).unwrap_or(0);
-    match column.info().key.physical {
-        Physical::Bool => Values::Bool(places.map(|place| whole(place) != 0).collect()),
-        Physical::I64 | Physical::DurationNs => Values::I64(places.map(whole).collect()),
-        Physical::F64 => Values::F64(places.map(|place| column.f64_at(place).unwrap_or(0.0)).collect()),
-        Physical::Text | Physical::Bytes | Physical::Json => {
-            let code = |place| column.code_at(place).and_then(|code| column.segment_code(code));
-            Values::Code(places.map(|place| code(place).unwrap_or(0)).collect())
+fn push(dictionary: &mut Dictionary, value: &[u8], segment: &Segment) -> Result<u32, Error> {
+    let too_large = || Error::new(crate::ErrorKind::TooLarge, "the rows hold more than 4 GiB of text");
+    dictionary.push(value, segment.header().hash_key.hash(value)).ok_or_else(too_large)
+}
+
+/// The names of a segment, each taken over at its first use.
+struct Names<'a> {
+    segment: &'a Segment,
+    text: Option<TextReader<'a>>,
+    codes: HashMap<u32, u32>,
+}
+
+impl Names<'_> {
+    fn code(&mut self, name: u32, dictionary: &mut Dictionary) -> Result<u32, Error> {
+        if let Some(&code) = self.codes.get(&name) {
+            return Ok(code);
         }
-        Physical::TraceId => {
-            let id = |place| column.code_at(place).and_then(|code| column.trace_id(code));
-            Values::Id16(places.map(|place| id(place).unwrap_or_default()).collect())
-        }
-        Physical::SpanId => {
-            Values::Id8(places.map(|place| column.span_id_at(place).unwrap_or_default()).collect())
-        }
+        let text = match &mut self.text {
+            Some(text) => text,
+            none => none.insert(self.segment.text()?),
+        };
+        let code = push(dictionary, text.get(name)?, self.segment)?;
+        self.codes.insert(name, code);
+        Ok(code)
     }
 }

@@ -7,8 +7,22 @@ use skein_event::ids::{Environment, Partition};
 use super::bytes::{array_at, i64_at, length, slice_at, u16_at, u32_at, u64_at};
 use crate::error::{Error, ErrorKind};
 
-/// The version this code writes. It reads this one only; version 2 will bring a reader of version 1 with it.
-pub const VERSION: u16 = 1;
+/// The version this code writes. It reads the one before, too.
+pub const VERSION: u16 = Version::V2 as u16;
+
+/// A layout that this code reads.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u16)]
+pub(crate) enum Version {
+    V1 = 1,
+    V2 = 2,
+}
+
+impl Version {
+    fn from_number(number: u16) -> Option<Version> {
+        [Version::V1, Version::V2].into_iter().find(|version| *version as u16 == number)
+    }
+}
 
 const HEADER_MAGIC: [u8; 4] = *b"SKSG";
 /// The kind of a segment of events.
@@ -53,15 +67,16 @@ impl Header {
         out[start + 12..start + 16].copy_from_slice(&checksum.to_le_bytes());
     }
 
-    pub(crate) fn read(bytes: &[u8]) -> Result<Header, Error> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Version), Error> {
         if array_at::<4>(bytes, 0)? != HEADER_MAGIC {
             return Err(Error::damaged("this is no segment: its first four bytes are not SKSG"));
         }
-        let version = u16_at(bytes, 4)?;
-        if version != VERSION {
-            let message = format!("segment version {version} needs a newer Skein; this one reads {VERSION}");
+        let number = u16_at(bytes, 4)?;
+        let Some(version) = Version::from_number(number) else {
+            let message =
+                format!("segment version {number} needs a newer Skein; this one reads up to {VERSION}");
             return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        };
         if u16_at(bytes, 6)? != KIND_EVENTS {
             return Err(Error::new(ErrorKind::Unsupported, "a segment of an unknown kind"));
         }
@@ -73,12 +88,13 @@ impl Header {
         let name_length = u64::from(u16_at(bytes, 38)?);
         let name = slice_at(bytes, length(HEADER_BYTES), name_length)?;
         let environment = std::str::from_utf8(name).ok().and_then(Environment::new);
-        Ok(Header {
+        let header = Header {
             hash_key: HashKey(u64_at(bytes, 16)?),
             append_time_ns: i64_at(bytes, 24)?,
             day: i32::from_le_bytes(array_at(bytes, 32)?),
             partition: Partition(u16_at(bytes, 36)?),
             environment: environment.ok_or_else(|| Error::damaged("the environment has no valid name"))?,
-        })
+        };
+        Ok((header, version))
     }
 }

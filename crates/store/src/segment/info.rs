@@ -22,19 +22,30 @@ pub(crate) enum Encoding {
     Ids16 = 4,
     /// 8-byte ids one after another.
     Ids8 = 5,
+    /// Values one after another, in blocks: text that is mostly different. The place of a value is its code.
+    Texts = 6,
+    /// 8-byte ids as places among those of the column of span ids.
+    Links = 7,
 }
 
 impl Encoding {
     pub(super) fn from_number(number: u8) -> Option<Encoding> {
-        const ALL: [Encoding; 6] = [
+        const ALL: [Encoding; 8] = [
             Encoding::Ints,
             Encoding::ScaledDoubles,
             Encoding::Doubles,
             Encoding::Codes,
             Encoding::Ids16,
             Encoding::Ids8,
+            Encoding::Texts,
+            Encoding::Links,
         ];
         ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether its values are codes of a dictionary, whose length the entry tells.
+    pub(super) fn has_dictionary(self) -> bool {
+        matches!(self, Encoding::Codes | Encoding::Ids16 | Encoding::Texts)
     }
 
     /// Whether values of a storage form may be encoded so.
@@ -42,9 +53,11 @@ impl Encoding {
         match physical {
             Physical::Bool | Physical::I64 | Physical::DurationNs => self == Encoding::Ints,
             Physical::F64 => matches!(self, Encoding::ScaledDoubles | Encoding::Doubles),
-            Physical::Text | Physical::Bytes | Physical::Json => self == Encoding::Codes,
+            Physical::Text | Physical::Bytes | Physical::Json => {
+                matches!(self, Encoding::Codes | Encoding::Texts)
+            }
             Physical::TraceId => self == Encoding::Ids16,
-            Physical::SpanId => self == Encoding::Ids8,
+            Physical::SpanId => matches!(self, Encoding::Ids8 | Encoding::Links),
         }
     }
 }
@@ -68,12 +81,19 @@ pub struct ColumnInfo {
     pub distinct: Option<u32>,
     /// Smallest and largest value.
     pub zone: Zone,
-    /// Bytes of its chunk.
+    /// Bytes of its chunks.
     pub bytes: u64,
     pub(crate) encoding: Encoding,
     pub(crate) presence: PresenceForm,
     pub(crate) scale: u8,
+    /// Whether the hashes of its dictionary rise.
+    pub(crate) hashes_rise: bool,
+    /// Whether two values of its dictionary share a hash.
+    pub(crate) collided: bool,
+    /// Presence and values.
     pub(crate) reference: Reference,
+    /// Dictionary or index; of version 1 there is none.
+    pub(crate) dictionary: Reference,
 }
 
 /// Smallest and largest value of a block or a column. What it excludes is not there.

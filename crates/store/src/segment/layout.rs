@@ -6,18 +6,47 @@
 use skein_event::batch::{ColumnKey, Origin, Physical};
 
 use super::bytes::{array_at, i64_at, length, slice_at, u16_at, u32_at, u64_at};
-use super::header::VERSION;
+use super::header::{VERSION, Version};
 use super::info::{ColumnId, ColumnInfo, Encoding, Zone};
 use super::presence::PresenceForm;
 use crate::error::{Error, ErrorKind};
 
-const TRAILER_MAGIC: [u8; 4] = *b"GSKS";
-const TRAILER_BYTES: usize = 32;
-/// Bytes of a column's entry in the footer.
-pub(crate) const ENTRY_BYTES: usize = 64;
+pub(super) const TRAILER_MAGIC: [u8; 4] = *b"GSKS";
+pub(super) const TRAILER_BYTES: usize = 32;
 /// Footer bytes before the references of the fixed chunks.
 const COUNTS_BYTES: usize = 112;
-const REFERENCE_BYTES: usize = 24;
+/// Where the counts hold the checksum of the table of checksums, since version 2.
+const PIECES_CRC_AT: usize = 104;
+
+impl Version {
+    /// Bytes of a column's entry in the footer.
+    fn entry_bytes(self) -> usize {
+        match self {
+            Version::V1 => 64,
+            Version::V2 => 72,
+        }
+    }
+
+    fn chunks(self) -> usize {
+        match self {
+            Version::V1 => 10,
+            Version::V2 => CHUNKS,
+        }
+    }
+
+    /// Bytes of a fixed chunk's reference.
+    fn reference_bytes(self) -> usize {
+        match self {
+            Version::V1 => 24,
+            Version::V2 => 16,
+        }
+    }
+}
+
+/// Flags of a column.
+pub(super) const COLUMN_NAN: u8 = 1;
+pub(super) const COLUMN_HASHES_RISE: u8 = 2;
+pub(super) const COLUMN_COLLIDED: u8 = 4;
 
 /// The chunks that every segment has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,20 +68,41 @@ pub(crate) enum Chunk {
     ContextShapes,
     /// The shapes.
     ShapeTable,
-    /// The dictionary's hashes.
+    /// Hashes of the names in shapes; in version 1 of all values.
     Hashes,
-    /// The dictionary's bytes.
+    /// The names in shapes; in version 1 all values.
     Text,
+    /// The filter of trace ids.
+    TraceFilter,
+    /// The checksums of the file's pieces.
+    Pieces,
 }
 
+/// All chunks in order.
+pub(crate) const ALL_CHUNKS: [Chunk; CHUNKS] = [
+    Chunk::Time,
+    Chunk::Ingest,
+    Chunk::Offset,
+    Chunk::Index,
+    Chunk::Context,
+    Chunk::Shape,
+    Chunk::ContextShapes,
+    Chunk::ShapeTable,
+    Chunk::Hashes,
+    Chunk::Text,
+    Chunk::TraceFilter,
+    Chunk::Pieces,
+];
+
 /// Number of [`Chunk`]s.
-pub(crate) const CHUNKS: usize = 10;
+pub(crate) const CHUNKS: usize = 12;
 
 /// Where a chunk lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Reference {
     pub(crate) offset: u64,
     pub(crate) length: u64,
+    /// Of version 1; version 2 has checksums of pieces.
     pub(crate) crc: u32,
 }
 
@@ -78,7 +128,7 @@ pub(crate) struct Counts {
     pub(crate) columns: u32,
     pub(crate) values: u32,
     pub(crate) shapes: u32,
-    /// Bit 0: two values of the dictionary share a hash.
+    /// [`FLAG_COLLISION`], [`FLAG_NAMES_ALL`].
     pub(crate) flags: u32,
     pub(crate) time: (i64, i64),
     pub(crate) ingest: (i64, i64),
@@ -86,12 +136,17 @@ pub(crate) struct Counts {
     pub(crate) flush: FlushPart,
     pub(crate) names_bytes: u32,
     pub(crate) replaces_bytes: u32,
+    /// Checksum of the table of checksums.
+    pub(crate) pieces_crc: u32,
 }
 
+/// Two values share a hash.
 pub(crate) const FLAG_COLLISION: u32 = 1;
+/// Each row's values in columns of attributes are those that its shape names.
+pub(crate) const FLAG_NAMES_ALL: u32 = 2;
 
 impl Counts {
-    fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         for number in [self.rows, self.contexts, self.columns, self.values, self.shapes, self.flags] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -101,7 +156,8 @@ impl Counts {
         for offset in [self.offset.0, self.offset.1, self.flush.low, self.flush.new_low] {
             out.extend_from_slice(&offset.to_le_bytes());
         }
-        for number in [self.flush.part, self.flush.parts, self.names_bytes, self.replaces_bytes, 0, 0] {
+        let flush = self.flush;
+        for number in [flush.part, flush.parts, self.names_bytes, self.replaces_bytes, self.pieces_crc, 0] {
             out.extend_from_slice(&u32::to_le_bytes(number));
         }
     }
@@ -125,89 +181,15 @@ impl Counts {
             },
             names_bytes: u32_at(bytes, 96)?,
             replaces_bytes: u32_at(bytes, 100)?,
+            pieces_crc: u32_at(bytes, PIECES_CRC_AT)?,
         })
-    }
-}
-
-/// A column's entry as its writer knows it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    pub(crate) encoding: Encoding,
-    pub(crate) presence: PresenceForm,
-    pub(crate) scale: u8,
-    pub(crate) nan: bool,
-    pub(crate) present: u32,
-    pub(crate) distinct: u32,
-    pub(crate) min: u64,
-    pub(crate) max: u64,
-    pub(crate) reference: Reference,
-}
-
-/// A footer under construction; columns are added in its order.
-#[derive(Debug, Default)]
-pub(crate) struct FooterWriter {
-    pub(crate) counts: Counts,
-    pub(crate) chunks: [Reference; CHUNKS],
-    entries: Vec<u8>,
-    names: Vec<u8>,
-}
-
-impl FooterWriter {
-    pub(crate) fn push(&mut self, key: &ColumnKey, name_hash: u64, entry: &Entry) {
-        let name = key.name.as_bytes();
-        let name_offset = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.names.extend_from_slice(name);
-        let out = &mut self.entries;
-        out.extend_from_slice(&name_hash.to_le_bytes());
-        out.extend_from_slice(&name_offset.to_le_bytes());
-        out.extend_from_slice(&u16::try_from(name.len()).unwrap_or(u16::MAX).to_le_bytes());
-        out.extend_from_slice(&[key.origin as u8, key.physical as u8]);
-        out.extend_from_slice(&[
-            entry.encoding as u8,
-            entry.presence as u8,
-            entry.scale,
-            u8::from(entry.nan),
-        ]);
-        out.extend_from_slice(&entry.present.to_le_bytes());
-        out.extend_from_slice(&entry.distinct.to_le_bytes());
-        out.extend_from_slice(&entry.reference.crc.to_le_bytes());
-        out.extend_from_slice(&entry.reference.offset.to_le_bytes());
-        out.extend_from_slice(&entry.reference.length.to_le_bytes());
-        out.extend_from_slice(&entry.min.to_le_bytes());
-        out.extend_from_slice(&entry.max.to_le_bytes());
-        self.counts.columns += 1;
-    }
-
-    /// Appends footer and trailer to a file's bytes.
-    pub(crate) fn finish(mut self, replaces: &[u8], out: &mut Vec<u8>) {
-        self.counts.names_bytes = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
-        self.counts.replaces_bytes = u32::try_from(replaces.len()).unwrap_or(u32::MAX);
-        let start = out.len();
-        self.counts.write(out);
-        for reference in &self.chunks {
-            out.extend_from_slice(&reference.offset.to_le_bytes());
-            out.extend_from_slice(&reference.length.to_le_bytes());
-            out.extend_from_slice(&reference.crc.to_le_bytes());
-            out.extend_from_slice(&[0; 4]);
-        }
-        out.extend_from_slice(&self.entries);
-        out.extend_from_slice(&self.names);
-        out.extend_from_slice(replaces);
-        let footer_length = length(out.len() - start);
-        let checksum = crc32c::crc32c(&out[start..]);
-        let total = length(out.len() + TRAILER_BYTES);
-        out.extend_from_slice(&footer_length.to_le_bytes());
-        out.extend_from_slice(&total.to_le_bytes());
-        out.extend_from_slice(&checksum.to_le_bytes());
-        out.extend_from_slice(&u32::from(VERSION).to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&TRAILER_MAGIC);
     }
 }
 
 /// A footer, checked against its checksum; positions are relative to the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Footer {
+    pub(crate) version: Version,
     pub(crate) counts: Counts,
     /// Where the footer starts.
     start: usize,
@@ -215,11 +197,17 @@ pub(crate) struct Footer {
 
 impl Footer {
     /// Finds and checks the footer of a whole file.
-    pub(crate) fn read(file: &[u8]) -> Result<Footer, Error> {
+    pub(crate) fn read(file: &[u8], version: Version) -> Result<Footer, Error> {
         let early = || Error::damaged("the file ends early");
         let trailer_at = file.len().checked_sub(TRAILER_BYTES).ok_or_else(early)?;
         if array_at::<4>(file, trailer_at + 28)? != TRAILER_MAGIC {
             return Err(Error::damaged("the file does not end with the trailer of a segment"));
+        }
+        let declared = (u32_at(file, trailer_at + 20)?, u32_at(file, trailer_at + 24)?);
+        if version == Version::V2 && declared != (u32::from(VERSION), 0) {
+            return Err(Error::damaged(
+                "header and trailer differ in version, or a reserved byte is not zero",
+            ));
         }
         if u64_at(file, trailer_at + 8)? != length(file.len()) {
             return Err(Error::damaged("the file has another length than it was written with"));
@@ -232,32 +220,41 @@ impl Footer {
         }
         let counts = Counts::read(footer)?;
         let parts = [
-            COUNTS_BYTES + CHUNKS * REFERENCE_BYTES,
-            counts.columns as usize * ENTRY_BYTES,
+            COUNTS_BYTES + version.chunks() * version.reference_bytes(),
+            counts.columns as usize * version.entry_bytes(),
             counts.names_bytes as usize,
             counts.replaces_bytes as usize,
         ];
         if parts.iter().sum::<usize>() != footer_length {
             return Err(Error::damaged("the footer's parts do not add up to its length"));
         }
-        Ok(Footer { counts, start })
+        Ok(Footer { version, counts, start })
     }
 
     pub(crate) fn chunk(&self, file: &[u8], chunk: Chunk) -> Result<Reference, Error> {
-        let at = self.start + COUNTS_BYTES + chunk as usize * REFERENCE_BYTES;
-        Ok(Reference {
-            offset: u64_at(file, at)?,
-            length: u64_at(file, at + 8)?,
-            crc: u32_at(file, at + 16)?,
-        })
+        if chunk as usize >= self.version.chunks() {
+            return Ok(Reference::default());
+        }
+        let at = self.start + COUNTS_BYTES + chunk as usize * self.version.reference_bytes();
+        let crc = if self.version == Version::V1 { u32_at(file, at + 16)? } else { 0 };
+        Ok(Reference { offset: u64_at(file, at)?, length: u64_at(file, at + 8)?, crc })
+    }
+
+    /// Where the footer starts.
+    pub(crate) fn start(&self) -> usize {
+        self.start
     }
 
     fn entries_at(&self) -> usize {
-        self.start + COUNTS_BYTES + CHUNKS * REFERENCE_BYTES
+        self.start + COUNTS_BYTES + self.version.chunks() * self.version.reference_bytes()
+    }
+
+    fn entry_at(&self, id: ColumnId) -> usize {
+        self.entries_at() + id.0 as usize * self.version.entry_bytes()
     }
 
     fn names_at(&self) -> usize {
-        self.entries_at() + self.counts.columns as usize * ENTRY_BYTES
+        self.entries_at() + self.counts.columns as usize * self.version.entry_bytes()
     }
 
     /// The ids of segments that this one was merged from, one a line.
@@ -268,11 +265,16 @@ impl Footer {
     }
 
     pub(crate) fn name_hash(&self, file: &[u8], id: ColumnId) -> Result<u64, Error> {
-        u64_at(file, self.entries_at() + id.0 as usize * ENTRY_BYTES)
+        u64_at(file, self.entry_at(id))
+    }
+
+    pub(crate) fn origin(&self, file: &[u8], id: ColumnId) -> Result<Origin, Error> {
+        let [number] = array_at::<1>(file, self.entry_at(id) + 14)?;
+        Origin::from_number(number).ok_or_else(|| Error::damaged("a column of an unknown origin"))
     }
 
     pub(crate) fn name<'a>(&self, file: &'a [u8], id: ColumnId) -> Result<&'a str, Error> {
-        let at = self.entries_at() + id.0 as usize * ENTRY_BYTES;
+        let at = self.entry_at(id);
         let (offset, name_length) = (u64::from(u32_at(file, at + 8)?), u64::from(u16_at(file, at + 12)?));
         let names = slice_at(file, length(self.names_at()), u64::from(self.counts.names_bytes))?;
         let name = slice_at(names, offset, name_length)?;
@@ -284,8 +286,8 @@ impl Footer {
         if id.0 >= self.counts.columns {
             return Err(Error::new(ErrorKind::NotFound, "no such column"));
         }
-        let at = self.entries_at() + id.0 as usize * ENTRY_BYTES;
-        let [origin, physical, encoding, presence, scale, nan] = array_at::<6>(file, at + 14)?;
+        let at = self.entry_at(id);
+        let [origin, physical, encoding, presence, scale, flags] = array_at::<6>(file, at + 14)?;
         let key = ColumnKey {
             origin: Origin::from_number(origin).ok_or_else(unknown)?,
             physical: Physical::from_number(physical).ok_or_else(unknown)?,
@@ -295,33 +297,44 @@ impl Footer {
         if !encoding.fits(key.physical) {
             return Err(unknown());
         }
-        let (min, max) = (u64_at(file, at + 48)?, u64_at(file, at + 56)?);
+        let bounds_at = at + self.version.entry_bytes() - 16;
+        let (min, max) = (u64_at(file, bounds_at)?, u64_at(file, bounds_at + 8)?);
         let code = |bits: u64| u32::try_from(bits).map_err(|_| unknown());
         let zone = match encoding {
             Encoding::Ints => Zone::I64(min.cast_signed(), max.cast_signed()),
             Encoding::ScaledDoubles | Encoding::Doubles => {
-                Zone::F64 { min: f64::from_bits(min), max: f64::from_bits(max), nan: nan != 0 }
+                let nan = flags & COLUMN_NAN != 0;
+                Zone::F64 { min: f64::from_bits(min), max: f64::from_bits(max), nan }
             }
             Encoding::Codes | Encoding::Ids16 => Zone::Code(code(min)?, code(max)?),
-            Encoding::Ids8 => Zone::Unordered,
+            Encoding::Ids8 | Encoding::Texts | Encoding::Links => Zone::Unordered,
         };
+        let is_v1 = self.version == Version::V1;
         let reference = Reference {
-            crc: u32_at(file, at + 28)?,
+            crc: if is_v1 { u32_at(file, at + 28)? } else { 0 },
             offset: u64_at(file, at + 32)?,
             length: u64_at(file, at + 40)?,
+        };
+        let dictionary = Reference {
+            offset: reference.offset.saturating_add(reference.length),
+            length: if is_v1 { 0 } else { u64_at(file, at + 48)? },
+            crc: 0,
         };
         Ok(ColumnInfo {
             id,
             level: key.level(),
             key,
             present: u32_at(file, at + 20)?,
-            distinct: matches!(encoding, Encoding::Codes | Encoding::Ids16).then_some(u32_at(file, at + 24)?),
+            distinct: encoding.has_dictionary().then_some(u32_at(file, at + 24)?),
             zone,
-            bytes: reference.length,
+            bytes: reference.length.saturating_add(dictionary.length),
             encoding,
             presence: PresenceForm::from_number(presence).ok_or_else(unknown)?,
             scale,
+            hashes_rise: !is_v1 && flags & COLUMN_HASHES_RISE != 0,
+            collided: !is_v1 && flags & COLUMN_COLLIDED != 0,
             reference,
+            dictionary,
         })
     }
 }

@@ -3,25 +3,31 @@
 //!
 //! Rows keep the order of the sources, which is the order of the log: times nearly rise, traces lie together,
 //! and event ids cost next to nothing. Columns are taken one at a time, so that memory holds one decoded column
-//! beside the output. Values are renumbered by hash and bytes, never hashed again.
+//! and its dictionary beside the output. Values are renumbered by hash and bytes, never hashed again.
 
 use std::collections::HashMap;
 
 use skein_event::batch::{Column, ColumnKey, Presence, Token, Values};
-use skein_event::columns::Level;
-use skein_event::dictionary::Interner;
+use skein_event::columns::{Fixed, Level};
 use skein_event::limits::SEGMENT_ROWS_MAX;
 
 use super::bytes::{count, length};
-use super::encode::{Scratch, encode_column};
+use super::collect::{Collected, extend, present_rows};
+use super::encode::{Input, Settings, encode_column};
+use super::footer_write::FooterWriter;
+use super::hashes::write_hashes;
 use super::header::Header;
-use super::ints::write_ints;
-use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FlushPart, FooterWriter, Reference};
+use super::ints_write::{Effort, write_ints};
+use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Reference};
 use super::overflow::narrow;
+use super::pool::Pool;
 use super::reader::{RowField, Segment};
 use super::shapes::write_shapes;
-use super::source::{Open, Source, UNUSED};
-use super::text::{Compression, write_hashes, write_text};
+use super::source::{Open, Source, Taking, UNUSED};
+use super::templates::{ShapeSet, can_be_template};
+use super::text::{Compression, DICTIONARY_BLOCK_BYTES};
+use super::text_write::write_text;
+use super::trace_filter::TraceFilter;
 use super::union::{MergedColumn, union};
 use crate::error::{Error, ErrorKind};
 
@@ -65,14 +71,19 @@ type ContextSignature = (Vec<(u32, u64)>, [u32; 2]);
 struct Merger<'a> {
     sources: Vec<Open<'a>>,
     columns: Vec<MergedColumn>,
-    interner: Interner,
-    scratch: Scratch,
+    settings: Settings,
+    /// Names in shapes.
+    names: Pool,
+    /// Values of the column at hand.
+    pool: Pool,
+    /// Values of all columns of contexts.
+    context_values: Pool,
+    has_collision: bool,
+    trace_hashes: Vec<u64>,
     rows: u32,
     contexts: Vec<ContextSignature>,
     context_index: HashMap<ContextSignature, u32>,
-    tokens: Vec<Token>,
-    shape_ends: Vec<u32>,
-    shape_index: HashMap<Box<[Token]>, u32>,
+    shapes: ShapeSet,
     out: Vec<u8>,
     footer: FooterWriter,
 }
@@ -92,14 +103,16 @@ impl<'a> Merger<'a> {
         Ok(Merger {
             sources,
             columns,
-            interner: Interner::new(target.header.hash_key),
-            scratch: Scratch::default(),
+            settings: Settings { compression: target.compression, hash_key: target.header.hash_key },
+            names: Pool::default(),
+            pool: Pool::default(),
+            context_values: Pool::default(),
+            has_collision: false,
+            trace_hashes: Vec::new(),
             rows: count(rows),
             contexts: Vec::new(),
             context_index: HashMap::new(),
-            tokens: Vec::new(),
-            shape_ends: Vec::new(),
-            shape_index: HashMap::new(),
+            shapes: ShapeSet::default(),
             out,
             footer: FooterWriter::default(),
         })
@@ -111,28 +124,28 @@ impl<'a> Merger<'a> {
         if open.shapes[old as usize] != UNUSED {
             return Ok(open.shapes[old as usize]);
         }
-        let mut tokens = Vec::new();
-        open.tokens(old, &mut tokens)?;
+        let mut tokens: Vec<Token> = Vec::new();
+        let is_template = open.tokens(old, &mut tokens)?;
         for token in &mut tokens {
-            token.key = open.code(&mut self.interner, token.key)?;
+            token.key = open.name(&mut self.names, token.key)?;
             if token.kind.targets_column() {
                 let numbers = &open.columns[usize::from(level == Level::Context)];
                 let target = numbers.get(token.target as usize).copied().filter(|&target| target != UNUSED);
                 token.target =
                     target.ok_or_else(|| Error::damaged("a shape names a column without values"))?;
             } else if token.kind.targets_dictionary() {
-                token.target = open.code(&mut self.interner, token.target)?;
+                token.target = open.name(&mut self.names, token.target)?;
             }
         }
-        let merged = match self.shape_index.get(tokens.as_slice()) {
-            Some(&shape) => shape,
-            None => {
-                self.tokens.extend_from_slice(&tokens);
-                self.shape_ends.push(count(self.tokens.len()));
-                let shape = count(self.shape_ends.len() - 1);
-                self.shape_index.insert(tokens.into_boxed_slice(), shape);
-                shape
-            }
+        let columns = &self.columns;
+        let origin_of = |column: u32| columns[column as usize].key.origin;
+        let may_be = is_template || (open.names_all && level == Level::Row);
+        let merged = if may_be && can_be_template(&tokens, origin_of) {
+            self.shapes.template(&tokens)
+        } else if is_template {
+            return Err(Error::damaged("a template of shapes holds more than attributes"));
+        } else {
+            self.shapes.exact(tokens)
         };
         open.shapes[old as usize] = merged;
         Ok(merged)
@@ -152,14 +165,24 @@ impl<'a> Merger<'a> {
                 };
                 let number = merged.places[place].1;
                 let open = &mut self.sources[source];
+                if Values::fits(&Values::Code(Vec::new()), merged.key.physical) {
+                    let taking =
+                        Taking { column: count(id), hash_key: self.settings.hash_key, unlike: false };
+                    let mut codes = Vec::new();
+                    let pool = &mut self.context_values;
+                    let presence = open.take_codes(Level::Context, number, &taking, pool, &mut codes)?;
+                    for (context, code) in present_rows(&presence, values.len()).zip(codes) {
+                        values[context as usize].push((count(id), u64::from(code)));
+                    }
+                    continue;
+                }
                 let column = open.column(Level::Context, number)?;
                 for (place, context) in present_rows(&column.presence, values.len()).enumerate() {
                     let bits = match &column.values {
                         Values::Bool(values) => u64::from(values[place]),
                         Values::I64(values) => values[place].cast_unsigned(),
                         Values::F64(values) => values[place].to_bits(),
-                        Values::Code(codes) => u64::from(open.code(&mut self.interner, codes[place])?),
-                        Values::Id16(_) | Values::Id8(_) => {
+                        Values::Code(_) | Values::Id16(_) | Values::Id8(_) => {
                             return Err(Error::damaged("a context has no ids"));
                         }
                     };
@@ -184,35 +207,48 @@ impl<'a> Merger<'a> {
 
     fn merge_column(&mut self, id: usize) -> Result<(), Error> {
         let key = self.columns[id].key.clone();
+        self.pool.clear();
         let (column, rows) = match key.level() {
             Level::Row => (self.collect_rows(id, key)?, self.rows as usize),
-            Level::Context => (self.collect_contexts(id, key), self.contexts.len()),
+            Level::Context => (self.collect_contexts(id, key)?, self.contexts.len()),
         };
-        let start = self.out.len();
-        let mut entry = encode_column(&column, rows, self.interner.len(), &mut self.scratch, &mut self.out);
-        entry.reference = self.reference(start);
-        self.columns[id].entry = Some(entry);
+        let spans = if column.key == ColumnKey::fixed(Fixed::ParentId) { self.span_ids()? } else { None };
+        let input = Input { column: &column, pool: &self.pool, spans: spans.as_deref(), rows };
+        let encoded = encode_column(&input, &self.settings, &mut self.out)?;
+        self.has_collision |= encoded.entry.collided;
+        self.trace_hashes.extend(encoded.trace_hashes.into_iter().flatten());
+        self.columns[id].entry = Some(encoded.entry);
         Ok(())
+    }
+
+    /// The ids of all spans; of a head block nobody asks, since finding parents among them takes time.
+    fn span_ids(&mut self) -> Result<Option<Vec<[u8; 8]>>, Error> {
+        let key = ColumnKey::fixed(Fixed::SpanId);
+        let found = self.columns.iter().position(|column| column.key == key);
+        let Some(id) = found.filter(|_| self.settings.effort() == Effort::Full) else { return Ok(None) };
+        match self.collect_rows(id, key)?.values {
+            Values::Id8(ids) => Ok(Some(ids)),
+            _ => Ok(None),
+        }
     }
 
     /// A row column's values of all sources, with merged codes.
     fn collect_rows(&mut self, id: usize, key: ColumnKey) -> Result<Column, Error> {
-        let mut collected = Collected { rows: None, covered: 0, values: Values::empty(key.physical) };
+        let mut collected = Collected::new(Values::empty(key.physical));
+        let unlike = self.is_unlike(id)?;
+        let taking = Taking { column: count(id), hash_key: self.settings.hash_key, unlike };
         let mut places = self.columns[id].places.iter().copied().peekable();
         let mut base = 0;
         for source in 0..self.sources.len() {
             let open = &mut self.sources[source];
             if let Some((_, number)) = places.next_if(|&(place, _)| place == source) {
-                let column = open.column(Level::Row, number)?;
-                collected.add_rows(&column.presence, base, open.rows);
-                match (&mut collected.values, &column.values) {
-                    (Values::Code(merged), Values::Code(codes)) => {
-                        merged.reserve(codes.len());
-                        for &code in codes {
-                            merged.push(open.code(&mut self.interner, code)?);
-                        }
-                    }
-                    (values, added) => extend(values, added)?,
+                if let Values::Code(merged) = &mut collected.values {
+                    let presence = open.take_codes(Level::Row, number, &taking, &mut self.pool, merged)?;
+                    collected.add_rows(&presence, base, open.rows);
+                } else {
+                    let column = open.column(Level::Row, number)?;
+                    collected.add_rows(&column.presence, base, open.rows);
+                    extend(&mut collected.values, &column.values)?;
                 }
             }
             base += open.rows;
@@ -220,7 +256,17 @@ impl<'a> Merger<'a> {
         Ok(Column { key, presence: collected.presence(self.rows), values: collected.values })
     }
 
-    fn collect_contexts(&self, id: usize, key: ColumnKey) -> Column {
+    /// Whether a column's values are mostly different in every source, so that none needs to be looked for.
+    fn is_unlike(&self, id: usize) -> Result<bool, Error> {
+        if self.settings.compression == Compression::None {
+            return Ok(false);
+        }
+        let places = &self.columns[id].places;
+        let unlike = places.iter().map(|&(source, number)| self.sources[source].is_unlike(number));
+        Ok(unlike.collect::<Result<Vec<bool>, Error>>()?.into_iter().all(|unlike| unlike))
+    }
+
+    fn collect_contexts(&mut self, id: usize, key: ColumnKey) -> Result<Column, Error> {
         let mut values = Values::empty(key.physical);
         let mut present = Vec::new();
         for (context, (pairs, _)) in (0_u32..).zip(&self.contexts) {
@@ -230,12 +276,17 @@ impl<'a> Merger<'a> {
                 Values::Bool(values) => values.push(bits != 0),
                 Values::I64(values) => values.push(bits.cast_signed()),
                 Values::F64(values) => values.push(f64::from_bits(bits)),
-                Values::Code(codes) => codes.push(u32::try_from(bits).unwrap_or(0)),
+                Values::Code(codes) => {
+                    let code = u32::try_from(bits).unwrap_or(0);
+                    let (value, hash) =
+                        (self.context_values.get(code), self.context_values.hashes()[code as usize]);
+                    codes.push(self.pool.code(value, hash)?);
+                }
                 Values::Id16(_) | Values::Id8(_) => {}
             }
         }
         let all = present.len() == self.contexts.len();
-        Column { key, presence: if all { Presence::All } else { Presence::Rows(present) }, values }
+        Ok(Column { key, presence: if all { Presence::All } else { Presence::Rows(present) }, values })
     }
 
     fn merge_rows(&mut self) -> Result<(), Error> {
@@ -256,7 +307,8 @@ impl<'a> Merger<'a> {
                 RowField::Offset => counts.offset = (min.cast_unsigned(), max.cast_unsigned()),
                 _ => {}
             }
-            self.write_chunk(chunk, |out| write_ints(&all, out));
+            let effort = self.settings.effort();
+            self.write_chunk(chunk, |out| write_ints(&all, effort, out));
         }
         let (mut contexts, mut shapes) = (Vec::new(), Vec::new());
         for source in 0..self.sources.len() {
@@ -273,28 +325,41 @@ impl<'a> Merger<'a> {
                 });
             }
         }
-        self.write_chunk(Chunk::Context, |out| write_ints(&contexts, out));
-        self.write_chunk(Chunk::Shape, |out| write_ints(&shapes, out));
+        let effort = self.settings.effort();
+        self.write_chunk(Chunk::Context, |out| write_ints(&contexts, effort, out));
+        self.write_chunk(Chunk::Shape, |out| write_ints(&shapes, effort, out));
         Ok(())
     }
 
     fn finish(mut self, target: &Target) -> Result<Vec<u8>, Error> {
         let pairs: [Vec<u32>; 2] =
             [0, 1].map(|side| self.contexts.iter().map(|(_, shapes)| shapes[side]).collect());
-        self.write_chunk(Chunk::ContextShapes, |out| pairs.iter().for_each(|shapes| write_ints(shapes, out)));
-        let (tokens, ends) = (std::mem::take(&mut self.tokens), std::mem::take(&mut self.shape_ends));
-        self.write_chunk(Chunk::ShapeTable, |out| write_shapes(&tokens, &ends, out));
-        let dictionary =
-            std::mem::replace(&mut self.interner, Interner::new(target.header.hash_key)).finish();
-        let mut collided = false;
-        self.write_chunk(Chunk::Hashes, |out| collided = write_hashes(&dictionary, out));
-        let mut written = Ok(());
-        self.write_chunk(Chunk::Text, |out| written = write_text(&dictionary, target.compression, out));
+        let effort = self.settings.effort();
+        self.write_chunk(Chunk::ContextShapes, |out| {
+            pairs.iter().for_each(|shapes| write_ints(shapes, effort, out));
+        });
+        let (tokens, ends, templates) = std::mem::take(&mut self.shapes).into_parts();
+        self.write_chunk(Chunk::ShapeTable, |out| write_shapes(&tokens, &ends, &templates, out));
+        let names = std::mem::take(&mut self.names);
+        self.write_chunk(Chunk::Hashes, |out| write_hashes(names.hashes(), false, out));
+        let (codec, mut written) = (self.settings.dictionary_codec(), Ok(()));
+        self.write_chunk(Chunk::Text, |out| {
+            let values = (0..count(names.len())).map(|name| names.get(name));
+            written = write_text(values, codec, DICTIONARY_BLOCK_BYTES, out);
+        });
         written?;
+        // A head block is searched without a filter: it is gone within a minute.
+        if target.compression != Compression::None {
+            let filter = TraceFilter::build(&std::mem::take(&mut self.trace_hashes));
+            self.write_chunk(Chunk::TraceFilter, |out| out.extend_from_slice(&filter));
+        }
+        let collided = self.has_collision || names.has_collision();
+        let names_all = self.sources.iter().all(|open| open.names_all);
         let counts = &mut self.footer.counts;
-        counts.values = count(dictionary.len());
+        counts.values = count(names.len());
         counts.shapes = count(ends.len());
-        counts.flags = if collided { FLAG_COLLISION } else { 0 };
+        let flag = |holds: bool, flag: u32| if holds { flag } else { 0 };
+        counts.flags = flag(collided, FLAG_COLLISION) | flag(names_all, FLAG_NAMES_ALL);
         counts.flush = target.flush;
         for column in &self.columns {
             if let Some(entry) = &column.entry {
@@ -315,7 +380,7 @@ impl<'a> Merger<'a> {
 
     fn reference(&self, start: usize) -> Reference {
         let bytes = &self.out[start..];
-        Reference { offset: length(start), length: length(bytes.len()), crc: crc32c::crc32c(bytes) }
+        Reference { offset: length(start), length: length(bytes.len()), crc: 0 }
     }
 }
 
@@ -332,53 +397,4 @@ fn chunk_of(field: RowField) -> Chunk {
 
 fn place(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// A row column under collection. While every row so far has a value, rows are only counted.
-struct Collected {
-    rows: Option<Vec<u32>>,
-    covered: u32,
-    values: Values,
-}
-
-impl Collected {
-    fn add_rows(&mut self, presence: &Presence, base: u32, rows: u32) {
-        match (&mut self.rows, presence) {
-            (None, Presence::All) if self.covered == base => self.covered = base + rows,
-            (list, presence) => {
-                let list = list.get_or_insert_with(|| (0..self.covered).collect());
-                match presence {
-                    Presence::All => list.extend(base..base + rows),
-                    Presence::Rows(present) => list.extend(present.iter().map(|row| base + row)),
-                }
-            }
-        }
-    }
-
-    fn presence(&mut self, rows: u32) -> Presence {
-        match self.rows.take() {
-            Some(list) => Presence::Rows(list),
-            None if self.covered == rows => Presence::All,
-            None => Presence::Rows((0..self.covered).collect()),
-        }
-    }
-}
-
-fn present_rows(presence: &Presence, rows: usize) -> Box<dyn Iterator<Item = u32> + '_> {
-    match presence {
-        Presence::All => Box::new(0..count(rows)),
-        Presence::Rows(present) => Box::new(present.iter().copied()),
-    }
-}
-
-fn extend(values: &mut Values, added: &Values) -> Result<(), Error> {
-    match (values, added) {
-        (Values::Bool(values), Values::Bool(added)) => values.extend_from_slice(added),
-        (Values::I64(values), Values::I64(added)) => values.extend_from_slice(added),
-        (Values::F64(values), Values::F64(added)) => values.extend_from_slice(added),
-        (Values::Id16(values), Values::Id16(added)) => values.extend_from_slice(added),
-        (Values::Id8(values), Values::Id8(added)) => values.extend_from_slice(added),
-        _ => return Err(Error::damaged("a column's values are of another type")),
-    }
-    Ok(())
 }

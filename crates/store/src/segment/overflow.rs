@@ -114,7 +114,7 @@ fn datasets(sources: &[Source<'_>]) -> Result<usize, Error> {
             }
             (Source::Segment(segment), _) => {
                 if let Some(column) = segment.column_of(&key)? {
-                    hashes.extend((0..column.dictionary_len()).filter_map(|code| column.hash(code)));
+                    hashes.extend(column.hashes()?);
                 }
             }
             _ => {}

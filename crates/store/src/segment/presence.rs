@@ -1,14 +1,22 @@
-//! Which rows of a column have a value. Nulls are never padded: a sparse column stores the gaps between its
-//! rows, a fuller one a bitmap, and one that every row has stores nothing.
+//! Which rows of a column have a value. Nulls are never padded: a column stores its rows, packed as deltas, or a
+//! bitmap where that is smaller, and one that every row has stores nothing.
+//!
+//! Opening costs nothing: a question is answered from the encoded form. What this module refuses to do: to panic
+//! over wrong bytes.
 
 use skein_event::Presence;
 
-use super::bytes::{count, u64_at};
-use super::ints::{Ints, write_ints};
+use super::bytes::{count, u32_at, u64_at};
+use super::header::Version;
+use super::ints::{BLOCK_VALUES, Ints};
+use super::ints_write::{Effort, write_rising};
 use crate::error::Error;
 
-/// Below one row in five, gaps (about `log2(5) + 2` bits per present row) are smaller than one bit per row.
-const GAPS_BELOW_ONE_IN: usize = 5;
+/// Below one row in five, rows as deltas are smaller than one bit per row, whatever their pattern.
+const ROWS_BELOW_ONE_IN: usize = 5;
+/// Rows that share a rank in a bitmap, and the bytes of their bits.
+const RANK_ROWS: usize = 1_024;
+const RANK_BYTES: usize = RANK_ROWS / 8;
 
 /// The form of a presence on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,93 +24,140 @@ const GAPS_BELOW_ONE_IN: usize = 5;
 pub(crate) enum PresenceForm {
     /// Every row; no bytes.
     All = 0,
-    /// The number of rows skipped before each present one, as an integer sequence.
-    Gaps = 1,
-    /// One bit per row in 64-bit words, lowest bit first.
+    /// The present rows as an integer sequence; in version 1 the number of rows skipped before each.
+    Rows = 1,
+    /// One bit per row in 64-bit words, lowest bit first; since version 2 after a rank u32 per 1,024 rows.
     Bitmap = 2,
 }
 
 impl PresenceForm {
     pub(crate) fn from_number(number: u8) -> Option<PresenceForm> {
-        [PresenceForm::All, PresenceForm::Gaps, PresenceForm::Bitmap].get(usize::from(number)).copied()
+        [PresenceForm::All, PresenceForm::Rows, PresenceForm::Bitmap].get(usize::from(number)).copied()
     }
 }
 
 /// Appends a presence over `rows` rows in its smallest form.
-pub(crate) fn write_presence(present: &Presence, rows: usize, out: &mut Vec<u8>) -> PresenceForm {
+pub(crate) fn write_presence(
+    present: &Presence,
+    rows: usize,
+    effort: Effort,
+    out: &mut Vec<u8>,
+) -> PresenceForm {
     let Presence::Rows(present) = present else { return PresenceForm::All };
     if present.len() == rows {
         return PresenceForm::All;
     }
-    if present.len() * GAPS_BELOW_ONE_IN < rows {
-        let mut next = 0;
-        let gaps: Vec<u32> = present
-            .iter()
-            .map(|&row| {
-                let gap = row - next;
-                next = row + 1;
-                gap
-            })
-            .collect();
-        write_ints(&gaps, out);
-        return PresenceForm::Gaps;
+    let bitmap_bytes = rows.div_ceil(64) * 8 + rows.div_ceil(RANK_ROWS) * 4;
+    if effort == Effort::Full || present.len() * ROWS_BELOW_ONE_IN < rows {
+        let start = out.len();
+        write_rising(present, effort, out);
+        if out.len() - start <= bitmap_bytes {
+            return PresenceForm::Rows;
+        }
+        out.truncate(start);
     }
     let mut words = vec![0_u64; rows.div_ceil(64)];
     for &row in present {
         words[row as usize / 64] |= 1 << (row % 64);
     }
+    let mut rank = 0;
+    for words in words.chunks(RANK_ROWS / 64) {
+        out.extend_from_slice(&u32::to_le_bytes(rank));
+        rank += words.iter().map(|word| word.count_ones()).sum::<u32>();
+    }
     out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     PresenceForm::Bitmap
 }
 
-/// Which rows of a segment (or contexts, for a context column) have a value, ready to be asked.
+/// Which rows of a segment (or contexts, for a context column) have a value, in encoded form.
 ///
 /// The values of a column are stored densely: value `i` belongs to the `i`-th present row.
 #[derive(Clone, Debug)]
-pub enum PresentRows {
-    /// All rows: value `i` is row `i`'s.
+#[expect(clippy::large_enum_variant, reason = "opened and read on the stack, a few at a time")]
+pub enum PresentRows<'a> {
+    /// All of so many rows: value `i` is row `i`'s.
     All {
-        /// How many rows there are.
+        /// How many there are.
         rows: u32,
     },
     /// These rows, strictly rising.
-    Sparse(Vec<u32>),
+    Rows(Ints<'a>),
+    /// The same from a segment of version 1.
+    List(Vec<u32>),
     /// One bit per row.
-    Bitmap(Bitmap),
+    Bitmap(Bitmap<'a>),
 }
 
-/// One bit per row with a count before each word.
+/// One bit per row with a rank before each 1,024 rows.
 #[derive(Clone, Debug)]
-pub struct Bitmap {
-    words: Vec<u64>,
-    /// Present rows before each word, and in all.
-    ranks: Vec<u32>,
+pub struct Bitmap<'a> {
+    words: &'a [u8],
+    ranks: Ranks<'a>,
+    rows: u32,
+    present: u32,
 }
 
-impl PresentRows {
-    /// Reads a presence.
+#[derive(Clone, Debug)]
+enum Ranks<'a> {
+    Stored(&'a [u8]),
+    Counted(Vec<u32>),
+}
+
+impl<'a> PresentRows<'a> {
+    /// Opens a presence.
     ///
-    /// POST: on `Ok`, exactly `present` rows are present, and each lies below `rows`.
-    pub(crate) fn read(
+    /// POST: on `Ok`, `len` is `present`; that as many rows are there is for [`PresentRows::validate`] to say.
+    pub(crate) fn open(
         form: PresenceForm,
-        bytes: &[u8],
+        bytes: &'a [u8],
         rows: u32,
         present: u32,
-    ) -> Result<PresentRows, Error> {
-        let read = match form {
-            PresenceForm::All => PresentRows::All { rows },
-            PresenceForm::Gaps => read_gaps(bytes, rows)?,
-            PresenceForm::Bitmap => read_bitmap(bytes, rows)?,
+        version: Version,
+    ) -> Result<PresentRows<'a>, Error> {
+        let other_count = || Error::damaged("a presence has another count");
+        if present > rows {
+            return Err(other_count());
+        }
+        let opened = match (form, version) {
+            (PresenceForm::All, _) => PresentRows::All { rows },
+            (PresenceForm::Rows, Version::V1) => read_gaps(bytes, rows)?,
+            (PresenceForm::Rows, Version::V2) => PresentRows::Rows(Ints::open(bytes, version)?.0),
+            (PresenceForm::Bitmap, _) => PresentRows::Bitmap(Bitmap::open(bytes, rows, present, version)?),
         };
-        if read.len() == present { Ok(read) } else { Err(Error::damaged("a presence has another count")) }
+        if opened.len() == present { Ok(opened) } else { Err(other_count()) }
+    }
+
+    /// Checks that exactly so many rows are present, that they rise and that each is there. Done once per chunk.
+    pub(crate) fn validate(&self, rows: u32) -> Result<(), Error> {
+        let damaged = || Error::damaged("a present row lies beyond the last, or twice");
+        match self {
+            PresentRows::All { .. } | PresentRows::List(_) => Ok(()),
+            PresentRows::Rows(ints) => {
+                ints.validate(0, i64::from(rows) - 1)?;
+                let mut last = None;
+                let mut block_rows = Vec::new();
+                for block in 0..ints.blocks() {
+                    ints.decode_u32(block, &mut block_rows);
+                    let first = block_rows.first().copied();
+                    let rising = block_rows.windows(2).all(|pair| pair[0] < pair[1]);
+                    if !rising || last.is_some_and(|last| first <= Some(last)) {
+                        return Err(damaged());
+                    }
+                    last = block_rows.last().copied();
+                }
+                Ok(())
+            }
+            PresentRows::Bitmap(bitmap) => bitmap.validate(),
+        }
     }
 
     /// Number of present rows, which is the number of values.
     pub fn len(&self) -> u32 {
         match self {
             PresentRows::All { rows } => *rows,
-            PresentRows::Sparse(rows) => count(rows.len()),
-            PresentRows::Bitmap(bitmap) => bitmap.ranks.last().copied().unwrap_or(0),
+            PresentRows::Rows(ints) => count(ints.len()),
+            PresentRows::List(rows) => count(rows.len()),
+            PresentRows::Bitmap(bitmap) => bitmap.present,
         }
     }
 
@@ -115,7 +170,16 @@ impl PresentRows {
     pub fn rank(&self, row: u32) -> u32 {
         match self {
             PresentRows::All { rows } => row.min(*rows),
-            PresentRows::Sparse(rows) => count(rows.partition_point(|&present| present < row)),
+            PresentRows::Rows(ints) => {
+                let block = ints.first_block(i64::from(row));
+                if block == ints.blocks() || ints.zone(block).0 >= i64::from(row) {
+                    return count((block * BLOCK_VALUES).min(ints.len()));
+                }
+                let mut rows = Vec::new();
+                ints.decode_u32(block, &mut rows);
+                count(block * BLOCK_VALUES + rows.partition_point(|&present| present < row))
+            }
+            PresentRows::List(rows) => count(rows.partition_point(|&present| present < row)),
             PresentRows::Bitmap(bitmap) => bitmap.rank(row),
         }
     }
@@ -125,9 +189,59 @@ impl PresentRows {
     pub fn value_of(&self, row: u32) -> Option<u32> {
         match self {
             PresentRows::All { rows } => (row < *rows).then_some(row),
-            PresentRows::Sparse(rows) => rows.binary_search(&row).ok().map(count),
+            PresentRows::Rows(ints) => {
+                let block = ints.first_block(i64::from(row));
+                if block == ints.blocks() || ints.zone(block).0 > i64::from(row) {
+                    return None;
+                }
+                let mut rows = Vec::new();
+                ints.decode_u32(block, &mut rows);
+                rows.binary_search(&row).ok().map(|place| count(block * BLOCK_VALUES + place))
+            }
+            PresentRows::List(rows) => rows.binary_search(&row).ok().map(count),
             PresentRows::Bitmap(bitmap) => bitmap.contains(row).then(|| bitmap.rank(row)),
         }
+    }
+
+    /// The values of some rows, in their order; a block is decoded once for neighbours.
+    pub(crate) fn values_of(&self, rows: &[u32]) -> Vec<Option<u32>> {
+        let PresentRows::Rows(ints) = self else {
+            return rows.iter().map(|&row| self.value_of(row)).collect();
+        };
+        let mut decoded: Option<(usize, (i64, i64))> = None;
+        let mut present = Vec::new();
+        let value_of = |&row: &u32| {
+            let inside = |zone: (i64, i64)| zone.0 <= i64::from(row) && i64::from(row) <= zone.1;
+            let block = match decoded {
+                Some((block, zone)) if inside(zone) => block,
+                _ => {
+                    let block = ints.first_block(i64::from(row));
+                    let zone = ints.zone(block);
+                    if block == ints.blocks() || !inside(zone) {
+                        return None;
+                    }
+                    ints.decode_u32(block, &mut present);
+                    decoded = Some((block, zone));
+                    block
+                }
+            };
+            present.binary_search(&row).ok().map(|place| count(block * BLOCK_VALUES + place))
+        };
+        rows.iter().map(value_of).collect()
+    }
+
+    /// Blocks of values that hold all values of these rows, and perhaps some others: none when no row has one.
+    pub fn value_blocks(&self, start: u32, end: u32) -> std::ops::Range<usize> {
+        if let PresentRows::Rows(ints) = self {
+            let first = ints.first_block(i64::from(start));
+            let mut last = first;
+            while last < ints.blocks() && ints.zone(last).0 < i64::from(end) {
+                last += 1;
+            }
+            return first..last;
+        }
+        let (first, last) = (self.rank(start) as usize, self.rank(end) as usize);
+        if first == last { 0..0 } else { first / BLOCK_VALUES..(last - 1) / BLOCK_VALUES + 1 }
     }
 
     /// Replaces `out` by the rows of the values `first..first + values`, fewer at the end.
@@ -137,7 +251,19 @@ impl PresentRows {
         let end = first.saturating_add(values).min(self.len());
         match self {
             PresentRows::All { .. } => out.extend(first..end),
-            PresentRows::Sparse(rows) => out.extend_from_slice(&rows[first as usize..end as usize]),
+            PresentRows::Rows(ints) => {
+                let mut rows = Vec::new();
+                let mut place = first as usize;
+                while place < end as usize {
+                    let block = place / BLOCK_VALUES;
+                    ints.decode_u32(block, &mut rows);
+                    let start = block * BLOCK_VALUES;
+                    let until = (end as usize - start).min(rows.len());
+                    out.extend_from_slice(rows.get(place - start..until).unwrap_or(&[]));
+                    place = start + BLOCK_VALUES;
+                }
+            }
+            PresentRows::List(rows) => out.extend_from_slice(&rows[first as usize..end as usize]),
             PresentRows::Bitmap(bitmap) => bitmap.rows_of(first, end, out),
         }
     }
@@ -146,7 +272,8 @@ impl PresentRows {
     pub(crate) fn to_presence(&self) -> Presence {
         match self {
             PresentRows::All { .. } => Presence::All,
-            PresentRows::Sparse(rows) => Presence::Rows(rows.clone()),
+            PresentRows::Rows(ints) => Presence::Rows(ints.to_vec_u32()),
+            PresentRows::List(rows) => Presence::Rows(rows.clone()),
             PresentRows::Bitmap(_) => {
                 let mut rows = Vec::with_capacity(self.len() as usize);
                 self.rows_of(0, self.len(), &mut rows);
@@ -156,29 +283,82 @@ impl PresentRows {
     }
 }
 
-impl Bitmap {
-    /// The bits, 64 rows a word, lowest bit first.
-    pub fn words(&self) -> &[u64] {
-        &self.words
+impl<'a> Bitmap<'a> {
+    fn open(bytes: &'a [u8], rows: u32, present: u32, version: Version) -> Result<Bitmap<'a>, Error> {
+        let word_bytes = (rows as usize).div_ceil(64) * 8;
+        let rank_bytes = (rows as usize).div_ceil(RANK_ROWS) * 4;
+        let short = || Error::damaged("a bitmap of rows has another length");
+        if version == Version::V2 {
+            let (ranks, words) = bytes.split_at_checked(rank_bytes).ok_or_else(short)?;
+            let words = words.get(..word_bytes).ok_or_else(short)?;
+            return Ok(Bitmap { words, ranks: Ranks::Stored(ranks), rows, present });
+        }
+        let words = bytes.get(..word_bytes).ok_or_else(short)?;
+        let mut ranks = Vec::new();
+        let mut rank = 0;
+        for words in words.chunks(RANK_BYTES) {
+            ranks.push(rank);
+            rank += words.iter().map(|byte| byte.count_ones()).sum::<u32>();
+        }
+        let bitmap = Bitmap { words, ranks: Ranks::Counted(ranks), rows, present };
+        bitmap.validate().map(|()| bitmap)
     }
 
-    fn contains(&self, row: u32) -> bool {
-        self.words.get(row as usize / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    /// POST: on `Ok` exactly `present` bits are set, none beyond the last row, and ranks count them.
+    fn validate(&self) -> Result<(), Error> {
+        let mut rank = 0;
+        for (place, words) in self.words.chunks(RANK_BYTES).enumerate() {
+            if self.rank_before(place) != rank {
+                return Err(Error::damaged("a bitmap's ranks do not count its bits"));
+            }
+            rank += words.iter().map(|byte| byte.count_ones()).sum::<u32>();
+        }
+        let beyond = self.rows % 64;
+        let last = self.word((self.rows as usize).div_ceil(64).saturating_sub(1));
+        if rank != self.present || (beyond != 0 && last >> beyond != 0) {
+            return Err(Error::damaged("a present row lies beyond the last, or is missing"));
+        }
+        Ok(())
     }
 
-    fn rank(&self, row: u32) -> u32 {
-        let word = row as usize / 64;
-        match self.words.get(word) {
-            Some(bits) => self.ranks[word] + (bits & ((1 << (row % 64)) - 1)).count_ones(),
-            None => self.ranks.last().copied().unwrap_or(0),
+    fn rank_before(&self, place: usize) -> u32 {
+        match &self.ranks {
+            Ranks::Stored(bytes) => u32_at(bytes, place * 4).unwrap_or(self.present),
+            Ranks::Counted(ranks) => ranks.get(place).copied().unwrap_or(self.present),
         }
     }
 
+    fn word(&self, place: usize) -> u64 {
+        u64_at(self.words, place * 8).unwrap_or(0)
+    }
+
+    fn contains(&self, row: u32) -> bool {
+        row < self.rows && self.word(row as usize / 64) >> (row % 64) & 1 == 1
+    }
+
+    fn rank(&self, row: u32) -> u32 {
+        if row >= self.rows {
+            return self.present;
+        }
+        let word = row as usize / 64;
+        let first = row as usize / RANK_ROWS * (RANK_ROWS / 64);
+        let whole: u32 = (first..word).map(|word| self.word(word).count_ones()).sum();
+        self.rank_before(row as usize / RANK_ROWS)
+            + whole
+            + (self.word(word) & ((1 << (row % 64)) - 1)).count_ones()
+    }
+
     fn rows_of(&self, first: u32, end: u32, out: &mut Vec<u32>) {
-        let mut word = self.ranks.partition_point(|&rank| rank <= first).saturating_sub(1);
-        let mut place = self.ranks[word];
-        while place < end && word < self.words.len() {
-            let mut bits = self.words[word];
+        let (mut low, mut high) = (0, (self.rows as usize).div_ceil(RANK_ROWS));
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.rank_before(middle) <= first { low = middle + 1 } else { high = middle }
+        }
+        let group = low.saturating_sub(1);
+        let mut place = self.rank_before(group);
+        let mut word = group * (RANK_ROWS / 64);
+        while place < end && word < self.words.len() / 8 {
+            let mut bits = self.word(word);
             while bits != 0 && place < end {
                 if place >= first {
                     out.push(count(word) * 64 + bits.trailing_zeros());
@@ -191,9 +371,9 @@ impl Bitmap {
     }
 }
 
-fn read_gaps(bytes: &[u8], rows: u32) -> Result<PresentRows, Error> {
+fn read_gaps(bytes: &[u8], rows: u32) -> Result<PresentRows<'static>, Error> {
     let damaged = || Error::damaged("a present row lies beyond the last");
-    let (gaps, _) = Ints::open(bytes)?;
+    let (gaps, _) = Ints::open(bytes, Version::V1)?;
     let mut next = 0_i64;
     let mut present = Vec::with_capacity(gaps.len().min(rows as usize));
     let mut block_gaps = Vec::new();
@@ -208,25 +388,7 @@ fn read_gaps(bytes: &[u8], rows: u32) -> Result<PresentRows, Error> {
             next = row + 1;
         }
     }
-    Ok(PresentRows::Sparse(present))
-}
-
-fn read_bitmap(bytes: &[u8], rows: u32) -> Result<PresentRows, Error> {
-    let word_count = (rows as usize).div_ceil(64);
-    let mut words = Vec::with_capacity(word_count.min(bytes.len() / 8 + 1));
-    let mut ranks = vec![0];
-    let mut total = 0_u32;
-    for index in 0..word_count {
-        let word = u64_at(bytes, index * 8)?;
-        total += word.count_ones();
-        words.push(word);
-        ranks.push(total);
-    }
-    let beyond = rows % 64;
-    if beyond != 0 && words.last().is_some_and(|word| word >> beyond != 0) {
-        return Err(Error::damaged("a present row lies beyond the last"));
-    }
-    Ok(PresentRows::Bitmap(Bitmap { words, ranks }))
+    Ok(PresentRows::List(present))
 }
 
 #[cfg(test)]
@@ -234,43 +396,69 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn check(present: &[bool]) {
+    fn check(present: &[bool], effort: Effort) {
         let rows = count(present.len());
         let list: Vec<u32> = (0..rows).filter(|&row| present[row as usize]).collect();
         let mut bytes = Vec::new();
-        let form = write_presence(&Presence::Rows(list.clone()), present.len(), &mut bytes);
-        let read = PresentRows::read(form, &bytes, rows, count(list.len())).expect("reads");
+        let form = write_presence(&Presence::Rows(list.clone()), present.len(), effort, &mut bytes);
+        let open = |rows, values| PresentRows::open(form, &bytes, rows, values, Version::V2);
+        let read = open(rows, count(list.len())).expect("reads");
+        read.validate(rows).expect("is valid");
         assert_eq!(read.len() as usize, list.len());
         let mut rank = 0;
         for row in 0..rows {
             assert_eq!(read.rank(row), rank);
             assert_eq!(read.value_of(row), present[row as usize].then_some(rank));
+            let blocks = read.value_blocks(row, row + 1);
+            assert!(!present[row as usize] || blocks.contains(&(rank as usize / BLOCK_VALUES)));
             rank += u32::from(present[row as usize]);
         }
         assert_eq!((read.value_of(rows), read.rank(rows)), (None, rank));
+        let some: Vec<u32> = (0..rows).rev().step_by(3).collect();
+        assert_eq!(read.values_of(&some), some.iter().map(|&row| read.value_of(row)).collect::<Vec<_>>());
         let mut found = Vec::new();
         for first in [0, 1, rank / 2, rank] {
             read.rows_of(first, 70, &mut found);
             let end = (first as usize + 70).min(list.len());
             assert_eq!(found, list[(first as usize).min(end)..end]);
         }
-        assert!(PresentRows::read(form, &bytes, rows, count(list.len()) + 1).is_err());
+        assert_eq!(read.to_presence() == Presence::All, list.len() == present.len());
+        let refused = open(rows, count(list.len()) + 1).and_then(|read| read.validate(rows));
+        assert!(refused.is_err());
     }
 
     proptest! {
         #[test]
-        fn every_fill_comes_back(seed in prop::collection::vec(0_u8..100, 1..3000), fill in 0_u8..=100) {
-            check(&seed.iter().map(|&n| n < fill).collect::<Vec<_>>());
+        fn every_fill_comes_back(
+            seed in prop::collection::vec(0_u8..100, 1..3000), fill in 0_u8..=100, full in any::<bool>(),
+        ) {
+            let effort = if full { Effort::Full } else { Effort::Low };
+            check(&seed.iter().map(|&n| n < fill).collect::<Vec<_>>(), effort);
         }
+    }
+
+    #[test]
+    fn a_dense_run_costs_next_to_nothing() {
+        let rows: Vec<u32> = (400_000..600_000).collect();
+        let mut bytes = Vec::new();
+        write_presence(&Presence::Rows(rows), 1_000_000, Effort::Full, &mut bytes);
+        assert!(bytes.len() < 2_000, "{}", bytes.len());
     }
 
     #[test]
     fn rows_beyond_the_last_are_damage() {
         let mut bytes = Vec::new();
-        write_ints(&[3_u32, 0, 100], &mut bytes);
-        assert!(PresentRows::read(PresenceForm::Gaps, &bytes, 106, 3).is_ok());
-        assert!(PresentRows::read(PresenceForm::Gaps, &bytes, 105, 3).is_err());
-        assert!(PresentRows::read(PresenceForm::Bitmap, &[0, 0, 0, 0, 0, 0, 0, 128], 64, 1).is_ok());
-        assert!(PresentRows::read(PresenceForm::Bitmap, &[0, 0, 0, 0, 0, 0, 0, 128], 63, 1).is_err());
+        write_rising(&[3, 4, 105], Effort::Low, &mut bytes);
+        let open = |form, bytes, rows, values| {
+            PresentRows::open(form, bytes, rows, values, Version::V2).and_then(|read| read.validate(rows))
+        };
+        assert!(open(PresenceForm::Rows, &bytes, 106, 3).is_ok());
+        assert!(open(PresenceForm::Rows, &bytes, 105, 3).is_err());
+        let bitmap = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128];
+        assert!(open(PresenceForm::Bitmap, &bitmap, 64, 1).is_ok());
+        assert!(open(PresenceForm::Bitmap, &bitmap, 63, 1).is_err());
+        let mut twice = Vec::new();
+        write_rising(&[3, 3, 5], Effort::Low, &mut twice);
+        assert!(open(PresenceForm::Rows, &twice, 106, 3).is_err());
     }
 }

@@ -4,31 +4,39 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use skein_event::Fixed;
-use skein_event::batch::{ColumnKey, ContextShape};
+use skein_event::batch::{ColumnKey, ContextShape, Origin};
 use skein_event::columns::Level;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 
-use super::bytes::{count, slice_at};
+use super::bytes::{count, length};
 use super::column::ColumnReader;
-use super::header::Header;
+use super::header::{Header, Version};
 use super::info::{ColumnId, ColumnInfo, Encoding};
-use super::ints::{self, Ints};
-use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FlushPart, Footer, Reference};
-use super::mapping::{self, SegmentBytes};
+use super::ints::Ints;
+use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Footer};
+use super::machine::{self, SegmentBytes};
+use super::pieces::Compared;
 use super::shapes::{Shapes, validate_shapes};
-use super::text::{Hashes, TextReader};
+use super::text::TextReader;
+use super::trace_filter::TraceFilter;
 use crate::error::{Error, ErrorKind};
+
+/// Rows that a file may claim: as many as a merge writes. What is constant takes no bytes, so that the length of
+/// the file is no bound.
+const ROWS_MAX: u32 = 8 << 20;
 
 /// An open segment: immutable events of one environment and one partition.
 ///
-/// Opening reads header and footer only. The first touch of a chunk in a process checks its checksum and
-/// every index in it, so that damage is an error of that touch and never undefined behaviour later.
+/// Opening reads header and footer only. The first touch of a piece in a process checks its checksum, the first
+/// scan of a chunk every index in it, so that damage is an error of that touch and never undefined behaviour.
 pub struct Segment {
-    bytes: SegmentBytes,
+    pub(super) bytes: SegmentBytes,
     header: Header,
-    footer: Footer,
-    /// Which chunks were checked: the fixed ones, then columns in the footer's order.
-    checked: Vec<AtomicBool>,
+    pub(super) footer: Footer,
+    /// Which pieces were compared with their checksums.
+    pub(super) compared: Compared,
+    /// Which chunks were validated: the fixed ones, then columns and then dictionaries in the footer's order.
+    pub(super) checked: Vec<AtomicBool>,
 }
 
 /// Fields that every row has.
@@ -59,7 +67,7 @@ impl Segment {
         let name = path.display().to_string();
         let file = std::fs::File::open(path)
             .map_err(|error| Error::with_source(ErrorKind::Io, format!("{name} cannot be opened"), error))?;
-        let bytes = mapping::map(&file)
+        let bytes = machine::map(&file)
             .map_err(|error| Error::with_source(ErrorKind::Io, format!("{name} cannot be mapped"), error))?;
         Segment::from_bytes(bytes, false).map_err(|error| error.context(&name))
     }
@@ -69,17 +77,25 @@ impl Segment {
         Segment::from_bytes(SegmentBytes::Owned(bytes), true)
     }
 
-    fn from_bytes(bytes: SegmentBytes, checked: bool) -> Result<Segment, Error> {
-        let header = Header::read(&bytes)?;
-        let footer = Footer::read(&bytes)?;
-        // Each block of a row field has an entry in its directory: more rows than that cannot be here.
-        let rows_max = bytes.len() / ints::ENTRY_BYTES * ints::BLOCK_VALUES;
-        if footer.counts.rows.max(footer.counts.contexts) as usize > rows_max {
-            return Err(Error::damaged("the footer counts more rows than fit the file"));
+    fn from_bytes(bytes: SegmentBytes, trusted: bool) -> Result<Segment, Error> {
+        let (header, version) = Header::read(&bytes)?;
+        let footer = Footer::read(&bytes, version)?;
+        if footer.counts.rows.max(footer.counts.contexts) > ROWS_MAX {
+            return Err(Error::damaged("the footer counts more rows than a segment has"));
         }
-        let chunks = CHUNKS + footer.counts.columns as usize;
-        let checked = (0..chunks).map(|_| AtomicBool::new(checked)).collect();
-        Ok(Segment { bytes, header, footer, checked })
+        let places = CHUNKS + 2 * footer.counts.columns as usize;
+        let checked = (0..places).map(|_| AtomicBool::new(trusted)).collect();
+        let compared = Compared::new(footer.start(), trusted);
+        Ok(Segment { bytes, header, footer, compared, checked })
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.footer.version
+    }
+
+    /// The number of its format's version.
+    pub fn format_version(&self) -> u16 {
+        self.footer.version as u16
     }
 
     /// What the file says about itself: environment, partition, day, hash key.
@@ -117,14 +133,14 @@ impl Segment {
         self.footer.counts.columns
     }
 
-    /// Values in the dictionary.
-    pub fn dictionary_len(&self) -> u32 {
+    /// Names that shapes refer to; in version 1 all values.
+    pub(super) fn names_len(&self) -> u32 {
         self.footer.counts.values
     }
 
     /// Bytes of the whole file.
     pub fn byte_len(&self) -> u64 {
-        super::bytes::length(self.bytes.len())
+        length(self.bytes.len())
     }
 
     /// Earliest and latest `timestamp`, both included.
@@ -142,9 +158,14 @@ impl Segment {
         self.footer.counts.offset
     }
 
-    /// Whether two values of the dictionary share a hash: then hashes alone do not tell values apart.
+    /// Whether two values of one column share a hash: then hashes alone do not tell its values apart.
     pub fn has_hash_collision(&self) -> bool {
         self.footer.counts.flags & FLAG_COLLISION != 0
+    }
+
+    /// Whether each row's values in columns of attributes are those that its shape names.
+    pub(super) fn names_all(&self) -> bool {
+        self.version() != Version::V1 && self.footer.counts.flags & FLAG_NAMES_ALL != 0
     }
 
     /// Which flush wrote it; all zero for a merge.
@@ -165,6 +186,10 @@ impl Segment {
     /// What the footer says about a column.
     pub fn info(&self, id: ColumnId) -> Result<ColumnInfo, Error> {
         self.footer.column(&self.bytes, id)
+    }
+
+    pub(super) fn origin(&self, id: ColumnId) -> Result<Origin, Error> {
+        self.footer.origin(&self.bytes, id)
     }
 
     /// All physical columns of a name: one per origin and type that occurs. A binary search.
@@ -193,24 +218,36 @@ impl Segment {
         Ok(self.by_name(&key.name)?.into_iter().find(|info| info.key == *key))
     }
 
-    /// Opens a column; checks its chunk at the first touch.
+    /// Opens a column to scan it; checks its values at the first touch.
     pub fn column(&self, id: ColumnId) -> Result<ColumnReader<'_>, Error> {
         let info = self.info(id)?;
         let name = std::sync::Arc::clone(&info.key.name);
-        self.open_column(info).map_err(|error| error.context(&format!("column {name}")))
+        let place = CHUNKS + id.0 as usize;
+        let opened = self.open_column(info).and_then(|column| {
+            self.check_once(place, || column.validate(self.rows_of_level(column.info().level)))?;
+            Ok(column)
+        });
+        opened.map_err(|error| error.context(&format!("column {name}")))
     }
 
-    fn open_column(&self, info: ColumnInfo) -> Result<ColumnReader<'_>, Error> {
-        let place = CHUNKS + info.id.0 as usize;
-        let chunk = self.checksummed(info.reference, place)?;
-        let rows = if info.level == Level::Row { self.rows() } else { self.contexts() };
-        let hashes = match info.encoding {
-            Encoding::Codes => Some(self.hashes()?),
-            _ => None,
+    /// Opens a column to read single values: its bytes are compared with their checksums, and its values are not
+    /// looked at. What is wrong in spite of right checksums gives wrong values or errors.
+    pub(super) fn column_for_points(&self, id: ColumnId) -> Result<ColumnReader<'_>, Error> {
+        self.open_column(self.info(id)?)
+    }
+
+    fn rows_of_level(&self, level: Level) -> u32 {
+        if level == Level::Row { self.rows() } else { self.contexts() }
+    }
+
+    pub(super) fn open_column(&self, info: ColumnInfo) -> Result<ColumnReader<'_>, Error> {
+        let chunk = self.chunk_bytes(info.reference, CHUNKS + info.id.0 as usize)?;
+        let dictionary = match info.encoding {
+            Encoding::Ids16 => self.dictionary(&info)?,
+            _ => &[],
         };
-        let column = ColumnReader::open(info, chunk, rows, hashes)?;
-        self.check_once(place, || column.validate())?;
-        Ok(column)
+        let rows = self.rows_of_level(info.level);
+        ColumnReader::open(self, info, chunk, dictionary, rows)
     }
 
     /// Opens the column of a key, when the segment has it.
@@ -230,7 +267,7 @@ impl Segment {
             RowField::Shape => (Chunk::Shape, 0, last(self.shape_count())),
         };
         let bytes = self.fixed_chunk(chunk)?;
-        let (ints, _) = Ints::open(bytes)?;
+        let (ints, _) = Ints::open(bytes, self.version())?;
         if ints.len() != self.rows() as usize {
             return Err(Error::damaged(format!("{chunk:?} has another number of rows")));
         }
@@ -238,27 +275,30 @@ impl Segment {
         Ok(ints)
     }
 
-    /// The hashes of the segment's dictionary.
-    pub fn hashes(&self) -> Result<Hashes<'_>, Error> {
-        let bytes = self.fixed_chunk(Chunk::Hashes)?;
-        let hashes = Hashes::open(bytes, self.dictionary_len())?;
-        self.check_once(Chunk::Hashes as usize, || hashes.validate())?;
-        Ok(hashes)
-    }
-
-    /// A reader of the dictionary's values.
+    /// A reader of the names.
     pub fn text(&self) -> Result<TextReader<'_>, Error> {
         let bytes = self.fixed_chunk(Chunk::Text)?;
         self.checked[Chunk::Text as usize].store(true, Ordering::Release);
-        TextReader::open(bytes, self.dictionary_len())
+        TextReader::open(bytes, self.names_len(), self.version())
     }
 
-    /// The shapes; keys and inline values are codes of the segment's dictionary, targets are [`ColumnId`]s.
+    /// The filter of the segment's trace ids ([`TraceFilter`]); `None` when it has none, then any may be there.
+    pub fn trace_filter(&self) -> Result<Option<&[u8]>, Error> {
+        let reference = self.footer.chunk(&self.bytes, Chunk::TraceFilter)?;
+        if reference.length == 0 {
+            return Ok(None);
+        }
+        let bytes = self.fixed_chunk(Chunk::TraceFilter)?;
+        self.check_once(Chunk::TraceFilter as usize, || TraceFilter::open(bytes).map(drop))?;
+        Ok(Some(bytes))
+    }
+
+    /// The shapes; keys and inline values are codes of the segment's names, targets are [`ColumnId`]s.
     pub fn shapes(&self) -> Result<Shapes<'_>, Error> {
         let bytes = self.fixed_chunk(Chunk::ShapeTable)?;
-        let shapes = Shapes::open(bytes, self.shape_count())?;
+        let shapes = Shapes::open(bytes, self.shape_count(), self.version())?;
         self.check_once(Chunk::ShapeTable as usize, || {
-            validate_shapes(&shapes, self.column_count(), self.dictionary_len())
+            validate_shapes(&shapes, self.column_count(), self.names_len())
         })?;
         Ok(shapes)
     }
@@ -266,8 +306,8 @@ impl Segment {
     /// The shapes of each context.
     pub fn context_shapes(&self) -> Result<Vec<ContextShape>, Error> {
         let bytes = self.fixed_chunk(Chunk::ContextShapes)?;
-        let (resources, rest) = Ints::open(bytes)?;
-        let (scopes, _) = Ints::open(rest)?;
+        let (resources, rest) = Ints::open(bytes, self.version())?;
+        let (scopes, _) = Ints::open(rest, self.version())?;
         let contexts = self.contexts() as usize;
         if resources.len() != contexts || scopes.len() != contexts {
             return Err(Error::damaged("there are more or fewer context shapes than contexts"));
@@ -289,68 +329,36 @@ impl Segment {
 
     /// The identity of some rows.
     pub fn event_ids(&self, rows: &[u32]) -> Result<Vec<EventId>, Error> {
-        let (offsets, indexes) = (self.field(RowField::Offset)?, self.field(RowField::Index)?);
-        let id = |&row: &u32| EventId {
+        let places = || rows.iter().map(|&row| row as usize);
+        let offsets = self.field(RowField::Offset)?.values_at(places());
+        let indexes = self.field(RowField::Index)?.values_at(places());
+        let id = |(offset, index): (i64, i64)| EventId {
             partition: self.partition(),
-            offset: Offset(offsets.get(row as usize).cast_unsigned()),
-            index: u32::try_from(indexes.get(row as usize)).unwrap_or(0),
+            offset: Offset(offset.cast_unsigned()),
+            index: u32::try_from(index).unwrap_or(0),
         };
-        Ok(rows.iter().map(id).collect())
-    }
-
-    /// Checks everything: each chunk's checksum and every index.
-    pub fn verify(&self) -> Result<(), Error> {
-        let fields = [RowField::Time, RowField::IngestTime, RowField::Offset, RowField::Index];
-        for field in fields.into_iter().chain([RowField::Context, RowField::Shape]) {
-            self.field(field)?;
-        }
-        self.context_shapes()?;
-        self.shapes()?;
-        self.hashes()?;
-        let mut text = self.text()?;
-        for code in 0..self.dictionary_len() {
-            text.get(code)?;
-        }
-        (0..self.column_count()).try_for_each(|id| self.column(ColumnId(id)).map(drop))
-    }
-
-    /// Where the chunk of a field lies: offset and length.
-    pub(crate) fn place_of_field(&self, field: RowField) -> (u64, u64) {
-        let chunk = match field {
-            RowField::Time => Chunk::Time,
-            RowField::IngestTime => Chunk::Ingest,
-            RowField::Offset => Chunk::Offset,
-            RowField::Index => Chunk::Index,
-            RowField::Context => Chunk::Context,
-            RowField::Shape => Chunk::Shape,
-        };
-        self.footer
-            .chunk(&self.bytes, chunk)
-            .map_or((0, self.byte_len()), |found| (found.offset, found.length))
-    }
-
-    fn fixed_chunk(&self, chunk: Chunk) -> Result<&[u8], Error> {
-        let reference = self.footer.chunk(&self.bytes, chunk)?;
-        self.checksummed(reference, chunk as usize).map_err(|error| error.context(&format!("{chunk:?}")))
-    }
-
-    /// A chunk's bytes, whose checksum is compared at the first touch.
-    fn checksummed(&self, reference: Reference, place: usize) -> Result<&[u8], Error> {
-        let bytes = slice_at(&self.bytes, reference.offset, reference.length)?;
-        let checked = self.checked[place].load(Ordering::Acquire);
-        if !checked && crc32c::crc32c(bytes) != reference.crc {
-            return Err(Error::damaged("the checksum does not match"));
-        }
-        Ok(bytes)
+        Ok(offsets.into_iter().zip(indexes).map(id).collect())
     }
 
     /// Runs a check at the first touch of a chunk; afterwards its checksum counts as compared, too.
-    fn check_once(&self, place: usize, check: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    pub(super) fn check_once(
+        &self,
+        place: usize,
+        check: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
         if !self.checked[place].load(Ordering::Acquire) {
             check()?;
             self.checked[place].store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    pub(super) fn footer(&self) -> &Footer {
+        &self.footer
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// All row numbers, for whoever wants everything.

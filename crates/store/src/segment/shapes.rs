@@ -3,15 +3,18 @@
 
 use skein_event::batch::{Token, TokenKind};
 
-use super::ints::{Ints, write_ints};
+use super::header::Version;
+use super::ints::Ints;
+use super::ints_write::write_random_access;
 use crate::error::Error;
 
-/// Appends shapes: where each ends, then kinds, keys and targets of their tokens.
-pub(crate) fn write_shapes(tokens: &[Token], ends: &[u32], out: &mut Vec<u8>) {
-    write_ints(ends, out);
-    write_ints(&tokens.iter().map(|token| token.kind as u32).collect::<Vec<_>>(), out);
-    write_ints(&tokens.iter().map(|token| token.key).collect::<Vec<_>>(), out);
-    write_ints(&tokens.iter().map(|token| token.target).collect::<Vec<_>>(), out);
+/// Appends shapes: where each ends, then kinds, keys and targets of their tokens, then which are templates.
+pub(crate) fn write_shapes(tokens: &[Token], ends: &[u32], templates: &[bool], out: &mut Vec<u8>) {
+    write_random_access(ends, out);
+    write_random_access(&tokens.iter().map(|token| token.kind as u32).collect::<Vec<_>>(), out);
+    write_random_access(&tokens.iter().map(|token| token.key).collect::<Vec<_>>(), out);
+    write_random_access(&tokens.iter().map(|token| token.target).collect::<Vec<_>>(), out);
+    write_random_access(templates, out);
 }
 
 /// A segment's shapes. Keys and inline values are codes of the segment's dictionary; column targets are the
@@ -22,19 +25,29 @@ pub struct Shapes<'a> {
     kinds: Ints<'a>,
     keys: Ints<'a>,
     targets: Ints<'a>,
+    /// Of version 1 there are none.
+    templates: Option<Ints<'a>>,
 }
 
 impl<'a> Shapes<'a> {
-    pub(crate) fn open(bytes: &'a [u8], shapes: u32) -> Result<Shapes<'a>, Error> {
-        let (ends, rest) = Ints::open(bytes)?;
-        let (kinds, rest) = Ints::open(rest)?;
-        let (keys, rest) = Ints::open(rest)?;
-        let (targets, _) = Ints::open(rest)?;
+    pub(crate) fn open(bytes: &'a [u8], shapes: u32, version: Version) -> Result<Shapes<'a>, Error> {
+        let (ends, rest) = Ints::open(bytes, version)?;
+        let (kinds, rest) = Ints::open(rest, version)?;
+        let (keys, rest) = Ints::open(rest, version)?;
+        let (targets, rest) = Ints::open(rest, version)?;
+        let templates = match version {
+            Version::V1 => None,
+            Version::V2 => Some(Ints::open(rest, version)?.0),
+        };
         let tokens = kinds.len();
-        if ends.len() != shapes as usize || keys.len() != tokens || targets.len() != tokens {
+        if ends.len() != shapes as usize
+            || keys.len() != tokens
+            || targets.len() != tokens
+            || templates.is_some_and(|templates| templates.len() != ends.len())
+        {
             return Err(Error::damaged("the shape table's parts differ in length"));
         }
-        Ok(Shapes { ends, kinds, keys, targets })
+        Ok(Shapes { ends, kinds, keys, targets, templates })
     }
 
     /// Number of shapes.
@@ -45,6 +58,11 @@ impl<'a> Shapes<'a> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// Whether a shape is a template: a row has those of its attributes whose column has a value there.
+    pub fn is_template(&self, shape: u32) -> bool {
+        self.templates.is_some_and(|templates| templates.get(shape as usize) == 1)
     }
 
     /// Replaces `out` by the tokens of a shape; an unknown shape has none.
@@ -87,9 +105,17 @@ pub(crate) fn validate_shapes(shapes: &Shapes<'_>, columns: u32, values: u32) ->
             return Err(Error::damaged("a shape's target does not exist"));
         }
     }
+    if let Some(templates) = shapes.templates {
+        templates.validate(0, 1)?;
+    }
     let mut start = 0;
-    for end in ends {
+    for (shape, end) in (0_u32..).zip(ends) {
         let end = usize::try_from(end).unwrap_or(tokens);
+        let is_plain =
+            |kind: &i64| *kind == TokenKind::Value as i64 || *kind == TokenKind::InvalidText as i64;
+        if shapes.is_template(shape) && !kinds.get(start..end).unwrap_or(&[]).iter().all(is_plain) {
+            return Err(Error::damaged("a template of shapes holds more than attributes"));
+        }
         if !is_balanced(kinds.get(start..end).unwrap_or(&[])) {
             return Err(Error::damaged("a shape's kvlists do not open and close in pairs"));
         }

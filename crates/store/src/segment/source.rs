@@ -3,16 +3,19 @@
 
 use std::borrow::Cow;
 
-use skein_event::batch::{Column, ColumnKey, ContextShape, EventBatch, Token};
+use skein_event::batch::{Column, ColumnKey, ContextShape, EventBatch, Presence, Token, Values};
 use skein_event::columns::Level;
-use skein_event::dictionary::{Dictionary, Interner};
+use skein_event::dictionary::Dictionary;
+use skein_event::hash::HashKey;
 use skein_event::ids::Offset;
 
 use super::bytes::count;
 use super::gather::Gathered;
-use super::info::ColumnId;
+use super::info::{ColumnId, Encoding};
+use super::pool::Pool;
 use super::reader::{RowField, Segment};
-use super::text::{Hashes, TextReader};
+use super::templates::names_all;
+use super::text::TextReader;
 use crate::error::Error;
 
 /// What is merged.
@@ -45,20 +48,34 @@ pub(super) const UNUSED: u32 = u32::MAX;
 /// One source and how its numbers translate.
 pub(super) struct Open<'a> {
     pub(super) source: Source<'a>,
-    dictionary: SourceDictionary<'a>,
+    names: Names<'a>,
     pub(super) rows: u32,
-    /// Merged codes of its codes.
-    codes: Vec<u32>,
+    /// Whether each row's values in columns of attributes are those that its shape names.
+    pub(super) names_all: bool,
+    /// Merged numbers of its names.
+    merged_names: Vec<u32>,
+    /// Of a batch: for each value of its dictionary the column that used it last, and its merged code there.
+    merged_codes: Vec<(u32, u32)>,
     /// Columns of rows, then (of a batch) columns of contexts; a segment has one numbering for both.
     pub(super) columns: [Vec<u32>; 2],
     pub(super) contexts: Vec<u32>,
     pub(super) shapes: Vec<u32>,
 }
 
-/// A source's dictionary.
-enum SourceDictionary<'a> {
+/// A source's names, which shapes refer to.
+enum Names<'a> {
     Batch(&'a Dictionary),
-    Segment { hashes: Hashes<'a>, text: Box<TextReader<'a>> },
+    Segment { hashes: Vec<u64>, text: Box<TextReader<'a>> },
+}
+
+/// How the values of a column are taken over.
+#[derive(Clone, Copy)]
+pub(super) struct Taking {
+    /// The number of the merged column, for each of which a pool starts empty.
+    pub(super) column: u32,
+    pub(super) hash_key: HashKey,
+    /// Whether no value is looked for among the others: most are different.
+    pub(super) unlike: bool,
 }
 
 impl<'a> Source<'a> {
@@ -108,24 +125,30 @@ impl<'a> Open<'a> {
         if parallel != source.len() {
             return Err(Error::damaged("there are more or fewer identities than events"));
         }
-        let (dictionary, codes, contexts, shapes) = match (source, source.batch()) {
+        let (names, length, contexts, shapes) = match (source, source.batch()) {
             (_, Some(batch)) => {
-                let (codes, shapes) = (batch.dictionary.len(), batch.shape_table.len());
-                (SourceDictionary::Batch(&batch.dictionary), codes, batch.context_shapes.len(), shapes)
+                let (names, shapes) = (batch.dictionary.len(), batch.shape_table.len());
+                (Names::Batch(&batch.dictionary), names, batch.context_shapes.len(), shapes)
             }
             (Source::Segment(segment), _) => {
                 let text = Box::new(segment.text()?);
-                let values = SourceDictionary::Segment { hashes: segment.hashes()?, text };
-                let (codes, contexts) = (segment.dictionary_len() as usize, segment.contexts() as usize);
-                (values, codes, contexts, segment.shape_count() as usize)
+                let names = Names::Segment { hashes: segment.name_hashes()?, text };
+                let (length, contexts) = (segment.names_len() as usize, segment.contexts() as usize);
+                (names, length, contexts, segment.shape_count() as usize)
             }
             _ => return Err(Error::damaged("a source without events")),
         };
+        let of_batch = if source.batch().is_some() { length } else { 0 };
         Ok(Open {
             source,
-            dictionary,
+            names,
             rows: count(source.len()),
-            codes: vec![UNUSED; codes],
+            names_all: match (source, source.batch()) {
+                (Source::Segment(segment), _) => segment.names_all(),
+                (_, batch) => batch.is_some_and(names_all),
+            },
+            merged_names: vec![UNUSED; length],
+            merged_codes: vec![(UNUSED, 0); of_batch],
             columns: [Vec::new(), Vec::new()],
             contexts: vec![UNUSED; contexts],
             shapes: vec![UNUSED; shapes],
@@ -156,7 +179,7 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// A column with the codes of the source.
+    /// A column; codes are those of the source.
     pub(super) fn column(&self, level: Level, number: u32) -> Result<Cow<'a, Column>, Error> {
         match (self.source, self.source.batch()) {
             (_, Some(batch)) => {
@@ -170,35 +193,94 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// The merged code of one of its codes.
+    /// The merged number of one of its names.
     #[inline]
-    pub(super) fn code(&mut self, interner: &mut Interner, old: u32) -> Result<u32, Error> {
-        let slot = &mut self.codes[old as usize];
+    pub(super) fn name(&mut self, pool: &mut Pool, old: u32) -> Result<u32, Error> {
+        let unknown = || Error::damaged("a shape refers to a name that does not exist");
+        let slot = self.merged_names.get_mut(old as usize).ok_or_else(unknown)?;
         if *slot == UNUSED {
-            *slot = match &mut self.dictionary {
-                SourceDictionary::Batch(dictionary) => {
-                    interner.intern_hashed(dictionary.get(old), dictionary.hash(old))
-                }
-                SourceDictionary::Segment { hashes, text } => {
-                    let hash = hashes.get(old);
-                    interner.intern_hashed(text.get(old)?, hash)
-                }
+            *slot = match &mut self.names {
+                Names::Batch(names) => pool.code(names.get(old), names.hash(old))?,
+                Names::Segment { hashes, text } => pool.code(text.get(old)?, hashes[old as usize])?,
             };
         }
         Ok(*slot)
     }
 
-    /// Replaces `out` by the tokens of one of its shapes.
-    pub(super) fn tokens(&self, shape: u32, out: &mut Vec<Token>) -> Result<(), Error> {
+    /// Whether a column is of mostly different values, kept without a dictionary.
+    pub(super) fn is_unlike(&self, number: u32) -> Result<bool, Error> {
+        match self.source {
+            Source::Segment(segment) => Ok(segment.info(ColumnId(number))?.encoding == Encoding::Texts),
+            _ => Ok(false),
+        }
+    }
+
+    /// Appends the merged codes of a column of text, bytes or json; its values go into `pool`.
+    pub(super) fn take_codes(
+        &mut self,
+        level: Level,
+        number: u32,
+        taking: &Taking,
+        pool: &mut Pool,
+        out: &mut Vec<u32>,
+    ) -> Result<Cow<'a, Presence>, Error> {
+        let other_type = || Error::damaged("a column's values are of another type");
+        match (self.source, self.source.batch()) {
+            (_, Some(batch)) => {
+                let columns = if level == Level::Row { &batch.columns } else { &batch.context_columns };
+                let column = &columns[number as usize];
+                let Values::Code(codes) = &column.values else { return Err(other_type()) };
+                out.reserve(codes.len());
+                for &old in codes {
+                    let slot = &mut self.merged_codes[old as usize];
+                    if slot.0 != taking.column {
+                        let dictionary = &batch.dictionary;
+                        *slot = (taking.column, pool.code(dictionary.get(old), dictionary.hash(old))?);
+                    }
+                    out.push(slot.1);
+                }
+                Ok(Cow::Borrowed(&column.presence))
+            }
+            (Source::Segment(segment), _) => {
+                let column = segment.column(ColumnId(number))?;
+                let Values::Code(codes) = column.to_batch_column().values else { return Err(other_type()) };
+                let mut text = column.text()?;
+                if column.has_hashes() {
+                    let hashes = column.hashes()?;
+                    let merged = (0_u32..).zip(hashes).map(|(code, hash)| pool.code(text.get(code)?, hash));
+                    let merged = merged.collect::<Result<Vec<u32>, Error>>()?;
+                    out.extend(codes.iter().map(|&code| merged[code as usize]));
+                } else {
+                    for code in codes {
+                        let value = text.get(code)?;
+                        out.push(if taking.unlike {
+                            pool.push(value, 0)?
+                        } else {
+                            pool.code(value, taking.hash_key.hash(value))?
+                        });
+                    }
+                }
+                Ok(Cow::Owned(column.to_presence()))
+            }
+            _ => Err(Error::damaged("a source without columns")),
+        }
+    }
+
+    /// Replaces `out` by the tokens of one of its shapes; tells whether it is a template.
+    pub(super) fn tokens(&self, shape: u32, out: &mut Vec<Token>) -> Result<bool, Error> {
         match (self.source, self.source.batch()) {
             (_, Some(batch)) => {
                 out.clear();
                 out.extend_from_slice(batch.shape_table.get(shape));
             }
-            (Source::Segment(segment), _) => segment.shapes()?.tokens(shape, out),
+            (Source::Segment(segment), _) => {
+                let shapes = segment.shapes()?;
+                shapes.tokens(shape, out);
+                return Ok(shapes.is_template(shape));
+            }
             _ => out.clear(),
         }
-        Ok(())
+        Ok(false)
     }
 
     /// A field of its rows; contexts and shapes are those of the source.

@@ -1,176 +1,105 @@
-//! The segment's dictionary: every distinct text, bytes or json value once, beside its keyed hash.
+//! Values of bytes in blocks: dictionaries, whose blocks of about 4 KiB make showing one value cheap, and
+//! columns of mostly different text, in larger ones. A file compresses each block, a head keeps it as it is.
 //!
-//! Hashes lie apart from the bytes, so that grouping and joining work on integers; bytes lie in blocks of
-//! about 4 KiB, so that showing one value reads little. A head block keeps them as they are, a file
-//! compresses each block.
+//! What this module refuses to do: to know what the values mean. Lengths are checked when a block is opened, so
+//! that damage is an error of that read and never a panic.
 
-use skein_event::dictionary::Dictionary;
 use skein_event::limits::{REQUEST_BYTES_MAX, VALUE_BYTES_MAX};
 
 use super::bytes::{count, length, slice_at, u32_at, u64_at};
-use super::ints::{Ints, write_ints};
+use super::header::Version;
+use super::ints::Ints;
+use super::reader::Segment;
 use crate::error::{Error, ErrorKind};
 
-/// A block ends with the value that passes this: small enough that one value costs about ten microseconds,
-/// large enough to compress (measured in spec part II: 5.4 bytes per event against 4.7 for 16 KiB).
-const BLOCK_BYTES_TARGET: usize = 4 << 10;
+/// A block of a dictionary ends with the value that passes this: small enough that one value costs about ten
+/// microseconds, large enough to compress (spec part II: 5.4 bytes per event against 4.7 for 16 KiB).
+pub(super) const DICTIONARY_BLOCK_BYTES: usize = 4 << 10;
+/// A block of a column of mostly different short values: four times a dictionary's, since a scan reads all.
+pub(super) const TEXT_BLOCK_BYTES: usize = 16 << 10;
+/// A block of long text, such as log messages: large enough that a block's start costs nothing.
+pub(super) const LONG_TEXT_BLOCK_BYTES: usize = 64 << 10;
 
 /// A block as its reader accepts it: a started block, then the largest value. A value is at most
-/// [`VALUE_BYTES_MAX`], but an overflow map or a metric descriptor holds several, up to a whole request.
-const BLOCK_BYTES_MAX: usize = REQUEST_BYTES_MAX + VALUE_BYTES_MAX;
+/// [`VALUE_BYTES_MAX`], but an overflow map or a metric descriptor holds several, up to a whole request; beside
+/// each value its length.
+pub(super) const BLOCK_BYTES_MAX: usize = REQUEST_BYTES_MAX + VALUE_BYTES_MAX;
 
-/// Bytes of a directory entry: first code, plain length, offset, stored length, codec.
-const ENTRY_BYTES: usize = 24;
+/// Bytes of a directory entry in version 1: first code, plain length, offset, stored length, codec.
+const V1_ENTRY_BYTES: usize = 24;
 const HEAD_BYTES: usize = 8;
 
-const CODEC_PLAIN: u32 = 0;
-const CODEC_ZSTD: u32 = 1;
-
-/// How much work goes into making text small.
+/// How much work goes into making a segment small.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Compression {
     /// None: for head blocks, which are merged into a file within a minute.
     None,
-    /// Zstandard level 1.
+    /// Long text in LZ4, which a search reads twice as fast; the rest as [`Compression::Zstd`].
+    Lz4,
+    /// Zstandard level 1 for all text.
     Zstd,
 }
 
-/// Appends the hashes, then the codes in order of their hashes. Returns whether two values share a hash.
-pub(crate) fn write_hashes(dictionary: &Dictionary, out: &mut Vec<u8>) -> bool {
-    let hashes = dictionary.hashes();
-    out.extend(hashes.iter().flat_map(|hash| hash.to_le_bytes()));
-    let mut order: Vec<u32> = (0..count(hashes.len())).collect();
-    order.sort_unstable_by_key(|&code| (hashes[code as usize], code));
-    let collided = order.windows(2).any(|pair| hashes[pair[0] as usize] == hashes[pair[1] as usize]);
-    write_ints(&order, out);
-    collided
+/// What the blocks of a text are packed with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub(super) enum Codec {
+    Plain = 0,
+    Zstd = 1,
+    Lz4 = 2,
 }
 
-/// Appends the values' bytes in blocks.
-pub(crate) fn write_text(
-    dictionary: &Dictionary,
-    compression: Compression,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
-    let mut compressor = zstd::bulk::Compressor::new(1)
-        .map_err(|error| Error::with_source(ErrorKind::Io, "zstd refuses to start", error))?;
-    let mut blocks: Vec<[u8; ENTRY_BYTES]> = Vec::new();
-    let mut stored = Vec::new();
-    let mut plain = Vec::new();
-    let values = count(dictionary.len());
-    let mut first = 0;
-    while first < values {
-        let end = block_end(dictionary, first);
-        plain.clear();
-        plain.extend((first..end).flat_map(|code| count(dictionary.get(code).len()).to_le_bytes()));
-        (first..end).for_each(|code| plain.extend_from_slice(dictionary.get(code)));
-        if plain.len() > BLOCK_BYTES_MAX {
-            return Err(Error::new(ErrorKind::TooLarge, "a value is larger than a request may be"));
+impl Codec {
+    fn from_number(number: u32) -> Option<Codec> {
+        [Codec::Plain, Codec::Zstd, Codec::Lz4].into_iter().find(|codec| *codec as u32 == number)
+    }
+}
+
+/// Reads a number of at most 35 bits; returns it with what follows.
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (place, &byte) in bytes.iter().enumerate().take(5) {
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            return Some((value, &bytes[place + 1..]));
         }
-        let offset = length(stored.len());
-        let packed = match compression {
-            Compression::None => None,
-            Compression::Zstd => compressor.compress(&plain).ok().filter(|packed| packed.len() < plain.len()),
-        };
-        let codec = if packed.is_some() { CODEC_ZSTD } else { CODEC_PLAIN };
-        stored.extend_from_slice(packed.as_deref().unwrap_or(&plain));
-        let mut entry = [0; ENTRY_BYTES];
-        entry[..4].copy_from_slice(&first.to_le_bytes());
-        entry[4..8].copy_from_slice(&count(plain.len()).to_le_bytes());
-        entry[8..16].copy_from_slice(&offset.to_le_bytes());
-        entry[16..20]
-            .copy_from_slice(&count(stored.len() - usize::try_from(offset).unwrap_or(0)).to_le_bytes());
-        entry[20..].copy_from_slice(&codec.to_le_bytes());
-        blocks.push(entry);
-        first = end;
     }
-    out.extend_from_slice(&count(blocks.len()).to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend(blocks.iter().flatten());
-    out.extend_from_slice(&stored);
-    Ok(())
+    None
 }
 
-/// The first code that no longer belongs to the block that starts with `first`.
-fn block_end(dictionary: &Dictionary, first: u32) -> u32 {
-    let mut bytes = 0;
-    let mut code = first;
-    while (code as usize) < dictionary.len() && bytes < BLOCK_BYTES_TARGET {
-        bytes += dictionary.get(code).len() + 4;
-        code += 1;
-    }
-    code
-}
-
-/// The hashes of a segment's dictionary, and the way from a hash to its values.
-#[derive(Clone, Copy, Debug)]
-pub struct Hashes<'a> {
-    hashes: &'a [u8],
-    order: Ints<'a>,
-}
-
-impl<'a> Hashes<'a> {
-    pub(crate) fn open(bytes: &'a [u8], values: u32) -> Result<Hashes<'a>, Error> {
-        let (hashes, rest) = bytes
-            .split_at_checked(values as usize * 8)
-            .ok_or_else(|| Error::damaged("the dictionary's hashes end early"))?;
-        let (order, _) = Ints::open(rest)?;
-        if order.len() != values as usize {
-            return Err(Error::damaged("the dictionary's hash order has another length"));
-        }
-        Ok(Hashes { hashes, order })
-    }
-
-    /// Checks the order, so that a search can trust it.
-    pub(crate) fn validate(&self) -> Result<(), Error> {
-        self.order.validate(0, i64::from(u32::MAX))?;
-        let order = self.order.to_vec_u32();
-        let key = |code: u32| (self.get(code), code);
-        let rising = order.windows(2).all(|pair| key(pair[0]) < key(pair[1]));
-        let inside = order.iter().all(|&code| (code as usize) < self.order.len());
-        if rising && inside { Ok(()) } else { Err(Error::damaged("the hash order is not one")) }
-    }
-
-    /// The keyed hash of a value.
-    #[inline]
-    pub fn get(&self, code: u32) -> u64 {
-        u64_at(self.hashes, code as usize * 8).unwrap_or(0)
-    }
-
-    /// Number of values.
-    pub fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    /// Whether the dictionary is empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The codes of all values of this hash: one, unless values collide.
-    pub fn codes_of(&self, hash: u64) -> Vec<u32> {
-        let code_at = |place: usize| u32::try_from(self.order.get(place)).unwrap_or(u32::MAX);
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.get(code_at(middle)) < hash { low = middle + 1 } else { high = middle }
-        }
-        let equal = (low..self.len()).map(code_at).take_while(|&code| self.get(code) == hash);
-        equal.collect()
-    }
-}
-
-/// Reads values of a segment's dictionary. It keeps the block of the last value, so reading codes in rising
-/// order opens each block once.
+/// Reads values by number. It keeps the block of the last value, so reading in rising order opens each block
+/// once.
 pub struct TextReader<'a> {
-    directory: &'a [u8],
+    bytes: &'a [u8],
+    directory_bytes: usize,
+    directory: Directory<'a>,
     stored: &'a [u8],
     values: u32,
+    /// Of a column of version 1: the place of each of its codes in the segment's dictionary.
+    places: Option<Ints<'a>>,
+    /// Compares what is read with the file's checksums.
+    checked_by: Option<&'a Segment>,
     decompressor: Option<zstd::bulk::Decompressor<'static>>,
-    /// The open block: its codes, its plain bytes, and where each value starts in them.
-    codes: std::ops::Range<u32>,
+    /// The open block: its values, its plain bytes, and where each value starts in them.
+    open: std::ops::Range<u32>,
     plain: Plain<'a>,
     starts: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "opened and read on the stack, a few at a time")]
+enum Directory<'a> {
+    V1(&'a [u8]),
+    V2 { codec: Codec, firsts: Ints<'a>, ends: Ints<'a>, plain_lengths: Ints<'a> },
+}
+
+/// Where a block lies and how it is packed.
+struct Block {
+    values: std::ops::Range<u32>,
+    plain_length: usize,
+    offset: u64,
+    stored_length: u64,
+    codec: Codec,
 }
 
 /// The plain bytes of a block.
@@ -179,72 +108,165 @@ enum Plain<'a> {
     Owned(Vec<u8>),
 }
 
+impl Plain<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Plain::Borrowed(bytes) => bytes,
+            Plain::Owned(bytes) => bytes,
+        }
+    }
+}
+
+fn damaged() -> Error {
+    Error::damaged("a block of text is not as its directory says")
+}
+
 impl<'a> TextReader<'a> {
-    pub(crate) fn open(bytes: &'a [u8], values: u32) -> Result<TextReader<'a>, Error> {
-        let blocks = u32_at(bytes, 0)? as usize;
-        let (directory, stored) = bytes[4..]
-            .get(HEAD_BYTES - 4..)
-            .and_then(|rest| rest.split_at_checked(blocks * ENTRY_BYTES))
-            .ok_or_else(|| Error::damaged("the dictionary's directory ends early"))?;
-        let reader = TextReader {
+    pub(super) fn open(bytes: &'a [u8], values: u32, version: Version) -> Result<TextReader<'a>, Error> {
+        let short = || Error::damaged("the directory of a text ends early");
+        let (directory, stored) = if version == Version::V1 {
+            let blocks = u32_at(bytes, 0)? as usize;
+            let rest = bytes.get(HEAD_BYTES..).ok_or_else(short)?;
+            let (entries, stored) = rest.split_at_checked(blocks * V1_ENTRY_BYTES).ok_or_else(short)?;
+            (Directory::V1(entries), stored)
+        } else {
+            if u32_at(bytes, 0)? != values {
+                return Err(Error::damaged("a text has more or fewer values than its column"));
+            }
+            let codec = Codec::from_number(u32_at(bytes, 4)?).ok_or_else(damaged)?;
+            let rest = bytes.get(HEAD_BYTES..).ok_or_else(short)?;
+            let (firsts, rest) = Ints::open(rest, version)?;
+            let (ends, rest) = Ints::open(rest, version)?;
+            let (plain_lengths, stored) = Ints::open(rest, version)?;
+            if ends.len() != firsts.len() || plain_lengths.len() != firsts.len() {
+                return Err(damaged());
+            }
+            (Directory::V2 { codec, firsts, ends, plain_lengths }, stored)
+        };
+        Ok(TextReader {
+            directory_bytes: bytes.len() - stored.len(),
+            bytes,
             directory,
             stored,
             values,
+            places: None,
+            checked_by: None,
             decompressor: None,
-            codes: 0..0,
+            open: 0..0,
             plain: Plain::Borrowed(&[]),
             starts: Vec::new(),
-        };
-        Ok(reader)
+        })
+    }
+
+    /// A reader that compares what it reads with the checksums of the segment that the text lies in: the
+    /// directory now, each block when it is opened.
+    pub(super) fn checked_by(self, segment: &'a Segment) -> Result<TextReader<'a>, Error> {
+        segment.check_pieces(self.bytes.get(..self.directory_bytes).unwrap_or(self.bytes))?;
+        Ok(TextReader { checked_by: Some(segment), ..self })
+    }
+
+    /// A reader by the codes of a column of version 1.
+    pub(super) fn with_places(self, places: Ints<'a>) -> TextReader<'a> {
+        TextReader { places: Some(places), ..self }
     }
 
     /// The bytes of a value.
     pub fn get(&mut self, code: u32) -> Result<&[u8], Error> {
-        if !self.codes.contains(&code) {
+        let code = match &self.places {
+            Some(places) if (code as usize) < places.len() => {
+                u32::try_from(places.get(code as usize)).map_err(|_| damaged())?
+            }
+            Some(_) => return Err(Error::damaged("a code lies beyond its column's dictionary")),
+            None => code,
+        };
+        if !self.open.contains(&code) {
             self.open_block(code)?;
         }
-        let place = (code - self.codes.start) as usize;
-        let plain = match &self.plain {
-            Plain::Borrowed(bytes) => bytes,
-            Plain::Owned(bytes) => bytes.as_slice(),
-        };
+        let place = (code - self.open.start) as usize;
         let (start, end) = (self.starts[place] as usize, self.starts[place + 1] as usize);
-        plain.get(start..end).ok_or_else(|| Error::damaged("a dictionary value ends outside of its block"))
+        self.plain.bytes().get(start..end).ok_or_else(damaged)
     }
 
-    fn first_code(&self, block: usize) -> Result<u32, Error> {
-        u32_at(self.directory, block * ENTRY_BYTES)
+    /// Number of blocks.
+    pub(super) fn blocks(&self) -> usize {
+        match &self.directory {
+            Directory::V1(entries) => entries.len() / V1_ENTRY_BYTES,
+            Directory::V2 { firsts, .. } => firsts.len(),
+        }
+    }
+
+    fn first(&self, block: usize) -> u32 {
+        match &self.directory {
+            Directory::V1(entries) => u32_at(entries, block * V1_ENTRY_BYTES).unwrap_or(u32::MAX),
+            Directory::V2 { firsts, .. } => u32::try_from(firsts.get(block)).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn block(&self, number: usize) -> Result<Block, Error> {
+        let end = if number + 1 < self.blocks() { self.first(number + 1) } else { self.values };
+        let values = self.first(number)..end;
+        match &self.directory {
+            Directory::V1(entries) => {
+                let at = number * V1_ENTRY_BYTES;
+                Ok(Block {
+                    values,
+                    plain_length: u32_at(entries, at + 4)? as usize,
+                    offset: u64_at(entries, at + 8)?,
+                    stored_length: u64::from(u32_at(entries, at + 16)?),
+                    codec: Codec::from_number(u32_at(entries, at + 20)?).ok_or_else(damaged)?,
+                })
+            }
+            Directory::V2 { codec, ends, plain_lengths, .. } => {
+                let place = |value: i64| u64::try_from(value).map_err(|_| damaged());
+                let offset = if number == 0 { 0 } else { place(ends.get(number - 1))? };
+                let stored_length = place(ends.get(number))?.checked_sub(offset).ok_or_else(damaged)?;
+                let plain_length = place(plain_lengths.get(number))?;
+                let codec = if stored_length == plain_length { Codec::Plain } else { *codec };
+                let plain_length = usize::try_from(plain_length).map_err(|_| damaged())?;
+                Ok(Block { values, plain_length, offset, stored_length, codec })
+            }
+        }
     }
 
     fn open_block(&mut self, code: u32) -> Result<(), Error> {
-        let damaged = || Error::damaged("a dictionary block is not as its directory says");
-        let blocks = self.directory.len() / ENTRY_BYTES;
-        let (mut low, mut high) = (0, blocks);
+        let (mut low, mut high) = (0, self.blocks());
         while low < high {
             let middle = low.midpoint(high);
-            if self.first_code(middle)? <= code { low = middle + 1 } else { high = middle }
+            if self.first(middle) <= code { low = middle + 1 } else { high = middle }
         }
-        let block = low.checked_sub(1).ok_or_else(damaged)?;
-        let first = self.first_code(block)?;
-        let end = if block + 1 < blocks { self.first_code(block + 1)? } else { self.values };
-        if code >= end {
+        let block = self.block(low.checked_sub(1).ok_or_else(damaged)?)?;
+        if code >= block.values.end {
             return Err(Error::damaged("a code lies beyond the dictionary"));
         }
-        let at = block * ENTRY_BYTES;
-        let plain_length = u32_at(self.directory, at + 4)? as usize;
-        let stored_length = u64::from(u32_at(self.directory, at + 16)?);
-        let stored = slice_at(self.stored, u64_at(self.directory, at + 8)?, stored_length)?;
-        if plain_length > BLOCK_BYTES_MAX {
+        let stored = slice_at(self.stored, block.offset, block.stored_length)?;
+        if let Some(segment) = self.checked_by {
+            segment.check_pieces(stored)?;
+        }
+        if block.plain_length > BLOCK_BYTES_MAX {
             return Err(damaged());
         }
-        self.codes = 0..0;
-        match u32_at(self.directory, at + 20)? {
-            CODEC_PLAIN => self.plain = Plain::Borrowed(stored),
-            CODEC_ZSTD => self.plain = Plain::Owned(self.decompress(stored, plain_length)?),
-            _ => return Err(damaged()),
+        self.open = 0..0;
+        self.plain = match block.codec {
+            Codec::Plain => Plain::Borrowed(stored),
+            Codec::Zstd => Plain::Owned(self.decompress(stored, block.plain_length)?),
+            Codec::Lz4 => {
+                let mut plain = vec![0; block.plain_length];
+                let written = lz4_flex::block::decompress_into(stored, &mut plain);
+                if written.ok() != Some(block.plain_length) {
+                    return Err(Error::damaged("a block of text does not decompress"));
+                }
+                Plain::Owned(plain)
+            }
+        };
+        if self.plain.bytes().len() != block.plain_length {
+            return Err(damaged());
         }
-        self.read_starts((end - first) as usize, plain_length)?;
-        self.codes = first..end;
+        let values = (block.values.end - block.values.start) as usize;
+        match self.directory {
+            Directory::V1(_) => self.read_starts_v1(values)?,
+            Directory::V2 { .. } => self.read_starts(values)?,
+        }
+        self.open = block.values;
         Ok(())
     }
 
@@ -257,19 +279,46 @@ impl<'a> TextReader<'a> {
         let unpacked = self.decompressor.as_mut().map(|context| context.decompress(stored, plain_length));
         match unpacked {
             Some(Ok(bytes)) => Ok(bytes),
-            _ => Err(Error::damaged("a dictionary block does not decompress")),
+            _ => Err(Error::damaged("a block of text does not decompress")),
         }
     }
 
     /// POST: on `Ok`, `starts` holds one start per value and the end of the last, all inside the block.
-    fn read_starts(&mut self, values: usize, plain_length: usize) -> Result<(), Error> {
+    fn read_starts(&mut self, values: usize) -> Result<(), Error> {
+        let damaged = || Error::damaged("the lengths of a block of text do not add up");
+        let plain = self.plain.bytes();
+        let (common, mut rest) = varint(plain).ok_or_else(damaged)?;
+        self.starts.clear();
+        if let Some(common) = common.checked_sub(1) {
+            let common = u32::try_from(common).map_err(|_| damaged())?;
+            if (values as u64).checked_mul(u64::from(common)) != Some(length(rest.len())) {
+                return Err(damaged());
+            }
+            let start = count(plain.len() - rest.len());
+            self.starts.extend((0..=count(values)).map(|place| start + place * common));
+            return Ok(());
+        }
+        if values > plain.len() {
+            return Err(damaged());
+        }
+        let mut total = 0_u64;
+        self.starts.push(0);
+        for _ in 0..values {
+            let (value_length, after) = varint(rest).ok_or_else(damaged)?;
+            rest = after;
+            total += value_length;
+            self.starts.push(u32::try_from(total).map_err(|_| damaged())?);
+        }
+        let start = count(plain.len() - rest.len());
+        self.starts.iter_mut().for_each(|place| *place = place.saturating_add(start));
+        if total == length(rest.len()) { Ok(()) } else { Err(damaged()) }
+    }
+
+    fn read_starts_v1(&mut self, values: usize) -> Result<(), Error> {
         let damaged = || Error::damaged("the lengths of a dictionary block do not add up");
-        let plain = match &self.plain {
-            Plain::Borrowed(bytes) => bytes,
-            Plain::Owned(bytes) => bytes.as_slice(),
-        };
+        let plain = self.plain.bytes();
         let mut start = count(values.checked_mul(4).ok_or_else(damaged)?);
-        if plain.len() != plain_length || start as usize > plain_length {
+        if start as usize > plain.len() {
             return Err(damaged());
         }
         self.starts.clear();
@@ -278,73 +327,59 @@ impl<'a> TextReader<'a> {
             start = start.checked_add(u32_at(plain, place * 4)?).ok_or_else(damaged)?;
             self.starts.push(start);
         }
-        if start as usize == plain_length { Ok(()) } else { Err(damaged()) }
+        if start as usize == plain.len() { Ok(()) } else { Err(damaged()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::text_write::write_text;
     use super::*;
     use proptest::prelude::*;
-    use skein_event::dictionary::Interner;
-    use skein_event::hash::HashKey;
 
-    fn dictionary(values: &[Vec<u8>]) -> Dictionary {
-        let mut interner = Interner::new(HashKey(5));
-        values.iter().for_each(|value| {
-            interner.intern(value);
-        });
-        interner.finish()
+    fn write(values: &[Vec<u8>], codec: Codec, block_bytes: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_text(values.iter().map(Vec::as_slice), codec, block_bytes, &mut out).expect("writes");
+        out
     }
+
+    const CODECS: [Codec; 3] = [Codec::Plain, Codec::Zstd, Codec::Lz4];
 
     proptest! {
         #[test]
-        fn values_come_back_and_are_found_by_hash(
+        fn values_come_back(
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..900), 0..60),
+            one_length in any::<bool>(),
+            block_bytes in 1..5_000_usize,
         ) {
-            let dictionary = dictionary(&values);
-            let values = count(dictionary.len());
-            for compression in [Compression::None, Compression::Zstd] {
-                let (mut text, mut hashes) = (Vec::new(), Vec::new());
-                write_text(&dictionary, compression, &mut text).expect("writes");
-                prop_assert!(!write_hashes(&dictionary, &mut hashes));
-                let mut reader = TextReader::open(&text, values).expect("opens");
-                let hashes = Hashes::open(&hashes, values).expect("opens");
-                hashes.validate().expect("valid");
-                for code in (0..values).chain((0..values).rev()) {
-                    prop_assert_eq!(reader.get(code).expect("reads"), dictionary.get(code));
-                    prop_assert_eq!(hashes.codes_of(dictionary.hash(code)), vec![code]);
+            let values: Vec<Vec<u8>> =
+                values.into_iter().map(|mut value| { if one_length { value.resize(17, 3) }; value }).collect();
+            for codec in CODECS {
+                let text = write(&values, codec, block_bytes);
+                let mut reader = TextReader::open(&text, count(values.len()), Version::V2).expect("opens");
+                for code in (0..values.len()).chain((0..values.len()).rev()) {
+                    prop_assert_eq!(reader.get(count(code)).expect("reads"), values[code].as_slice());
                 }
-                prop_assert!(reader.get(values).is_err());
+                prop_assert!(reader.get(count(values.len())).is_err());
+                prop_assert!(TextReader::open(&text, count(values.len()) + 1, Version::V2).is_err());
             }
         }
 
         #[test]
-        fn damaged_text_is_an_error(at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        fn damaged_text_is_an_error(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
             let values: Vec<Vec<u8>> = (0..600_u32).map(|n| format!("value {n}").into_bytes()).collect();
-            let dictionary = dictionary(&values);
-            let mut text = Vec::new();
-            write_text(&dictionary, Compression::Zstd, &mut text).expect("writes");
-            let place = at.index(text.len());
-            text[place] ^= 1_u8 << bit;
-            if let Ok(mut reader) = TextReader::open(&text, 600) {
-                for code in 0..600 {
-                    reader.get(code).ok(); // an error or other bytes, never a panic
+            for codec in CODECS {
+                let mut text = write(&values, codec, DICTIONARY_BLOCK_BYTES);
+                let place = at.index(text.len());
+                text[place] = byte;
+                for version in [Version::V1, Version::V2] {
+                    if let Ok(mut reader) = TextReader::open(&text, 600, version) {
+                        for code in 0..600 {
+                            reader.get(code).ok(); // an error or other bytes, never a panic
+                        }
+                    }
                 }
             }
         }
-    }
-
-    #[test]
-    fn colliding_values_are_flagged_and_both_found() {
-        let mut dictionary = Dictionary::default();
-        dictionary.push(b"one", 42);
-        dictionary.push(b"other", 7);
-        dictionary.push(b"two", 42);
-        let mut bytes = Vec::new();
-        assert!(write_hashes(&dictionary, &mut bytes));
-        let hashes = Hashes::open(&bytes, 3).expect("opens");
-        assert_eq!(hashes.codes_of(42), vec![0, 2]);
-        assert_eq!(hashes.codes_of(1), Vec::<u32>::new());
     }
 }

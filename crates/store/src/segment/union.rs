@@ -6,7 +6,7 @@ use skein_event::batch::ColumnKey;
 use skein_event::columns::Level;
 use skein_event::hash::HashKey;
 
-use super::layout::Entry;
+use super::footer_write::Entry;
 use super::source::{Open, Source, UNUSED};
 use crate::error::{Error, ErrorKind};
 

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod model;
+mod rewrite;
 mod segment;
 mod store;
 mod world;

@@ -57,6 +57,8 @@ pub(crate) fn random_batch(seed: u64, rows: usize) -> EventBatch {
     let trace = builder.fixed(Fixed::TraceId);
     let span = builder.fixed(Fixed::SpanId);
     let name = builder.fixed(Fixed::Name);
+    let parent = builder.fixed(Fixed::ParentId);
+    let mut spans: Vec<[u8; 8]> = Vec::new();
     for _ in 0..rows {
         let time = 1_700_000_000_000_000_000 + random.below(1 << 40) as i64;
         let row = builder.begin_row(time, random.below(contexts) as u32);
@@ -66,7 +68,14 @@ pub(crate) fn random_batch(seed: u64, rows: usize) -> EventBatch {
             id[15] = random.below(20) as u8;
             builder.push_trace_id(trace, row, id);
         }
-        builder.push_span_id(span, row, random.next().to_le_bytes());
+        let id = random.next().to_le_bytes();
+        builder.push_span_id(span, row, id);
+        // Parents among the spans, and from elsewhere.
+        spans.push(id);
+        if id[0] < 200 {
+            let among = spans[usize::from(id[1]) % spans.len()];
+            builder.push_span_id(parent, row, if id[0] < 150 { among } else { [id[1]; 8] });
+        }
         builder.push_bytes(name, row, format!("name {}", random.below(5)).as_bytes());
         for place in 0..12_u64 {
             if random.below(12) <= place {

@@ -1,0 +1,59 @@
+//! One column of several sources under collection.
+
+use skein_event::batch::{Presence, Values};
+
+use super::bytes::count;
+use crate::error::Error;
+
+/// A row column under collection. While every row so far has a value, rows are only counted.
+pub(super) struct Collected {
+    rows: Option<Vec<u32>>,
+    covered: u32,
+    pub(super) values: Values,
+}
+
+impl Collected {
+    pub(super) fn new(values: Values) -> Collected {
+        Collected { rows: None, covered: 0, values }
+    }
+
+    pub(super) fn add_rows(&mut self, presence: &Presence, base: u32, rows: u32) {
+        match (&mut self.rows, presence) {
+            (None, Presence::All) if self.covered == base => self.covered = base + rows,
+            (list, presence) => {
+                let list = list.get_or_insert_with(|| (0..self.covered).collect());
+                match presence {
+                    Presence::All => list.extend(base..base + rows),
+                    Presence::Rows(present) => list.extend(present.iter().map(|row| base + row)),
+                }
+            }
+        }
+    }
+
+    pub(super) fn presence(&mut self, rows: u32) -> Presence {
+        match self.rows.take() {
+            Some(list) => Presence::Rows(list),
+            None if self.covered == rows => Presence::All,
+            None => Presence::Rows((0..self.covered).collect()),
+        }
+    }
+}
+
+pub(super) fn present_rows(presence: &Presence, rows: usize) -> Box<dyn Iterator<Item = u32> + '_> {
+    match presence {
+        Presence::All => Box::new(0..count(rows)),
+        Presence::Rows(present) => Box::new(present.iter().copied()),
+    }
+}
+
+pub(super) fn extend(values: &mut Values, added: &Values) -> Result<(), Error> {
+    match (values, added) {
+        (Values::Bool(values), Values::Bool(added)) => values.extend_from_slice(added),
+        (Values::I64(values), Values::I64(added)) => values.extend_from_slice(added),
+        (Values::F64(values), Values::F64(added)) => values.extend_from_slice(added),
+        (Values::Id16(values), Values::Id16(added)) => values.extend_from_slice(added),
+        (Values::Id8(values), Values::Id8(added)) => values.extend_from_slice(added),
+        _ => return Err(Error::damaged("a column's values are of another type")),
+    }
+    Ok(())
+}

@@ -1,0 +1,351 @@
+//! Writes sequences of integers ([`super::ints`]) in the smallest of their forms.
+//!
+//! The form is chosen for a whole sequence by what it would cost on a few of its blocks; the width and the
+//! exceptions of each block by counting. [`Effort::Low`] skips all that: a head block lives for a minute.
+
+use super::bytes::count;
+use super::ints::{
+    BLOCK_VALUES, FLAG_EXCEPTIONS, FLAG_STEP, FORM_CONSTANT, FORM_DELTAS, FORM_PACKED, GROUP_BLOCKS,
+    HEAD_BYTES, PADDING_BYTES,
+};
+use super::ints_dictionary::Dictionary;
+use super::ints_packed::EntryBytes;
+use super::kernels::pack;
+
+/// How much work goes into choosing a form.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// Plain blocks, or deltas for what is known to rise.
+    Low,
+    /// The smallest form.
+    Full,
+}
+
+/// Blocks that a form is tried on.
+const SAMPLE_BLOCKS: usize = 6;
+/// About what an exception costs beside its bits: its place, and its part of the decoding time.
+const EXCEPTION_BITS: u64 = 14;
+
+/// Appends a sequence.
+pub(crate) fn write_ints<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
+    let Some(frame) = Frame::of(values, effort) else { return write_constant(values, out) };
+    if effort == Effort::Low {
+        return write_packed(values, &frame, Form { deltas: false, exceptions: false }, out);
+    }
+    let plain = cheapest(values, &frame);
+    if plain.bits > 2 * values.len() as u64
+        && let Some(dictionary) = Dictionary::of(values)
+        && dictionary.bits() < plain.bits
+    {
+        return dictionary.write(out);
+    }
+    write_packed(values, &frame, plain.form, out);
+}
+
+/// Appends a sequence that rises: rows, hashes.
+pub(crate) fn write_rising<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
+    let Some(frame) = Frame::of(values, Effort::Low) else { return write_constant(values, out) };
+    let form = match effort {
+        Effort::Low => Form { deltas: true, exceptions: false },
+        Effort::Full => cheapest(values, &frame).form,
+    };
+    write_packed(values, &frame, form, out);
+}
+
+/// Appends a sequence whose values are read one by one at random: without deltas and exceptions.
+pub(crate) fn write_random_access<T: Copy + Into<i64>>(values: &[T], out: &mut Vec<u8>) {
+    let Some(frame) = Frame::of(values, Effort::Low) else { return write_constant(values, out) };
+    write_packed(values, &frame, Form { deltas: false, exceptions: false }, out);
+}
+
+/// What a sequence is measured from: its smallest value and the largest number that divides all distances.
+pub(super) struct Frame {
+    smallest: i64,
+    step: u64,
+}
+
+impl Frame {
+    /// `None` for a sequence of one value, or of none.
+    pub(super) fn of<T: Copy + Into<i64>>(values: &[T], effort: Effort) -> Option<Frame> {
+        let (mut min, mut max) = (i64::MAX, i64::MIN);
+        for &value in values {
+            let value: i64 = value.into();
+            min = min.min(value);
+            max = max.max(value);
+        }
+        if min >= max {
+            return None;
+        }
+        let range = distance(max, min);
+        let mut step = 1;
+        // A dictionary does better for narrow ranges.
+        if effort == Effort::Full && range >= 1 << 10 {
+            step = range;
+            for &value in values {
+                let above = distance(value.into(), min);
+                if !above.is_multiple_of(step) {
+                    step = greatest_divisor(step, above % step);
+                    if step == 1 {
+                        break;
+                    }
+                }
+            }
+        }
+        Some(Frame { smallest: min, step })
+    }
+
+    /// Replaces the start of `out` by the steps of some values.
+    fn load<'o, T: Copy + Into<i64>>(&self, values: &[T], out: &'o mut [u64; BLOCK_VALUES]) -> &'o mut [u64] {
+        let out = &mut out[..values.len()];
+        for (steps, &value) in out.iter_mut().zip(values) {
+            *steps = distance(value.into(), self.smallest);
+        }
+        if self.step > 1 {
+            out.iter_mut().for_each(|steps| *steps /= self.step);
+        }
+        out
+    }
+}
+
+#[inline]
+pub(super) fn distance(value: i64, from: i64) -> u64 {
+    value.wrapping_sub(from).cast_unsigned()
+}
+
+fn greatest_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Form {
+    pub(super) deltas: bool,
+    pub(super) exceptions: bool,
+}
+
+pub(super) struct Choice {
+    pub(super) form: Form,
+    /// Bits of the whole sequence, about.
+    pub(super) bits: u64,
+}
+
+/// The cheapest form without a dictionary, by a sample of blocks.
+pub(super) fn cheapest<T: Copy + Into<i64>>(values: &[T], frame: &Frame) -> Choice {
+    let blocks = values.len().div_ceil(BLOCK_VALUES);
+    let every = blocks.div_ceil(SAMPLE_BLOCKS).max(1);
+    let mut costs = [0_u64; 4];
+    let mut sampled = 0;
+    let mut steps = [0; BLOCK_VALUES];
+    for block in values.chunks(BLOCK_VALUES).step_by(every) {
+        sampled += block.len() as u64;
+        let steps = frame.load(block, &mut steps);
+        for deltas in [false, true] {
+            let plan = if deltas { to_deltas(steps) } else { to_distances(steps) };
+            let narrow = narrowest(steps, plan.width);
+            costs[usize::from(deltas) * 2] += u64::from(plan.width) * block.len() as u64 + 48;
+            costs[usize::from(deltas) * 2 + 1] += narrow.1 + 60;
+        }
+    }
+    let mut best = (0, u64::MAX);
+    for (place, &cost) in costs.iter().enumerate() {
+        // Deltas and exceptions cost time to read: they have to be worth it.
+        let needed = cost + sampled * [0, 1, 2, 3][place] / 8;
+        if needed < best.1 {
+            best = (place, needed);
+        }
+    }
+    let form = Form { deltas: best.0 >= 2, exceptions: best.0 % 2 == 1 };
+    Choice { form, bits: costs[best.0] * values.len() as u64 / sampled.max(1) }
+}
+
+/// A block as it is packed.
+#[derive(Clone, Copy, Default)]
+struct Plan {
+    base: u64,
+    range: u64,
+    width: u32,
+    first: u64,
+    least_delta: i64,
+    exceptions: usize,
+}
+
+/// Turns the steps of a block into distances from their smallest.
+fn to_distances(steps: &mut [u64]) -> Plan {
+    let (min, max) = bounds(steps);
+    steps.iter_mut().for_each(|step| *step -= min);
+    let range = max - min;
+    Plan { base: min, range, width: 64 - range.leading_zeros(), ..Plan::default() }
+}
+
+/// Turns the steps of a block into distances of their deltas from the smallest delta. A difference that does
+/// not fit wraps around, and wraps back when it is read.
+fn to_deltas(steps: &mut [u64]) -> Plan {
+    let (min, max) = bounds(steps);
+    let first = steps.first().copied().unwrap_or(0);
+    let mut before = first;
+    let mut least = i64::MAX;
+    for step in steps.iter_mut() {
+        let delta = step.wrapping_sub(before);
+        before = *step;
+        *step = delta;
+    }
+    for &delta in steps.iter().skip(1) {
+        least = least.min(delta.cast_signed());
+    }
+    if steps.len() < 2 {
+        least = 0;
+    }
+    let mut widest = 0;
+    for (place, step) in steps.iter_mut().enumerate() {
+        *step = if place == 0 { 0 } else { step.wrapping_sub(least.cast_unsigned()) };
+        widest |= *step;
+    }
+    Plan {
+        base: min,
+        range: max - min,
+        width: 64 - widest.leading_zeros(),
+        first: first - min,
+        least_delta: least,
+        exceptions: 0,
+    }
+}
+
+fn bounds(steps: &[u64]) -> (u64, u64) {
+    let (mut min, mut max) = (u64::MAX, 0);
+    for &step in steps {
+        min = min.min(step);
+        max = max.max(step);
+    }
+    (min, max)
+}
+
+/// The width that with its exceptions takes the fewest bits, and how many.
+fn narrowest(lanes: &[u64], widest: u32) -> (u32, u64) {
+    let mut lengths = [0_u32; 65];
+    for &lane in lanes {
+        lengths[(64 - lane.leading_zeros()) as usize] += 1;
+    }
+    let mut best = (widest, u64::from(widest) * lanes.len() as u64);
+    let mut above = 0_u64;
+    for width in (0..widest).rev() {
+        above += u64::from(lengths[width as usize + 1]);
+        let cost =
+            u64::from(width) * lanes.len() as u64 + above * (EXCEPTION_BITS + u64::from(widest - width));
+        if cost < best.1 {
+            best = (width, cost);
+        }
+    }
+    best
+}
+
+pub(super) fn write_constant<T: Copy + Into<i64>>(values: &[T], out: &mut Vec<u8>) {
+    let value = values.first().map_or(0, |&value| value.into());
+    write_head(values.len(), FORM_CONSTANT, 0, EntryBytes::default(), value, out);
+}
+
+/// Appends a head without the length of its body, which [`close`] adds.
+pub(super) fn write_head(
+    len: usize,
+    form: u8,
+    flags: u8,
+    entry: EntryBytes,
+    smallest: i64,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(&count(len).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
+    let widths = [entry.base, entry.range, entry.first, entry.delta, entry.exceptions];
+    out.extend_from_slice(&[form, flags]);
+    #[expect(clippy::cast_possible_truncation, reason = "at most eight")]
+    out.extend(widths.map(|width| width as u8));
+    out.push(0);
+    out.extend_from_slice(&smallest.to_le_bytes());
+}
+
+/// Writes the length of the body into the head at `start`.
+pub(super) fn close(start: usize, out: &mut [u8]) {
+    let length = count(out.len() - start - HEAD_BYTES);
+    out[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
+}
+
+pub(super) fn write_packed<T: Copy + Into<i64>>(values: &[T], frame: &Frame, form: Form, out: &mut Vec<u8>) {
+    let mut plans: Vec<Plan> = Vec::with_capacity(values.len().div_ceil(BLOCK_VALUES));
+    let mut bits = Vec::new();
+    let (mut positions, mut excess): (Vec<u32>, Vec<i64>) = (Vec::new(), Vec::new());
+    let mut offsets = Vec::new();
+    let mut steps = [0; BLOCK_VALUES];
+    for (number, block) in values.chunks(BLOCK_VALUES).enumerate() {
+        if number.is_multiple_of(GROUP_BLOCKS) {
+            offsets.push((count(bits.len()), count(positions.len())));
+        }
+        let lanes = frame.load(block, &mut steps);
+        let mut plan = if form.deltas { to_deltas(lanes) } else { to_distances(lanes) };
+        if form.exceptions {
+            let before = positions.len();
+            plan.width = narrowest(lanes, plan.width).0;
+            for (place, &lane) in lanes.iter().enumerate() {
+                let above = lane.checked_shr(plan.width).unwrap_or(0);
+                if above != 0 {
+                    positions.push(count(place));
+                    excess.push(above.cast_signed());
+                }
+            }
+            plan.exceptions = positions.len() - before;
+        }
+        pack(lanes, plan.width, &mut bits);
+        plans.push(plan);
+    }
+    bits.extend_from_slice(&[0; PADDING_BYTES]);
+    let has_exceptions = !positions.is_empty();
+    let least_delta = plans.iter().map(|plan| plan.least_delta).min().unwrap_or(0);
+    let above = |plan: &Plan| distance(plan.least_delta, least_delta);
+    let widest = |part: &dyn Fn(&Plan) -> u64| bytes_of(plans.iter().map(part).max().unwrap_or(0));
+    let entry = EntryBytes {
+        base: widest(&|plan| plan.base),
+        range: widest(&|plan| plan.range),
+        first: widest(&|plan| plan.first),
+        delta: widest(&above),
+        exceptions: widest(&|plan| plan.exceptions as u64),
+    };
+    let flags = if has_exceptions { FLAG_EXCEPTIONS } else { 0 } | if frame.step > 1 { FLAG_STEP } else { 0 };
+    let start = out.len();
+    let number = if form.deltas { FORM_DELTAS } else { FORM_PACKED };
+    write_head(values.len(), number, flags, entry, frame.smallest, out);
+    out.extend_from_slice(&count(bits.len()).to_le_bytes());
+    if frame.step > 1 {
+        out.extend_from_slice(&frame.step.to_le_bytes());
+    }
+    if form.deltas {
+        out.extend_from_slice(&least_delta.to_le_bytes());
+    }
+    for (offset, exceptions) in offsets {
+        out.extend_from_slice(&offset.to_le_bytes());
+        if has_exceptions {
+            out.extend_from_slice(&exceptions.to_le_bytes());
+        }
+    }
+    for plan in &plans {
+        push_number(plan.base, entry.base, out);
+        push_number(plan.range, entry.range, out);
+        push_number(u64::from(plan.width), 1, out);
+        push_number(plan.first, entry.first, out);
+        push_number(above(plan), entry.delta, out);
+        push_number(plan.exceptions as u64, entry.exceptions, out);
+    }
+    out.extend_from_slice(&bits);
+    if has_exceptions {
+        write_random_access(&positions, out);
+        write_random_access(&excess, out);
+    }
+    close(start, out);
+}
+
+fn bytes_of(number: u64) -> usize {
+    (64 - number.leading_zeros()).div_ceil(8) as usize
+}
+
+fn push_number(number: u64, bytes: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(&number.to_le_bytes()[..bytes]);
+}

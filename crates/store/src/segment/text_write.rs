@@ -1,0 +1,100 @@
+//! Writes values of bytes in blocks ([`super::text`]).
+
+use super::bytes::count;
+use super::ints_write::write_random_access;
+use super::text::{BLOCK_BYTES_MAX, Codec};
+use crate::error::{Error, ErrorKind};
+
+/// Appends values in blocks.
+pub(super) fn write_text<'v>(
+    values: impl Iterator<Item = &'v [u8]>,
+    codec: Codec,
+    block_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut writer = TextWriter {
+        compressor: zstd::bulk::Compressor::new(1)
+            .map_err(|error| Error::with_source(ErrorKind::Io, "zstd refuses to start", error))?,
+        codec,
+        firsts: Vec::new(),
+        ends: Vec::new(),
+        plain_lengths: Vec::new(),
+        stored: Vec::new(),
+        lengths: Vec::new(),
+        bytes: Vec::new(),
+        plain: Vec::new(),
+    };
+    let mut number = 0_u32;
+    for value in values {
+        if writer.lengths.is_empty() {
+            writer.firsts.push(number);
+        }
+        writer.lengths.push(count(value.len()));
+        writer.bytes.extend_from_slice(value);
+        number = number.saturating_add(1);
+        if writer.bytes.len() + writer.lengths.len() >= block_bytes {
+            writer.close_block()?;
+        }
+    }
+    writer.close_block()?;
+    out.extend_from_slice(&number.to_le_bytes());
+    out.extend_from_slice(&(codec as u32).to_le_bytes());
+    write_random_access(&writer.firsts, out);
+    write_random_access(&writer.ends, out);
+    write_random_access(&writer.plain_lengths, out);
+    out.extend_from_slice(&writer.stored);
+    Ok(())
+}
+
+struct TextWriter {
+    compressor: zstd::bulk::Compressor<'static>,
+    codec: Codec,
+    /// Of each block: the number of its first value, where it ends among the stored bytes, its plain length.
+    firsts: Vec<u32>,
+    ends: Vec<i64>,
+    plain_lengths: Vec<u32>,
+    stored: Vec<u8>,
+    /// The open block.
+    lengths: Vec<u32>,
+    bytes: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl TextWriter {
+    fn close_block(&mut self) -> Result<(), Error> {
+        let Some(&first) = self.lengths.first() else { return Ok(()) };
+        self.plain.clear();
+        // Values of one length, such as ids, need it once.
+        if self.lengths.iter().all(|&length| length == first) {
+            push_varint(u64::from(first) + 1, &mut self.plain);
+        } else {
+            self.plain.push(0);
+            self.lengths.iter().for_each(|&length| push_varint(u64::from(length), &mut self.plain));
+        }
+        self.plain.extend_from_slice(&self.bytes);
+        if self.plain.len() > BLOCK_BYTES_MAX {
+            return Err(Error::new(ErrorKind::TooLarge, "a value is larger than a request may be"));
+        }
+        let packed = match self.codec {
+            Codec::Plain => None,
+            Codec::Zstd => self.compressor.compress(&self.plain).ok(),
+            Codec::Lz4 => Some(lz4_flex::block::compress(&self.plain)),
+        };
+        // A block that does not get smaller is stored plain: its lengths are equal.
+        let packed = packed.filter(|packed| packed.len() < self.plain.len());
+        self.stored.extend_from_slice(packed.as_deref().unwrap_or(&self.plain));
+        self.ends.push(i64::try_from(self.stored.len()).unwrap_or(i64::MAX));
+        self.plain_lengths.push(count(self.plain.len()));
+        self.lengths.clear();
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+fn push_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
