@@ -192,21 +192,25 @@ impl Schema {
         let datasets = config.datasets.max(1);
         let widest = config.widest_dataset();
         let mut services = Vec::new();
-        let mut number = 0;
+        let (mut number, mut next_arc) = (0, 0);
         for service in 0..datasets {
             let pool_size = pool_size(config, service);
             let of_wide = service == widest;
             let belongs = |family: &Family| {
                 of_wide || *family == Family::Common || FAMILIES[service % FAMILIES.len()].contains(family)
             };
+            let known: Vec<usize> = (0..known_columns).filter(|&column| belongs(&families[column])).collect();
+            // At most so many of the known ones, evenly from all families; the rest is the application's own.
+            let quota = known.len().min(pool_size.div_ceil(2));
             let mut pool: Vec<usize> =
-                (0..known_columns).filter(|&column| belongs(&families[column])).collect();
-            pool.truncate(pool_size);
-            // The application's own columns lie in a circle; each service takes an arc of it.
+                (0..quota).filter_map(|place| known.get(place * known.len() / quota).copied()).collect();
+            // Those lie in a circle; services take one arc after another, the wide one across those of others.
             let own_columns = wanted - known_columns;
-            let arc = (pool_size - pool.len()).min(own_columns);
-            let first = service * own_columns / datasets;
-            pool.extend((0..arc).map(|place| known_columns + (first + place) % own_columns.max(1)));
+            let arc = (pool_size - quota).min(own_columns);
+            pool.extend((0..arc).map(|place| known_columns + (next_arc + place) % own_columns.max(1)));
+            if !of_wide {
+                next_arc += arc;
+            }
             let operations = (0..8 + service % 5 * 3)
                 .map(|operation| {
                     number += 1;
