@@ -85,7 +85,7 @@ pub(crate) fn questions() -> Vec<Question> {
         question(
             "distinct_users",
             json!({"calculations": [{"op": "COUNT_DISTINCT", "column": "user.id"}]}),
-            "SELECT uniqExact(`user.id`) FROM {events}",
+            "SELECT uniqExactIf(`user.id`, `user.id` != '') FROM {events}",
             &["COUNT_DISTINCT(user.id)"],
         ),
         question(
@@ -107,7 +107,7 @@ pub(crate) fn questions() -> Vec<Question> {
                    "filters": [{"column": "user.plan", "op": "=", "value": "enterprise"},
                                {"column": "feature_flag.key", "op": "exists"}]}),
             "SELECT `feature_flag.key` AS k, count() FROM {events} WHERE `user.plan` = 'enterprise' AND \
-             k IS NOT NULL GROUP BY k",
+             k IS NOT NULL AND k != '' GROUP BY k",
             &["feature_flag.key", "COUNT"],
         ),
     ]
