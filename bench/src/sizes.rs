@@ -77,8 +77,15 @@ impl Parts {
             if path.is_dir() {
                 self.folder(&path)?;
             } else if path.extension().is_some_and(|extension| extension == "seg") {
-                Segment::open_file(&path).with_context(|| path.display().to_string())?;
+                let segment = Segment::open_file(&path).with_context(|| path.display().to_string())?;
                 self.segments += 1;
+                for part in segment.sizes().with_context(|| path.display().to_string())? {
+                    *self.kinds.entry(part.kind.replace(", ", "_").replace(" ", "_")).or_default() +=
+                        part.bytes;
+                    if let Some(column) = part.column {
+                        *self.columns.entry(column.to_string()).or_default() += part.bytes;
+                    }
+                }
             }
         }
         Ok(())
