@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 use skein_analysis::trace::assemble;
+use skein_event::flow::BatchKey;
 use skein_event::ids::{Environment, parse_trace_id};
 use skein_query::result::{Data, FlatRow};
 use skein_query::{QueryEngine, render};
+use skein_sim::deployment::Deployment;
 use skein_sim::random::Random;
 use skein_sim::random::columns::COLUMNS;
-use skein_sim::random::data::SEQUENCE;
+use skein_sim::random::data::{Generator, SEQUENCE};
 use skein_sim::random::question::LAST_S;
 use skein_sim::reference::execute::{flat, value_json};
 use skein_sim::reference::{Event, Place, catalog, names, trace};
@@ -193,4 +195,41 @@ fn pages(engine: &dyn QueryEngine, events: &[Event], random: &mut Random) -> Res
     let id = |row: &FlatRow| row.event_id;
     let differs = whole.rows.iter().map(id).ne(together.iter().map(id));
     if differs { Err(format!("pages of {} {order} differ from the whole", spec["limit"])) } else { Ok(()) }
+}
+
+/// A cursor says after which event a page begins, wherever that event has moved to in the meantime.
+#[test]
+fn pages_go_on_across_flush_compaction_and_opening() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut deployment = Deployment::open(folder.path()).expect("a new deployment");
+    let mut generator = Generator::new(Random::new(3));
+    for number in 0..8 {
+        let request = generator.request(12);
+        deployment.append(&environment(), &request, false, BatchKey::Unique(number)).expect("appended");
+        if number % 2 == 0 {
+            deployment.flush().expect("flushed");
+        }
+    }
+    let mut spec = json!({"calculations": [], "start_time": 0, "end_time": LAST_S, "limit": 10_000});
+    let ids = |data: &Json| -> Vec<Json> {
+        data["rows"].as_array().expect("rows").iter().map(|row| row["event.id"].clone()).collect()
+    };
+    let whole = ids(&deployment.data(&environment(), &spec).expect("an answer"));
+    spec["limit"] = json!(7);
+    let mut together = Vec::new();
+    for step in 0.. {
+        let page = deployment.data(&environment(), &spec).expect("a page");
+        together.extend(ids(&page));
+        if page["next"].is_null() {
+            break;
+        }
+        spec["cursor"] = page["next"].clone();
+        match step % 3 {
+            0 => deployment.flush().expect("flushed"),
+            1 => deployment.compact().expect("compacted"),
+            _ => deployment = deployment.reopen().expect("opened again"),
+        }
+    }
+    assert!(whole.len() > 50, "{} rows", whole.len());
+    assert_eq!(together, whole);
 }
