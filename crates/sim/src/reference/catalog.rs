@@ -35,8 +35,8 @@ pub fn columns(events: &[Event], dataset: Option<&str>) -> BTreeMap<String, BTre
         for always in ["timestamp", "meta.ingest_time", "event.id"] {
             add(always.to_owned(), "text");
         }
-        for ((place, name), value) in &event.values {
-            let own = *place == Place::Fixed || (*place == Place::Resource && name == "service.name");
+        for (place, name, value) in event.values() {
+            let own = place == Place::Fixed || (place == Place::Resource && name == "service.name");
             let prefix = match place {
                 _ if own || !is_reserved(name) => "",
                 Place::Body => "body.",

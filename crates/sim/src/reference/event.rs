@@ -36,14 +36,26 @@ impl Place {
 pub struct Event {
     /// `timestamp`, epoch nanoseconds.
     pub time_ns: i64,
-    /// Every value it has.
-    pub values: BTreeMap<(Place, String), Value>,
+    /// Every value it has, by place and name.
+    values: BTreeMap<Place, BTreeMap<String, Value>>,
 }
 
 impl Event {
+    /// Every value, in the order of places and names.
+    pub fn values(&self) -> impl Iterator<Item = (Place, &String, &Value)> {
+        self.values
+            .iter()
+            .flat_map(|(place, values)| values.iter().map(move |(name, value)| (*place, name, value)))
+    }
+
     /// Sets a column with a fixed meaning.
     pub fn fix(&mut self, name: &str, value: Value) {
-        self.values.insert((Place::Fixed, name.to_owned()), value);
+        self.values.entry(Place::Fixed).or_default().insert(name.to_owned(), value);
+    }
+
+    /// Takes a column with a fixed meaning away.
+    pub fn unfix(&mut self, name: &str) {
+        self.values.entry(Place::Fixed).or_default().remove(name);
     }
 
     /// Sets a fixed text, unless it is empty: protobuf does not tell empty from absent. Text that is not UTF-8
@@ -59,12 +71,12 @@ impl Event {
 
     /// Adds an attribute; of a key that came twice the first counts.
     pub fn add(&mut self, place: Place, name: &str, value: Value) {
-        self.values.entry((place, name.to_owned())).or_insert(value);
+        self.values.entry(place).or_default().entry(name.to_owned()).or_insert(value);
     }
 
     /// The value of one place.
     pub fn at(&self, place: Place, name: &str) -> Option<&Value> {
-        self.values.get(&(place, name.to_owned()))
+        self.values.get(&place)?.get(name)
     }
 
     /// A fixed text.

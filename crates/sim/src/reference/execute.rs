@@ -229,12 +229,12 @@ pub fn flat(event: &Event) -> Map<String, Json> {
         Place::Resource => "resource.",
     };
     let mut shown: Vec<(String, bool, Place, &Value)> = Vec::new();
-    for ((place, name), value) in &event.values {
-        let reserved = *place != Place::Fixed
+    for (place, name, value) in event.values() {
+        let reserved = place != Place::Fixed
             && skein_event::columns::is_reserved(name)
-            && !(*place == Place::Resource && name == "service.name");
-        let name = if reserved { format!("{}{name}", prefix(*place)) } else { name.clone() };
-        shown.push((name, reserved, *place, value));
+            && !(place == Place::Resource && name == "service.name");
+        let name = if reserved { format!("{}{name}", prefix(place)) } else { name.clone() };
+        shown.push((name, reserved, place, value));
     }
     // Whose own name it is comes first, then places in the order in which they hide each other.
     shown.sort_by(|a, b| (&a.0, a.1, a.2).cmp(&(&b.0, b.1, b.2)));

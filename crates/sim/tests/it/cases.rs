@@ -115,7 +115,7 @@ fn any(json: &Json) -> AnyValue {
 fn event(row: &Row) -> Event {
     let mut event = Event { time_ns: row.time_ns, ..Event::default() };
     for (place, name, value) in &row.values {
-        event.values.insert((*place, name.clone()), value.clone());
+        event.add(*place, name, value.clone());
     }
     event
 }

@@ -53,7 +53,7 @@ fn datasets(engine: &dyn QueryEngine, events: &[Event]) -> Result<(), String> {
 /// Columns with the number of events that have each type.
 fn columns(engine: &dyn QueryEngine, events: &[Event], dataset: Option<&str>) -> Result<(), String> {
     // Names in an overflow map are queryable and not listed.
-    if events.iter().any(|event| event.values.len() > 1_900) {
+    if events.iter().any(|event| event.values().count() > 1_900) {
         return Ok(());
     }
     let found = with_context(|context| engine.columns(&environment(), dataset, context));

@@ -117,7 +117,7 @@ fn link_event(context: &Context<'_>, span: &Span, link: &span::Link, arrival_ns:
     // It has no time of its own, so nothing of a time that it lacks.
     set_time(&mut event, span.start_time_unix_nano, 0, arrival_ns);
     for of_a_time in ["meta.time_source", "meta.time_raw"] {
-        event.values.remove(&(Place::Fixed, of_a_time.to_owned()));
+        event.unfix(of_a_time);
     }
     event.fix_text("trace.link.trace_id", &encode_hex(&link.trace_id));
     event.fix_text("trace.link.span_id", &encode_hex(&link.span_id));
