@@ -206,6 +206,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "/havings/0",
         "COUNT",
     ),
+    (
+        r#"{"calculations": [{"op": "HEATMAP", "column": "d"}], "havings": [{"calculate_op": "HEATMAP", "column": "d", "op": ">", "value": 1}]}"#,
+        "/havings/0",
+        "",
+    ),
     (r#"{"havings": [{"calculate_op": "COUNT", "op": "in", "value": 1}]}"#, "/havings/0/op", ""),
     (r#"{"havings": [{"calculate_op": "COUNT", "op": ">", "value": "1"}]}"#, "/havings/0/value", ""),
     (r#"{"limit": 0}"#, "/limit", ""),
@@ -248,6 +253,25 @@ fn refusals_say_where_and_what_was_meant() {
 fn empty_lists_of_later_work_are_no_work() {
     plan(&json!({"formulas": [], "calculated_fields": [], "compare_time_offset_seconds": null, "wait_ms": 5,
         "trace_slack_seconds": 600, "orders": [], "havings": [], "filters": [], "breakdowns": []}));
+}
+
+/// The limits of the builder language, to the last one.
+#[test]
+fn a_hundred_of_each_is_taken_and_one_more_is_not() {
+    let spec = |count: usize| {
+        let numbers = || 0..count;
+        [
+            json!({"breakdowns": numbers().map(|n| format!("b{n}")).collect::<Vec<_>>()}),
+            json!({"calculations": numbers().map(|n| json!({"op": "COUNT", "name": format!("c{n}")})).collect::<Vec<_>>()}),
+            json!({"filters": vec![json!({"column": "a", "op": "exists"}); count]}),
+        ]
+    };
+    for taken in spec(100) {
+        plan(&taken);
+    }
+    for one_more in spec(101) {
+        refused(&one_more);
+    }
 }
 
 #[test]
