@@ -38,8 +38,13 @@ impl Columns {
 
     /// The place of a column, or the hash under which to add it.
     pub(super) fn find(&self, origin: Origin, physical: Physical, name: &str) -> Result<u32, u64> {
+        self.find_hashed(self.hash_key.hash(name.as_bytes()), origin, physical, name)
+    }
+
+    /// The same, with the hash of the name at hand.
+    fn find_hashed(&self, of_name: u64, origin: Origin, physical: Physical, name: &str) -> Result<u32, u64> {
         let salt = u64::from(origin as u8) << 8 | u64::from(physical as u8);
-        let mut hash = self.hash_key.hash(name.as_bytes()) ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut hash = of_name ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         while let Some(&index) = self.index.get(&hash) {
             let key = &self.columns[index as usize].key;
             if key.origin == origin && key.physical == physical && *key.name == *name {
@@ -75,7 +80,8 @@ impl Columns {
     /// The columns of an origin and a name with other types than one.
     fn others(&self, origin: Origin, physical: Physical, name: &str) -> impl Iterator<Item = u32> {
         let others = (0..=u8::MAX).map_while(Physical::from_number).filter(move |other| *other != physical);
-        others.filter_map(move |other| self.find(origin, other, name).ok())
+        let of_name = self.hash_key.hash(name.as_bytes());
+        others.filter_map(move |other| self.find_hashed(of_name, origin, other, name).ok())
     }
 
     /// Whether the row already has a value in this column or in one of its name and origin.
