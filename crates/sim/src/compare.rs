@@ -212,7 +212,7 @@ mod tests {
 
     fn differs(spec: &Json, data: &Json) -> bool {
         let event = |second: i64, v: i64| {
-            let mut event = Event { time_ns: second * 1_000_000_000, ..Event::default() };
+            let mut event = Event::new(second * 1_000_000_000);
             event.add(Place::Item, "v", Value::I64(v));
             event.add(Place::Item, SEQUENCE, Value::I64(second));
             event

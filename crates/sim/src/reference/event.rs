@@ -41,6 +41,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// An event without a value.
+    pub fn new(time_ns: i64) -> Event {
+        Event { time_ns, values: BTreeMap::new() }
+    }
+
     /// Every value, in the order of places and names.
     pub fn values(&self) -> impl Iterator<Item = (Place, &String, &Value)> {
         self.values

@@ -113,7 +113,7 @@ fn any(json: &Json) -> AnyValue {
 }
 
 fn event(row: &Row) -> Event {
-    let mut event = Event { time_ns: row.time_ns, ..Event::default() };
+    let mut event = Event::new(row.time_ns);
     for (place, name, value) in &row.values {
         event.add(*place, name, value.clone());
     }
