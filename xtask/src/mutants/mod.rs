@@ -1,7 +1,9 @@
 //! Breaks each guarantee on purpose and expects a named test to turn red.
 //!
 //! A mutant is one exact replacement in one file. It is applied in a scratch copy of the repository under the
-//! target folder, which shares the build of all foreign crates; the work tree is never touched. Only the named
+//! target folder; the work tree is never touched. The copy has a build folder of its own, because Cargo names
+//! crates by their place in the workspace and would take the crates of one tree for those of the other: what
+//! was built last, broken on purpose, would be linked into the product. Foreign crates come by hard link. Only the named
 //! test runs. It must be green without the mutant and red with it: a mutant that does not compile, whose text
 //! is gone, or whose test passes is a finding. A test that hangs for longer than the time limit counts as red.
 //!
@@ -146,8 +148,12 @@ struct Scratch {
 
 impl Scratch {
     fn new(root: &Path) -> Result<Scratch> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let tree = target.join("mutants");
+        let built = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let tree = built.join("mutants");
+        let target = built.join("mutants-build");
+        for part in ["deps", "build", ".fingerprint"] {
+            link_foreign(&built.join("debug").join(part), &target.join("debug").join(part))?;
+        }
         let listed = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .current_dir(root)
@@ -253,6 +259,29 @@ fn judge(code: Option<i32>, stdout: &str, test: &str) -> Outcome {
         // `timeout` says 124; an abort ends the binary before it writes a result.
         _ => Outcome::Red,
     }
+}
+
+/// Links everything of a folder that another build can use: what was built from foreign crates.
+///
+/// PRE: nobody writes into a linked file in place: Cargo and rustc do not touch what is up to date.
+fn link_foreign(from: &Path, to: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(from) else { return Ok(()) };
+    std::fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        if ["skein", "xtask", "it-"].iter().any(|ours| text.trim_start_matches("lib").starts_with(ours)) {
+            continue;
+        }
+        let (here, there) = (entry.path(), to.join(&name));
+        if entry.file_type()?.is_dir() {
+            link_foreign(&here, &there)?;
+        } else if !there.exists() {
+            std::fs::hard_link(&here, &there).with_context(|| there.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies a file unless the copy is equal, so that Cargo builds only what changed.
