@@ -3,6 +3,7 @@
 //! What it refuses: to write, to repair, to take the place of recovery. It follows the same rules (a file ends
 //! where the next one begins, every record proves itself), and names what does not follow them.
 
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -321,25 +322,56 @@ impl Content {
 #[derive(Debug)]
 pub struct Repetitions {
     hash_key: HashKey,
-    seen: std::collections::HashMap<KeyDigest, i64>,
+    seen: HashMap<KeyDigest, i64>,
+    /// In order of time, to forget what left the window: a day of log has more keys than should be held at once.
+    order: VecDeque<(i64, KeyDigest)>,
+    /// Lines of imported files, which are known for good.
+    lines: HashSet<KeyDigest>,
 }
 
 impl Repetitions {
     /// For the records of one partition.
     pub fn new(hash_key: HashKey) -> Repetitions {
-        Repetitions { hash_key, seen: std::collections::HashMap::new() }
+        Repetitions { hash_key, seen: HashMap::new(), order: VecDeque::new(), lines: HashSet::new() }
     }
 
     /// Whether a part of the same batch came within the window before.
     pub fn is_repetition(&mut self, environment: &Environment, key: &BatchKey, append_time_ns: i64) -> bool {
         let Some(digest) = KeyDigest::of(environment, key, self.hash_key) else { return false };
-        let earlier = self.seen.insert(digest, append_time_ns);
-        // Lines of an imported file are known for good.
-        let window_ns = if matches!(key, BatchKey::Import { .. }) { i64::MAX } else { DEDUP_WINDOW_NS };
-        let repeated = earlier.is_some_and(|time| time >= append_time_ns.saturating_sub(window_ns));
-        if let (true, Some(earlier)) = (repeated, earlier) {
-            self.seen.insert(digest, earlier);
+        if matches!(key, BatchKey::Import { .. }) {
+            return !self.lines.insert(digest);
         }
-        repeated
+        let horizon = append_time_ns.saturating_sub(DEDUP_WINDOW_NS);
+        while let Some(&(time_ns, old)) = self.order.front().filter(|(time_ns, _)| *time_ns < horizon) {
+            self.order.pop_front();
+            if self.seen.get(&old) == Some(&time_ns) {
+                self.seen.remove(&old);
+            }
+        }
+        if self.seen.contains_key(&digest) {
+            return true;
+        }
+        self.seen.insert(digest, append_time_ns);
+        self.order.push_back((append_time_ns, digest));
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repetition_is_one_within_the_window_and_a_line_for_good() {
+        let environment = Environment::default_environment();
+        let (client, line) = (BatchKey::Client("a".into()), BatchKey::Import { file: [1; 32], line: 2 });
+        let mut repetitions = Repetitions::new(HashKey(1));
+        let mut is = |key: &BatchKey, time_ns| repetitions.is_repetition(&environment, key, time_ns);
+        assert!(!is(&client, 5) && !is(&line, 5));
+        assert!(is(&client, 5 + DEDUP_WINDOW_NS), "at its edge");
+        assert!(!is(&client, 6 + DEDUP_WINDOW_NS), "past it");
+        assert!(is(&client, 7 + DEDUP_WINDOW_NS));
+        assert!(is(&line, i64::MAX));
+        assert!(!is(&BatchKey::Unique(3), 9) && !is(&BatchKey::Unique(3), 9));
     }
 }

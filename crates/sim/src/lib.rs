@@ -8,6 +8,7 @@
 pub mod compare;
 pub mod deployment;
 pub mod disk;
+pub mod failing_disk;
 pub mod random;
 pub mod reference;
 pub mod subject;

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -14,11 +15,18 @@ use crate::error::{Error, ErrorKind};
 
 /// The owner's side.
 #[derive(Debug)]
-pub struct Readers(File);
+pub struct Readers {
+    file: File,
+    /// The lock belongs to the file, not to a thread: one thread at a time may hold it.
+    alone: Mutex<()>,
+}
 
 /// Nobody reads as long as it lives: whoever wants a lease waits.
 #[derive(Debug)]
-pub struct NoReaders<'a>(&'a File);
+pub struct NoReaders<'a> {
+    file: &'a File,
+    _alone: MutexGuard<'a, ()>,
+}
 
 /// A reader's side: nothing is deleted as long as it lives.
 #[derive(Debug)]
@@ -49,19 +57,22 @@ impl Readers {
     /// For the owner of a data directory.
     pub fn open(data_directory: &Path) -> Result<Readers, Error> {
         let path = path_of(data_directory);
-        open_or_create(&path).map(Readers).map_err(|error| failed(&path, error))
+        let file = open_or_create(&path).map_err(|error| failed(&path, error))?;
+        Ok(Readers { file, alone: Mutex::new(()) })
     }
 
     /// Keeps readers out; `None` while there is one.
     pub fn keep_out(&self) -> Option<NoReaders<'_>> {
-        flock(&self.0, FlockOperation::NonBlockingLockExclusive).ok().map(|()| NoReaders(&self.0))
+        let alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        flock(&self.file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        Some(NoReaders { file: &self.file, _alone: alone })
     }
 }
 
 impl Drop for NoReaders<'_> {
     fn drop(&mut self) {
         // Closing the file unlocks it as well; a failure here only puts deletions off.
-        flock(self.0, FlockOperation::Unlock).ok();
+        flock(self.file, FlockOperation::Unlock).ok();
     }
 }
 

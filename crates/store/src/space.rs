@@ -5,6 +5,7 @@
 //! What it refuses: to delete anything that is not in segments, and to take events into the reserve.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skein_event::limits::{RESERVE_BYTES_MAX, RESERVE_DISK_FRACTION, SPACE_LOW_BYTES};
@@ -25,7 +26,12 @@ pub struct SpaceGuard {
     /// As configured; `None` is a hundredth of the disk.
     reserve_bytes: Option<u64>,
     is_full: Mutex<bool>,
+    /// Looks until a reserve that could not be taken is tried again.
+    patience: AtomicU32,
 }
+
+/// A file system that refuses a reserve does so again: once a minute is often enough to try, and to say so.
+const LOOKS_BETWEEN_TRIES: u32 = 120;
 
 /// Whether there is room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +45,7 @@ pub enum Room {
 impl SpaceGuard {
     /// Watches over a log's disk.
     pub fn new(disk: Arc<dyn Disk>, root: PathBuf, log: Arc<Log>, reserve_bytes: Option<u64>) -> SpaceGuard {
-        SpaceGuard { disk, root, log, reserve_bytes, is_full: Mutex::new(false) }
+        SpaceGuard { disk, root, log, reserve_bytes, is_full: Mutex::new(false), patience: AtomicU32::new(0) }
     }
 
     fn reserve_path(&self) -> PathBuf {
@@ -68,10 +74,13 @@ impl SpaceGuard {
             }
             available = self.disk.space(&self.root).map_err(|error| self.failed("measure", error))?.available;
         }
-        if available >= wanted && held < reserve {
+        let waits =
+            self.patience.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |looks| looks.checked_sub(1));
+        if available >= wanted && held < reserve && waits.is_err() {
             // A disk that has become too full meanwhile keeps what it has.
             if let Err(error) = self.take_reserve(reserve) {
                 tracing::warn!(%error, "no reserve could be taken");
+                self.patience.store(LOOKS_BETWEEN_TRIES, Ordering::Relaxed);
             }
         }
         match (*is_full, available) {

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use skein_event::batch::{Column, EventBatch, Presence, Values};
 use skein_event::flow::BatchKey;
 use skein_event::ids::Environment;
+use skein_log::disk::RealDisk;
 use skein_sim::deployment::Deployment;
+use skein_sim::failing_disk::FailingDisk;
 use skein_sim::random::Random;
 use skein_sim::random::data::Generator;
 use skein_sim::subject::{HASH_KEY, PARTITIONS};
@@ -349,7 +351,7 @@ fn a_backup_comes_back_and_half_a_backup_never_does() {
     let base = base(14, false).expect("a base");
     let targets = tempfile::tempdir().expect("a folder");
     let target = targets.path().join("backups");
-    let disk = skein_log::disk::RealDisk;
+    let disk = RealDisk;
     let options = BackupOptions { copy: true, now_ns: 5 };
     let first = backup(base.folder.path(), &target, &disk, options, &|_| {}).expect("backs up");
     assert!(first.remarks.is_empty() && first.files > 10, "{first:?}");
@@ -488,4 +490,75 @@ fn an_altered_event_is_found_although_every_checksum_holds() {
     assert!(cured.report.is_sound() && cured.events_restored == 1, "{cured:?}");
     let deployment = Deployment::open(root).expect("opens");
     assert!(events(&deployment).expect("reads") == base.events, "other events than acknowledged");
+}
+
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
+/// A backup that breaks off at any call leaves the one before it whole, and the next one goes on.
+#[test]
+fn a_backup_may_break_off_anywhere() {
+    let base = base(17, true).expect("a base");
+    let folder = tempfile::tempdir().expect("a folder");
+    let target = folder.path().join("backups");
+    let options = BackupOptions { copy: true, now_ns: 5 };
+    let run = |disk: &FailingDisk| backup(base.folder.path(), &target, disk, options, &|_| {});
+    let mut last = 0;
+    let mut is_done = false;
+    for calls in (0..).step_by(3) {
+        let error = if calls % 2 == 0 { ENOSPC } else { EIO };
+        let outcome = run(&FailingDisk::after(calls, error));
+        is_done = outcome.is_ok();
+        let into = folder.path().join(format!("into-{calls}"));
+        let restored = restore(&target, &into, &RealDisk, &|_| {});
+        match (outcome, restored) {
+            (Ok(report), Ok(restored)) => assert_eq!(report.number, restored.number, "{calls}"),
+            // What only earlier backups needed is removed after the manifest is there: that may fail, too.
+            (Err(_), Ok(restored)) => {
+                assert!(restored.number >= last, "{calls}");
+                last = restored.number;
+            }
+            (Err(_), Err(error)) => {
+                assert!(last == 0 && error.to_string().contains("no whole backup"), "{calls}: {error}")
+            }
+            (Ok(_), Err(error)) => panic!("{calls}: {error}"),
+        }
+        if is_done {
+            break;
+        }
+        drop(std::fs::remove_dir_all(&into));
+    }
+    assert!(is_done);
+    let into = folder.path().join("again");
+    run(&FailingDisk::after(u64::MAX, EIO)).expect("backs up");
+    restore(&target, &into, &RealDisk, &|_| {}).expect("restores");
+    let deployment = Deployment::open(&into).expect("opens");
+    assert!(events(&deployment).expect("reads") == base.events, "other events than backed up");
+}
+
+/// A restore that breaks off at any call is never served, and the next one begins again.
+#[test]
+fn a_restore_may_break_off_anywhere() {
+    let base = base(18, true).expect("a base");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (target, into) = (folder.path().join("backups"), folder.path().join("into"));
+    let options = BackupOptions { copy: true, now_ns: 5 };
+    backup(base.folder.path(), &target, &RealDisk, options, &|_| {}).expect("backs up");
+    let mut is_done = false;
+    for calls in (0..).step_by(5) {
+        match restore(&target, &into, &FailingDisk::after(calls, ENOSPC), &|_| {}) {
+            Ok(_) => is_done = true,
+            // Everything is there; only the removal of the marker failed, or the sync after it.
+            Err(_) if into.join("VERSION").exists() => is_done = !into.join("RESTORING").exists(),
+            Err(_) if into.join("segments").exists() => {
+                assert!(fresh(&into).is_err(), "{calls}: half a restore is served");
+            }
+            Err(_) => {}
+        }
+        if is_done {
+            break;
+        }
+    }
+    let deployment = Deployment::open(&into).expect("opens");
+    assert!(events(&deployment).expect("reads") == base.events, "other events than backed up");
 }
