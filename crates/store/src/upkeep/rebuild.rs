@@ -221,8 +221,6 @@ fn low_watermark(
             low = low.max(open.row.offset_range.1.saturating_add(1));
         }
     }
-    // The log is cut only below what is committed; but where nothing else says so, that is told, not believed.
-    let evidence = low.max(log_begins.unwrap_or(0));
     let mut flushes: BTreeMap<(u64, u64, u64, u32), Vec<usize>> = BTreeMap::new();
     for (number, open) in rest.iter().enumerate().filter(|(_, open)| !is_merge(open)) {
         let part = open.segment.flush_part();
@@ -235,10 +233,11 @@ fn low_watermark(
     // The flush that reached furthest counts among those that began at one place.
     for ((from, to, _, parts), members) in flushes.iter().rev() {
         let is_whole = members.len() as u64 == u64::from(*parts);
-        let is_committed = *from < evidence && evidence <= *to && evidence > low;
         if *to <= low {
             continue;
         }
+        // The watermark moves by whole flushes, and the log is cut only below it: whatever lies within was passed.
+        let is_committed = *from < low.max(log_begins.unwrap_or(0));
         if is_whole || is_committed {
             low = *to;
             continue;
