@@ -335,6 +335,7 @@ impl Backup<'_> {
             if number == self.manifest.number {
                 continue;
             }
+            // A folder of a run goes with its files, below; what of a manifest was never finished, too.
             if name.starts_with("manifest-") {
                 self.disk.remove(&path).map_err(|error| failed("remove", &path, error))?;
             }

@@ -98,7 +98,7 @@ pub(crate) fn numbers(disk: &dyn Disk, target: &Path) -> Result<Vec<(u64, String
     let entries = disk.list(target).map_err(|error| failed("list", target, error))?;
     let number = |name: &str| {
         let digits = name.strip_prefix("manifest-").or_else(|| name.strip_prefix("run-"))?;
-        digits.parse().ok()
+        digits.strip_suffix(".partial").unwrap_or(digits).parse().ok()
     };
     Ok(entries.into_iter().filter_map(|entry| Some((number(&entry.name)?, entry.name))).collect())
 }
@@ -106,7 +106,7 @@ pub(crate) fn numbers(disk: &dyn Disk, target: &Path) -> Result<Vec<(u64, String
 /// The newest whole backup in a folder, and the names of manifests that are not whole.
 pub(crate) fn newest(disk: &dyn Disk, target: &Path) -> Result<(Option<Manifest>, Vec<String>), Error> {
     let mut found = numbers(disk, target)?;
-    found.retain(|(_, name)| name.starts_with("manifest-"));
+    found.retain(|(_, name)| name.starts_with("manifest-") && !name.ends_with(".partial"));
     found.sort();
     let mut broken = Vec::new();
     for (number, name) in found.into_iter().rev() {

@@ -42,10 +42,12 @@ pub fn restore(
     disk.create_dir_all(root).map_err(|error| failed("create", root, error))?;
     let _lock = lock(root)?;
     let entries = disk.list(root).map_err(|error| failed("list", root, error))?;
+    // Its own beginning, whole or not, is none of somebody's data.
+    let is_ours = |name: &str| {
+        name == "LOCK" || name.strip_prefix(MARKER).is_some_and(|rest| rest.is_empty() || rest == ".partial")
+    };
     let is_begun = entries.iter().any(|entry| entry.name == MARKER);
-    if let Some(entry) =
-        entries.iter().find(|entry| entry.name != "LOCK" && !is_begun && entry.name != MARKER)
-    {
+    if let Some(entry) = entries.iter().find(|entry| !is_begun && !is_ours(&entry.name)) {
         let message =
             format!("{} is not empty: it holds {}. Restore into a new directory", root.display(), entry.name);
         return Err(Error::new(ErrorKind::Refused, message));
