@@ -41,21 +41,29 @@ const INTRO: &str = "Server and client share the machine, and the client reports
 impl Arguments {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let mut report = Report::default();
+        let outcome = self.parts(&mut report);
+        let mut intro = format!("{INTRO}\n\nThe wide events: {}.", self.data.sentence());
+        if let Err(error) = &outcome {
+            // What was measured before is not lost, and nobody takes it for the whole.
+            intro.push_str(&format!("\n\n**This run is incomplete**: {error:#}."));
+        }
+        report.write(&self.out, &intro)?;
+        if !self.keep && outcome.is_ok() {
+            std::fs::remove_dir_all(&self.server.scratch)?;
+        }
+        outcome
+    }
+
+    fn parts(&self, report: &mut Report) -> anyhow::Result<()> {
         let door = report.timed("doors", || door::measure(&self.data))?;
         report.add("Doors: bytes to columns", DOOR_NOTES, door);
         let encode = report.timed("encoder", || encode::measure(&self.data))?;
-        let server = self.server.start_empty()?;
-        let fed = self.load_wide(&mut report, &server)?;
         report.add("Encoding", ENCODE_NOTES, encode);
-        let (server, answers) = self.files(&mut report, server, &fed)?;
-        self.sustain(&mut report, server)?;
-        peers::measure(&mut report, &self.peers, &self.data, &self.server.scratch, &fed, &answers)?;
-        let intro = format!("{INTRO}\n\nThe wide events: {}.", self.data.sentence());
-        report.write(&self.out, &intro)?;
-        if !self.keep {
-            std::fs::remove_dir_all(&self.server.scratch)?;
-        }
-        Ok(())
+        let server = self.server.start_empty()?;
+        let fed = self.load_wide(report, &server)?;
+        let (server, answers) = self.files(report, server, &fed)?;
+        self.sustain(report, server)?;
+        peers::measure(report, &self.peers, &self.data, &self.server.scratch, &fed, &answers)
     }
 
     fn load_wide(&self, report: &mut Report, server: &Server) -> anyhow::Result<Fed> {
