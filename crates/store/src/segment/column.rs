@@ -4,7 +4,7 @@
 //! only for what is shown. [`super::Segment::column`] checks values once per process, so that the methods that
 //! decode them cannot fail; the dictionary is checked when it is first asked for.
 
-use skein_event::batch::{Column, Physical, Presence, Values};
+use skein_event::batch::{Column, Physical, Values};
 
 use super::body::{Body, Parts};
 use super::bytes::{array_at, count};
@@ -298,14 +298,9 @@ impl<'a> ColumnReader<'a> {
         }
     }
 
-    /// Which rows have a value, as a batch has it.
-    pub(crate) fn to_presence(&self) -> Presence {
-        self.present.to_presence()
-    }
-
     /// The whole column as a batch has it; codes are its own.
     pub(crate) fn to_batch_column(&self) -> Column {
-        Column { key: self.info.key.clone(), presence: self.to_presence(), values: self.all_values() }
+        Column { key: self.info.key.clone(), presence: self.present.to_presence(), values: self.all_values() }
     }
 
     fn all_values(&self) -> Values {

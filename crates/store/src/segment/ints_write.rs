@@ -140,13 +140,18 @@ pub(super) fn cheapest<T: Copy + Into<i64>>(values: &[T], frame: &Frame) -> Choi
     let mut steps = [0; BLOCK_VALUES];
     for block in values.chunks(BLOCK_VALUES).step_by(every) {
         sampled += block.len() as u64;
-        let steps = frame.load(block, &mut steps);
-        for deltas in [false, true] {
-            let plan = if deltas { to_deltas(steps) } else { to_distances(steps) };
-            let narrow = narrowest(steps, plan.width);
-            costs[usize::from(deltas) * 2] += u64::from(plan.width) * block.len() as u64 + 48;
-            costs[usize::from(deltas) * 2 + 1] += narrow.1 + 60;
-        }
+        let mut cost = |place: usize, plan: fn(&mut [u64]) -> Plan| {
+            let lanes = frame.load(block, &mut steps);
+            let plan = plan(lanes);
+            costs[place] += match place % 2 {
+                0 => u64::from(plan.width) * block.len() as u64 + 48,
+                _ => narrowest(lanes, plan.width).1 + 60,
+            };
+        };
+        cost(0, to_distances);
+        cost(1, to_distances);
+        cost(2, to_deltas);
+        cost(3, to_deltas_from_zero);
     }
     let mut best = (0, u64::MAX);
     for (place, &cost) in costs.iter().enumerate() {
@@ -182,21 +187,30 @@ fn to_distances(steps: &mut [u64]) -> Plan {
 /// Turns the steps of a block into distances of their deltas from the smallest delta. A difference that does
 /// not fit wraps around, and wraps back when it is read.
 fn to_deltas(steps: &mut [u64]) -> Plan {
+    let least = |deltas: &[u64]| deltas.iter().map(|delta| delta.cast_signed()).min();
+    to_deltas_from(steps, least)
+}
+
+/// The same where most values repeat the one before: from zero, so that falling values are exceptions.
+fn to_deltas_from_zero(steps: &mut [u64]) -> Plan {
+    let least = |deltas: &[u64]| {
+        let zeros = deltas.iter().filter(|delta| **delta == 0).count();
+        let smallest = deltas.iter().map(|delta| delta.cast_signed()).min();
+        if zeros * 2 > deltas.len() { Some(0) } else { smallest }
+    };
+    to_deltas_from(steps, least)
+}
+
+fn to_deltas_from(steps: &mut [u64], least: impl Fn(&[u64]) -> Option<i64>) -> Plan {
     let (min, max) = bounds(steps);
     let first = steps.first().copied().unwrap_or(0);
     let mut before = first;
-    let mut least = i64::MAX;
     for step in steps.iter_mut() {
         let delta = step.wrapping_sub(before);
         before = *step;
         *step = delta;
     }
-    for &delta in steps.iter().skip(1) {
-        least = least.min(delta.cast_signed());
-    }
-    if steps.len() < 2 {
-        least = 0;
-    }
+    let least = least(steps.get(1..).unwrap_or(&[])).unwrap_or(0);
     let mut widest = 0;
     for (place, step) in steps.iter_mut().enumerate() {
         *step = if place == 0 { 0 } else { step.wrapping_sub(least.cast_unsigned()) };
@@ -281,7 +295,11 @@ pub(super) fn write_packed<T: Copy + Into<i64>>(values: &[T], frame: &Frame, for
             offsets.push((count(bits.len()), count(positions.len())));
         }
         let lanes = frame.load(block, &mut steps);
-        let mut plan = if form.deltas { to_deltas(lanes) } else { to_distances(lanes) };
+        let mut plan = match (form.deltas, form.exceptions) {
+            (false, _) => to_distances(lanes),
+            (true, false) => to_deltas(lanes),
+            (true, true) => to_deltas_from_zero(lanes),
+        };
         if form.exceptions {
             let before = positions.len();
             plan.width = narrowest(lanes, plan.width).0;

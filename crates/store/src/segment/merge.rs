@@ -25,7 +25,7 @@ use super::reader::{RowField, Segment};
 use super::shapes::write_shapes;
 use super::source::{Open, Source, Taking, UNUSED};
 use super::templates::{ShapeSet, can_be_template};
-use super::text::{Compression, DICTIONARY_BLOCK_BYTES};
+use super::text::{Compression, LONG_TEXT_BLOCK_BYTES};
 use super::text_write::write_text;
 use super::trace_filter::TraceFilter;
 use super::union::{MergedColumn, union};
@@ -345,7 +345,7 @@ impl<'a> Merger<'a> {
         let (codec, mut written) = (self.settings.dictionary_codec(), Ok(()));
         self.write_chunk(Chunk::Text, |out| {
             let values = (0..count(names.len())).map(|name| names.get(name));
-            written = write_text(values, codec, DICTIONARY_BLOCK_BYTES, out);
+            written = write_text(values, codec, LONG_TEXT_BLOCK_BYTES, out);
         });
         written?;
         // A head block is searched without a filter: it is gone within a minute.

@@ -37,6 +37,7 @@ mod links;
 mod machine;
 mod merge;
 mod overflow;
+mod packing;
 mod pieces;
 mod pool;
 mod presence;

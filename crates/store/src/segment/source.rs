@@ -243,7 +243,9 @@ impl<'a> Open<'a> {
             }
             (Source::Segment(segment), _) => {
                 let column = segment.column(ColumnId(number))?;
-                let Values::Code(codes) = column.to_batch_column().values else { return Err(other_type()) };
+                let Column { presence, values: Values::Code(codes), .. } = column.to_batch_column() else {
+                    return Err(other_type());
+                };
                 let mut text = column.text()?;
                 if column.has_hashes() {
                     let hashes = column.hashes()?;
@@ -260,7 +262,7 @@ impl<'a> Open<'a> {
                         });
                     }
                 }
-                Ok(Cow::Owned(column.to_presence()))
+                Ok(Cow::Owned(presence))
             }
             _ => Err(Error::damaged("a source without columns")),
         }

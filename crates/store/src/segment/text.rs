@@ -9,8 +9,9 @@ use skein_event::limits::{REQUEST_BYTES_MAX, VALUE_BYTES_MAX};
 use super::bytes::{count, length, slice_at, u32_at, u64_at};
 use super::header::Version;
 use super::ints::Ints;
+use super::packing::unpack;
 use super::reader::Segment;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// A block of a dictionary ends with the value that passes this: small enough that one value costs about ten
 /// microseconds, large enough to compress (spec part II: 5.4 bytes per event against 4.7 for 16 KiB).
@@ -47,16 +48,28 @@ pub(super) enum Codec {
     Plain = 0,
     Zstd = 1,
     Lz4 = 2,
+    /// Hex digits in four bits each ([`super::packing`]).
+    Digits = 3,
 }
 
 impl Codec {
     fn from_number(number: u32) -> Option<Codec> {
-        [Codec::Plain, Codec::Zstd, Codec::Lz4].into_iter().find(|codec| *codec as u32 == number)
+        [Codec::Plain, Codec::Zstd, Codec::Lz4, Codec::Digits]
+            .into_iter()
+            .find(|codec| *codec as u32 == number)
     }
 }
 
+pub(super) fn push_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
 /// Reads a number of at most 35 bits; returns it with what follows.
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (place, &byte) in bytes.iter().enumerate().take(5) {
         value |= u64::from(byte & 0x7f) << (7 * place);
@@ -79,7 +92,6 @@ pub struct TextReader<'a> {
     places: Option<Ints<'a>>,
     /// Compares what is read with the file's checksums.
     checked_by: Option<&'a Segment>,
-    decompressor: Option<zstd::bulk::Decompressor<'static>>,
     /// The open block: its values, its plain bytes, and where each value starts in them.
     open: std::ops::Range<u32>,
     plain: Plain<'a>,
@@ -90,7 +102,7 @@ pub struct TextReader<'a> {
 #[expect(clippy::large_enum_variant, reason = "opened and read on the stack, a few at a time")]
 enum Directory<'a> {
     V1(&'a [u8]),
-    V2 { codec: Codec, firsts: Ints<'a>, ends: Ints<'a>, plain_lengths: Ints<'a> },
+    V2 { firsts: Ints<'a>, ends: Ints<'a>, plain_lengths: Ints<'a> },
 }
 
 /// Where a block lies and how it is packed.
@@ -99,7 +111,8 @@ struct Block {
     plain_length: usize,
     offset: u64,
     stored_length: u64,
-    codec: Codec,
+    /// `None` when its first byte tells.
+    codec: Option<Codec>,
 }
 
 /// The plain bytes of a block.
@@ -133,7 +146,6 @@ impl<'a> TextReader<'a> {
             if u32_at(bytes, 0)? != values {
                 return Err(Error::damaged("a text has more or fewer values than its column"));
             }
-            let codec = Codec::from_number(u32_at(bytes, 4)?).ok_or_else(damaged)?;
             let rest = bytes.get(HEAD_BYTES..).ok_or_else(short)?;
             let (firsts, rest) = Ints::open(rest, version)?;
             let (ends, rest) = Ints::open(rest, version)?;
@@ -141,7 +153,7 @@ impl<'a> TextReader<'a> {
             if ends.len() != firsts.len() || plain_lengths.len() != firsts.len() {
                 return Err(damaged());
             }
-            (Directory::V2 { codec, firsts, ends, plain_lengths }, stored)
+            (Directory::V2 { firsts, ends, plain_lengths }, stored)
         };
         Ok(TextReader {
             directory_bytes: bytes.len() - stored.len(),
@@ -151,7 +163,6 @@ impl<'a> TextReader<'a> {
             values,
             places: None,
             checked_by: None,
-            decompressor: None,
             open: 0..0,
             plain: Plain::Borrowed(&[]),
             starts: Vec::new(),
@@ -213,15 +224,15 @@ impl<'a> TextReader<'a> {
                     plain_length: u32_at(entries, at + 4)? as usize,
                     offset: u64_at(entries, at + 8)?,
                     stored_length: u64::from(u32_at(entries, at + 16)?),
-                    codec: Codec::from_number(u32_at(entries, at + 20)?).ok_or_else(damaged)?,
+                    codec: Some(Codec::from_number(u32_at(entries, at + 20)?).ok_or_else(damaged)?),
                 })
             }
-            Directory::V2 { codec, ends, plain_lengths, .. } => {
+            Directory::V2 { ends, plain_lengths, .. } => {
                 let place = |value: i64| u64::try_from(value).map_err(|_| damaged());
                 let offset = if number == 0 { 0 } else { place(ends.get(number - 1))? };
                 let stored_length = place(ends.get(number))?.checked_sub(offset).ok_or_else(damaged)?;
                 let plain_length = place(plain_lengths.get(number))?;
-                let codec = if stored_length == plain_length { Codec::Plain } else { *codec };
+                let codec = if stored_length == plain_length { Some(Codec::Plain) } else { None };
                 let plain_length = usize::try_from(plain_length).map_err(|_| damaged())?;
                 Ok(Block { values, plain_length, offset, stored_length, codec })
             }
@@ -246,17 +257,16 @@ impl<'a> TextReader<'a> {
             return Err(damaged());
         }
         self.open = 0..0;
-        self.plain = match block.codec {
-            Codec::Plain => Plain::Borrowed(stored),
-            Codec::Zstd => Plain::Owned(self.decompress(stored, block.plain_length)?),
-            Codec::Lz4 => {
-                let mut plain = vec![0; block.plain_length];
-                let written = lz4_flex::block::decompress_into(stored, &mut plain);
-                if written.ok() != Some(block.plain_length) {
-                    return Err(Error::damaged("a block of text does not decompress"));
-                }
-                Plain::Owned(plain)
+        let (codec, packed) = match (block.codec, stored.split_first()) {
+            (Some(codec), _) => (codec, stored),
+            (None, Some((&number, packed))) => {
+                (Codec::from_number(u32::from(number)).ok_or_else(damaged)?, packed)
             }
+            (None, None) => return Err(damaged()),
+        };
+        self.plain = match codec {
+            Codec::Plain => Plain::Borrowed(packed),
+            _ => Plain::Owned(unpack(codec, packed, block.plain_length)?),
         };
         if self.plain.bytes().len() != block.plain_length {
             return Err(damaged());
@@ -268,19 +278,6 @@ impl<'a> TextReader<'a> {
         }
         self.open = block.values;
         Ok(())
-    }
-
-    fn decompress(&mut self, stored: &[u8], plain_length: usize) -> Result<Vec<u8>, Error> {
-        if self.decompressor.is_none() {
-            let fresh = zstd::bulk::Decompressor::new()
-                .map_err(|error| Error::with_source(ErrorKind::Io, "zstd refuses to start", error))?;
-            self.decompressor = Some(fresh);
-        }
-        let unpacked = self.decompressor.as_mut().map(|context| context.decompress(stored, plain_length));
-        match unpacked {
-            Some(Ok(bytes)) => Ok(bytes),
-            _ => Err(Error::damaged("a block of text does not decompress")),
-        }
     }
 
     /// POST: on `Ok`, `starts` holds one start per value and the end of the last, all inside the block.

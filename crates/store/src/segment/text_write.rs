@@ -2,7 +2,8 @@
 
 use super::bytes::count;
 use super::ints_write::write_random_access;
-use super::text::{BLOCK_BYTES_MAX, Codec};
+use super::packing::pack;
+use super::text::{BLOCK_BYTES_MAX, Codec, push_varint};
 use crate::error::{Error, ErrorKind};
 
 /// Appends values in blocks.
@@ -13,8 +14,6 @@ pub(super) fn write_text<'v>(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut writer = TextWriter {
-        compressor: zstd::bulk::Compressor::new(1)
-            .map_err(|error| Error::with_source(ErrorKind::Io, "zstd refuses to start", error))?,
         codec,
         firsts: Vec::new(),
         ends: Vec::new(),
@@ -38,7 +37,7 @@ pub(super) fn write_text<'v>(
     }
     writer.close_block()?;
     out.extend_from_slice(&number.to_le_bytes());
-    out.extend_from_slice(&(codec as u32).to_le_bytes());
+    out.extend_from_slice(&[0; 4]);
     write_random_access(&writer.firsts, out);
     write_random_access(&writer.ends, out);
     write_random_access(&writer.plain_lengths, out);
@@ -47,7 +46,6 @@ pub(super) fn write_text<'v>(
 }
 
 struct TextWriter {
-    compressor: zstd::bulk::Compressor<'static>,
     codec: Codec,
     /// Of each block: the number of its first value, where it ends among the stored bytes, its plain length.
     firsts: Vec<u32>,
@@ -65,7 +63,8 @@ impl TextWriter {
         let Some(&first) = self.lengths.first() else { return Ok(()) };
         self.plain.clear();
         // Values of one length, such as ids, need it once.
-        if self.lengths.iter().all(|&length| length == first) {
+        let common = Some(first).filter(|_| self.lengths.iter().all(|&length| length == first));
+        if common.is_some() {
             push_varint(u64::from(first) + 1, &mut self.plain);
         } else {
             self.plain.push(0);
@@ -75,13 +74,8 @@ impl TextWriter {
         if self.plain.len() > BLOCK_BYTES_MAX {
             return Err(Error::new(ErrorKind::TooLarge, "a value is larger than a request may be"));
         }
-        let packed = match self.codec {
-            Codec::Plain => None,
-            Codec::Zstd => self.compressor.compress(&self.plain).ok(),
-            Codec::Lz4 => Some(lz4_flex::block::compress(&self.plain)),
-        };
         // A block that does not get smaller is stored plain: its lengths are equal.
-        let packed = packed.filter(|packed| packed.len() < self.plain.len());
+        let packed = pack(self.codec, &self.plain, common)?;
         self.stored.extend_from_slice(packed.as_deref().unwrap_or(&self.plain));
         self.ends.push(i64::try_from(self.stored.len()).unwrap_or(i64::MAX));
         self.plain_lengths.push(count(self.plain.len()));
@@ -89,12 +83,4 @@ impl TextWriter {
         self.bytes.clear();
         Ok(())
     }
-}
-
-fn push_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
 }
