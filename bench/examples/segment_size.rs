@@ -1,0 +1,149 @@
+//! Prints where the bytes of a segment go, by part and by column, and what encoding it costs on one thread.
+//!
+//! `cargo run --release -p skein-bench --example segment_size [-- ROWS]`. The events are the wide ones of the
+//! benchmarks, those of one partition of eight, as a flush is given them: first to head blocks, then to a file,
+//! then (twice the file) what compaction costs.
+
+use std::collections::BTreeMap;
+
+use skein_event::EventBatch;
+use skein_event::hash::HashKey;
+use skein_event::ids::{Environment, Offset, Partition};
+use skein_event::limits::HEAD_BLOCK_ROWS;
+use skein_event::split::split;
+use skein_ingest::{DoorContext, Signal, decode_protobuf};
+use skein_store::segment::{
+    BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge, merge_in_memory,
+};
+use skein_workload::wide::WideConfig;
+
+const KEY: HashKey = HashKey(42);
+const COLUMNS_SHOWN: usize = 45;
+/// A request's records reach the log together; the next come 10 ms later.
+const APPEND_STEP_NS: i64 = 10_000_000;
+
+fn cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn target(compression: Compression) -> Target {
+    let header = Header {
+        hash_key: KEY,
+        environment: Environment::default_environment(),
+        partition: Partition(0),
+        day: 0,
+        append_time_ns: 0,
+    };
+    Target { header, compression, flush: FlushPart::default(), replaces: Vec::new() }
+}
+
+/// Batches of one partition, each with its append time.
+fn batches(rows_wanted: usize) -> Result<Vec<(EventBatch, i64)>, Box<dyn std::error::Error>> {
+    let config = WideConfig::default();
+    let wide = config.generator();
+    let environment = Environment::default_environment();
+    let (mut batches, mut rows) = (Vec::new(), 0);
+    for index in 0..wide.requests() {
+        let request = wide.request(index);
+        let arrival = config.start_ns + i64::try_from(index)? * APPEND_STEP_NS + 3_456_789;
+        for (signal, body) in [(Signal::Traces, &request.traces), (Signal::Logs, &request.logs)] {
+            let context = DoorContext { hash_key: KEY, arrival_ns: arrival };
+            let decoded = decode_protobuf(signal, body, &context).map_err(|_| "a generated request")?;
+            for (partition, part) in split(decoded.batch, &environment, index as u128, 8, KEY) {
+                if partition == Partition(0) && part.rows() > 0 {
+                    rows += part.rows();
+                    batches.push((part, arrival));
+                }
+            }
+        }
+        if rows >= rows_wanted {
+            break;
+        }
+    }
+    Ok(batches)
+}
+
+#[expect(clippy::print_stdout, reason = "a measurement prints its figures")]
+fn report(what: &str, cpu: u64, rows: u64, bytes: usize) {
+    let per_second = rows as f64 / (cpu as f64 / 1e9);
+    println!(
+        "{what:34} {:8.0} rows per CPU-second, {:7.2} bytes per row",
+        per_second,
+        bytes as f64 / rows as f64
+    );
+}
+
+#[expect(clippy::print_stdout, reason = "a measurement prints its figures")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let wanted: usize = std::env::args().nth(1).map_or(Ok(250_000), |text| text.parse())?;
+    let batches = batches(wanted)?;
+    let rows: u64 = batches.iter().map(|(batch, _)| batch.rows() as u64).sum();
+    let values: usize =
+        batches.iter().flat_map(|(batch, _)| &batch.columns).map(|column| column.values.len()).sum();
+    println!("{rows} rows in {} batches, {:.1} values a row", batches.len(), values as f64 / rows as f64);
+    let sources: Vec<Source<'_>> = (0..)
+        .zip(&batches)
+        .map(|(offset, (batch, append_time_ns))| {
+            let append_time_ns = *append_time_ns;
+            Source::Batch(BatchSource { batch, offset: Offset(offset), append_time_ns, indexes: None })
+        })
+        .collect();
+    let before = cpu_ns();
+    let direct = merge(&sources, &target(Compression::Zstd))?;
+    report("batches to a file", cpu_ns() - before, rows, direct.len());
+
+    let before = cpu_ns();
+    let (mut blocks, mut open, mut open_rows) = (Vec::new(), Vec::new(), 0);
+    for (source, (batch, _)) in sources.iter().zip(&batches) {
+        open.push(*source);
+        open_rows += batch.rows();
+        if open_rows >= HEAD_BLOCK_ROWS {
+            blocks.push(merge_in_memory(&std::mem::take(&mut open), &target(Compression::None))?);
+            open_rows = 0;
+        }
+    }
+    if !open.is_empty() {
+        blocks.push(merge_in_memory(&open, &target(Compression::None))?);
+    }
+    let head_bytes: u64 = blocks.iter().map(Segment::byte_len).sum();
+    report("batches to head blocks", cpu_ns() - before, rows, usize::try_from(head_bytes)?);
+    let block_sources: Vec<Source<'_>> = blocks.iter().map(Source::Segment).collect();
+    for (what, compression) in [("LZ4", Compression::Lz4), ("zstd", Compression::Zstd)] {
+        let before = cpu_ns();
+        let file = merge(&block_sources, &target(compression))?;
+        report(&format!("head blocks to a file, {what}"), cpu_ns() - before, rows, file.len());
+    }
+    let file = Segment::open(direct)?;
+    file.verify()?;
+    let before = cpu_ns();
+    let merged = merge(&[Source::Segment(&file), Source::Segment(&file)], &target(Compression::Zstd))?;
+    report("two files to one", cpu_ns() - before, rows * 2, merged.len());
+
+    let sizes = file.sizes()?;
+    let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut columns: BTreeMap<String, (u64, BTreeMap<&str, u64>)> = BTreeMap::new();
+    for part in &sizes {
+        *kinds.entry(part.kind).or_default() += part.bytes;
+        let column = columns.entry(part.column.as_deref().unwrap_or("—").to_owned()).or_default();
+        column.0 += part.bytes;
+        *column.1.entry(part.kind).or_default() += part.bytes;
+    }
+    let each = |bytes: u64| bytes as f64 / rows as f64;
+    println!("\nby part, bytes per row");
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    kinds.iter().for_each(|(kind, bytes)| println!("{:8.3}  {kind}", each(*bytes)));
+    println!("\nby column, bytes per row");
+    let mut columns: Vec<_> = columns.into_iter().collect();
+    columns.sort_by_key(|(_, (bytes, _))| std::cmp::Reverse(*bytes));
+    for (name, (bytes, parts)) in columns.iter().take(COLUMNS_SHOWN) {
+        let parts: Vec<String> =
+            parts.iter().map(|(kind, bytes)| format!("{kind} {:.3}", each(*bytes))).collect();
+        let info = file.by_name(name)?;
+        let fill = info.first().map_or(0, |info| info.present);
+        let distinct = info.first().and_then(|info| info.distinct).unwrap_or(0);
+        println!("{:8.3}  {name}: {} ({fill} values, {distinct} distinct)", each(*bytes), parts.join(", "));
+    }
+    Ok(())
+}
