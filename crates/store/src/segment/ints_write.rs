@@ -125,6 +125,17 @@ pub(super) struct Form {
     pub(super) exceptions: bool,
 }
 
+impl Form {
+    /// Turns the steps of a block into what is packed.
+    fn plan(self, steps: &mut [u64]) -> Plan {
+        match (self.deltas, self.exceptions) {
+            (false, _) => to_distances(steps),
+            (true, false) => to_deltas(steps),
+            (true, true) => to_deltas_from_zero(steps),
+        }
+    }
+}
+
 pub(super) struct Choice {
     pub(super) form: Form,
     /// Bits of the whole sequence, about.
@@ -295,11 +306,7 @@ pub(super) fn write_packed<T: Copy + Into<i64>>(values: &[T], frame: &Frame, for
             offsets.push((count(bits.len()), count(positions.len())));
         }
         let lanes = frame.load(block, &mut steps);
-        let mut plan = match (form.deltas, form.exceptions) {
-            (false, _) => to_distances(lanes),
-            (true, false) => to_deltas(lanes),
-            (true, true) => to_deltas_from_zero(lanes),
-        };
+        let mut plan = form.plan(lanes);
         if form.exceptions {
             let before = positions.len();
             plan.width = narrowest(lanes, plan.width).0;
