@@ -164,6 +164,22 @@ pub fn check_state(
     }
 }
 
+/// Where the keys of a partition's committed records should be and are not. `low`: what the catalog says is
+/// committed; keys are written with the first commit.
+pub fn missing_state(
+    disk: &dyn Disk,
+    data_directory: &Path,
+    partition: Partition,
+    low: u64,
+) -> Result<Option<PathBuf>, Error> {
+    let path = state_file::state_path(data_directory, partition);
+    match disk.open_read(&path) {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((low > 0).then_some(path)),
+        Err(error) => Err(Error::io("open", &path, error)),
+    }
+}
+
 /// Reads a file. `proven_below`: every record below was durable, as the catalog or a close in order says.
 pub fn read(disk: &dyn Disk, file: &LogFile, proven_below: u64) -> Result<Content, Error> {
     let bytes = disk.read(&file.path).map_err(|error| Error::io("read", &file.path, error))?;

@@ -320,6 +320,7 @@ fn check_partition(
     let mut report = Report::default();
     let failed = |error: skein_log::Error| Error::with_source(ErrorKind::Io, error.to_string(), error);
     let low = lows.get(&work.partition).map_or(0, |low| low.0);
+    check_extent(source, work, low, &mut report)?;
     // Without a catalog nobody knows what should be in segments.
     let mut comparer =
         compare::Comparer::new(source, work.partition, low, &work.sound, source.catalog.is_ok());
@@ -352,6 +353,38 @@ fn check_partition(
     }
     let comparison = comparer.finish(&work.lost, &mut report);
     Ok((report, comparison))
+}
+
+/// What no file can say of itself: that it is gone.
+fn check_extent(source: &Source, work: &PartitionWork, low: u64, report: &mut Report) -> Result<(), Error> {
+    let failed = |error: skein_log::Error| Error::with_source(ErrorKind::Io, error.to_string(), error);
+    let folder = PathBuf::from("log").join(work.partition.0.to_string());
+    match work.files.first() {
+        None if low > 0 => {
+            let what = format!(
+                "there is no file of the log, though {low} records are committed: the second copy of them is gone, \
+                 and whatever was acknowledged since"
+            );
+            report.add(Severity::Warning, &folder, None, what, "restore the files from a backup");
+        }
+        Some(first) if first.first_offset > low => {
+            let what = format!(
+                "the log begins at record {}, and only those below {low} are committed: what was acknowledged \
+                 between them is gone",
+                first.first_offset
+            );
+            report.add(Severity::Damage, &folder, None, what, "restore the files from a backup");
+        }
+        _ => {}
+    }
+    if let Some(path) =
+        inspect::missing_state(&*source.disk, &source.root, work.partition, low).map_err(failed)?
+    {
+        let what =
+            "the batch keys of committed records are gone: they are read from the log at the next start";
+        report.add(Severity::Warning, &relative(&source.root, &path), None, what.to_owned(), NOTHING);
+    }
+    Ok(())
 }
 
 fn judge(kind: ProblemKind, is_committed: bool) -> (Severity, &'static str) {
