@@ -1,19 +1,43 @@
-//! What there is: datasets, their columns, the values of a column.
+//! What there is: datasets, their columns, the values of a column. All of it is known from the summaries of segments: no
+//! row is read, and what is known of a set of files is worked out once for the set.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use skein_event::batch::{Origin, Physical};
-use skein_event::columns::{Fixed, Level};
+use skein_event::columns::Fixed;
 use skein_query::RunContext;
 use skein_query::names::{ALWAYS, display_name};
 use skein_query::number::Type;
 use skein_query::result::{ColumnInfo, DatasetInfo};
-use skein_store::Error;
-use skein_store::segment::{self, Segment, Zone};
+use skein_store::footers::{Distinct, Merged, MergedColumn};
 
-use crate::column::BLOCK_ROWS;
-use crate::scan::{BlockReader, Failure, allowed_contexts, context_datasets};
+use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
+
+/// What is known of all segments: of the files, and of the heads.
+pub(crate) fn summaries(
+    view: &SnapshotView,
+    excluded: &[usize],
+    context: &RunContext<'_>,
+) -> Result<Vec<Arc<Merged>>, Failure> {
+    let files = view.segments.files();
+    let mut known = Vec::new();
+    let mut rest = Merged::default();
+    if excluded.is_empty() {
+        known.push(files.merged().map_err(|(place, error)| Failure::Segment(place, error))?);
+    }
+    let first = if excluded.is_empty() { files.handles().len() } else { 0 };
+    for (place, segment) in view.segments.iter().enumerate().skip(first) {
+        context.check()?;
+        if !excluded.contains(&place) {
+            let added = segment.whole_summary().and_then(|summary| rest.add(&summary));
+            added.map_err(|error| Failure::Segment(place, error))?;
+        }
+    }
+    known.push(Arc::new(rest));
+    Ok(known)
+}
 
 /// The datasets with their events and times.
 pub(crate) fn datasets(
@@ -21,55 +45,43 @@ pub(crate) fn datasets(
     excluded: &[usize],
     context: &RunContext<'_>,
 ) -> Result<Vec<DatasetInfo>, Failure> {
-    let mut found = BTreeMap::new();
-    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        context.check()?;
-        segment
-            .open()
-            .and_then(|segment| add_datasets(&segment, &mut found))
-            .map_err(|error| Failure::Segment(place, error))?;
+    let mut found: BTreeMap<String, DatasetInfo> = BTreeMap::new();
+    for merged in summaries(view, excluded, context)? {
+        for dataset in merged.datasets() {
+            let Some(name) = &dataset.name else { continue };
+            let info = found.entry(name.to_string()).or_insert_with(|| DatasetInfo {
+                name: name.to_string(),
+                events: 0,
+                first_ns: i64::MAX,
+                last_ns: i64::MIN,
+            });
+            info.events += dataset.rows;
+            info.first_ns = info.first_ns.min(dataset.times.0);
+            info.last_ns = info.last_ns.max(dataset.times.1);
+        }
     }
     Ok(found.into_values().collect())
 }
 
-fn add_datasets(segment: &Segment, found: &mut BTreeMap<String, DatasetInfo>) -> Result<(), Error> {
-    if segment.rows() == 0 {
-        return Ok(());
-    }
-    let names = context_datasets(segment)?;
-    let mut by_context: Vec<Option<(u64, i64, i64)>> = vec![None; names.len()];
-    let mut reader = BlockReader::open(segment)?;
-    for start in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
-        reader.read(start);
-        for (&time, &context) in reader.times.iter().zip(&reader.contexts) {
-            if let Some(slot) = by_context.get_mut(context as usize) {
-                let (events, first, last) = slot.unwrap_or((0, i64::MAX, i64::MIN));
-                *slot = Some((events + 1, first.min(time), last.max(time)));
-            }
-        }
-    }
-    for (name, counted) in names.into_iter().zip(by_context) {
-        let (Some(name), Some((events, first_ns, last_ns))) = (name, counted) else { continue };
-        let info = found.entry(name.clone()).or_insert(DatasetInfo {
-            name,
-            events: 0,
-            first_ns: i64::MAX,
-            last_ns: i64::MIN,
-        });
-        info.events += events;
-        info.first_ns = info.first_ns.min(first_ns);
-        info.last_ns = info.last_ns.max(last_ns);
-    }
-    Ok(())
-}
-
-/// A logical column while its segments are added up.
+/// A logical column while its physical ones are added up.
 struct Collected {
     types: [u64; Type::COUNT],
     scopes: Vec<&'static str>,
     first_ns: i64,
     last_ns: i64,
-    distinct: u64,
+    distinct: Distinct,
+}
+
+impl Default for Collected {
+    fn default() -> Collected {
+        Collected {
+            types: [0; Type::COUNT],
+            scopes: Vec::new(),
+            first_ns: i64::MAX,
+            last_ns: i64::MIN,
+            distinct: Distinct::default(),
+        }
+    }
 }
 
 /// The columns of a dataset, or of all.
@@ -79,15 +91,25 @@ pub(crate) fn columns(
     dataset: Option<&str>,
     context: &RunContext<'_>,
 ) -> Result<Vec<ColumnInfo>, Failure> {
-    let mut found = BTreeMap::new();
-    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        context.check()?;
-        segment
-            .open()
-            .and_then(|segment| add_columns(&segment, dataset, &mut found))
-            .map_err(|error| Failure::Segment(place, error))?;
+    const EVENT_ID: &str = ALWAYS[2];
+    let mut found: BTreeMap<String, Collected> = BTreeMap::new();
+    let mut events = 0;
+    for merged in summaries(view, excluded, context)? {
+        let is_wanted =
+            |name: &Option<Arc<str>>| dataset.is_none_or(|wanted| name.as_deref() == Some(wanted));
+        let members: Vec<bool> = merged.datasets().iter().map(|dataset| is_wanted(&dataset.name)).collect();
+        for (dataset, _) in merged.datasets().iter().zip(&members).filter(|(_, member)| **member) {
+            events += dataset.rows;
+            let collected = found.entry(EVENT_ID.to_owned()).or_default();
+            add_counts(collected, Type::Text, "fixed", dataset.rows, dataset.times);
+        }
+        for column in merged.columns() {
+            add_column(column, &members, &mut found);
+        }
     }
     let info = |(name, collected): (String, Collected)| ColumnInfo {
+        // Every event has an id of its own.
+        distinct_estimate: if name == EVENT_ID { events } else { collected.distinct.estimate() },
         name,
         types: Type::ALL
             .iter()
@@ -97,122 +119,39 @@ pub(crate) fn columns(
         scopes: collected.scopes,
         first_ns: collected.first_ns,
         last_ns: collected.last_ns,
-        distinct_estimate: collected.distinct,
     };
     Ok(found.into_iter().map(info).collect())
 }
 
-/// Which rows of a segment belong to a dataset.
-struct Membership {
-    contexts: Vec<bool>,
-    /// Number of rows per context; zero for contexts of other datasets.
-    rows_of_context: Vec<u64>,
-    /// Per row; `None` when all rows belong to it.
-    rows: Option<Vec<bool>>,
-    count: u64,
+fn add_column(column: &MergedColumn, members: &[bool], found: &mut BTreeMap<String, Collected>) {
+    let is_fixed = column.origin == Origin::Fixed;
+    let hidden = |fixed: &Fixed| fixed.is_hidden() && fixed.name() == &*column.name;
+    if is_fixed && Fixed::ALL.iter().any(hidden) {
+        return;
+    }
+    let is_member = |dataset: u32| members.get(dataset as usize).copied().unwrap_or_default();
+    let mut cells = column.cells.iter().filter(|cell| is_member(cell.dataset)).peekable();
+    if cells.peek().is_none() {
+        return;
+    }
+    let name = display_name(column.origin, &column.name).unwrap_or_else(|| column.name.to_string());
+    // Times are shown as text.
+    let is_time = is_fixed && ALWAYS.contains(&&*column.name);
+    let kind = if is_time { Type::Text } else { type_of(column.physical) };
+    let collected = found.entry(name).or_default();
+    for cell in cells {
+        add_counts(collected, kind, scope_of(column.origin), cell.count, cell.times);
+        collected.distinct.add(cell);
+    }
 }
 
-fn membership(segment: &Segment, dataset: Option<&str>) -> Result<Option<Membership>, Error> {
-    let wanted: Vec<&str> = dataset.into_iter().collect();
-    let Some(contexts) = allowed_contexts(segment, &wanted)? else { return Ok(None) };
-    let mut reader = BlockReader::open(segment)?;
-    let mut rows_of_context = vec![0_u64; contexts.len()];
-    let mut rows = Vec::with_capacity(segment.rows() as usize);
-    for start in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
-        reader.read(start);
-        for &context in &reader.contexts {
-            let member = contexts.get(context as usize) == Some(&true);
-            rows.push(member);
-            if let Some(count) = rows_of_context.get_mut(context as usize) {
-                *count += u64::from(member);
-            }
-        }
-    }
-    let count: u64 = rows_of_context.iter().sum();
-    let rows = if count == u64::from(segment.rows()) { None } else { Some(rows) };
-    Ok((count > 0).then_some(Membership { contexts, rows_of_context, rows, count }))
-}
-
-fn add_columns(
-    segment: &Segment,
-    dataset: Option<&str>,
-    found: &mut BTreeMap<String, Collected>,
-) -> Result<(), Error> {
-    let Some(members) = membership(segment, dataset)? else { return Ok(()) };
-    let times = segment.time_range();
-    for name in ALWAYS {
-        add(found, name.to_owned(), Type::Text, "fixed", members.count, times, members.count);
-    }
-    for info in segment.columns() {
-        let info = info?;
-        let key = &info.key;
-        let hidden = |fixed: &Fixed| fixed.is_hidden() && fixed.name() == &*key.name;
-        if key.origin == Origin::Fixed && Fixed::ALL.iter().any(hidden) {
-            continue;
-        }
-        let count = values_of(segment, &info, &members)?;
-        if count > 0 {
-            let name = display_name(key.origin, &key.name).unwrap_or_else(|| key.name.to_string());
-            let distinct = distinct(&info).min(count);
-            add(found, name, type_of(key.physical), scope_of(key.origin), count, times, distinct);
-        }
-    }
-    Ok(())
-}
-
-fn add(
-    found: &mut BTreeMap<String, Collected>,
-    name: String,
-    kind: Type,
-    scope: &'static str,
-    count: u64,
-    (first, last): (i64, i64),
-    distinct: u64,
-) {
-    let collected = found.entry(name).or_insert_with(|| Collected {
-        types: [0; Type::COUNT],
-        scopes: Vec::new(),
-        first_ns: i64::MAX,
-        last_ns: i64::MIN,
-        distinct: 0,
-    });
+fn add_counts(collected: &mut Collected, kind: Type, scope: &'static str, count: u64, times: (i64, i64)) {
     collected.types[kind as usize] += count;
     if !collected.scopes.contains(&scope) {
         collected.scopes.push(scope);
     }
-    collected.first_ns = collected.first_ns.min(first);
-    collected.last_ns = collected.last_ns.max(last);
-    collected.distinct = collected.distinct.max(distinct);
-}
-
-/// How many events of the dataset have a value in a column.
-fn values_of(segment: &Segment, info: &segment::ColumnInfo, members: &Membership) -> Result<u64, Error> {
-    if info.level == Level::Row && members.rows.is_none() {
-        return Ok(u64::from(info.present));
-    }
-    let column = segment.column(info.id)?;
-    let (mut list, mut count) = (Vec::new(), 0);
-    column.present().rows_of(0, info.present, &mut list);
-    for row in list {
-        count += match (&members.rows, info.level) {
-            (_, Level::Context) => match members.contexts.get(row as usize) {
-                Some(true) => members.rows_of_context.get(row as usize).copied().unwrap_or_default(),
-                _ => 0,
-            },
-            (Some(rows), Level::Row) => u64::from(rows.get(row as usize) == Some(&true)),
-            (None, Level::Row) => 1,
-        };
-    }
-    Ok(count)
-}
-
-/// Different values of a column in a segment: exact with a dictionary, otherwise at most what the zone allows.
-fn distinct(info: &segment::ColumnInfo) -> u64 {
-    match (info.distinct, info.zone) {
-        (Some(distinct), _) => u64::from(distinct),
-        (None, Zone::I64(min, max)) => u64::from(info.present).min(max.abs_diff(min).saturating_add(1)),
-        (None, _) => u64::from(info.present),
-    }
+    collected.first_ns = collected.first_ns.min(times.0);
+    collected.last_ns = collected.last_ns.max(times.1);
 }
 
 fn type_of(physical: Physical) -> Type {

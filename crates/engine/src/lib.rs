@@ -12,7 +12,7 @@
 //! Determinism: segments are visited in the order of the snapshot and rows in their order, so that sums of
 //! doubles come out the same, bit by bit, every time.
 //!
-//! Reading order: [`snapshot`], `resolve`, `column`, `filter`, `scan`, `group`, `aggregate`, `finish`, `rows`,
+//! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `filter`, `scan`, `group`, `aggregate`, `finish`, `rows`,
 //! `partial`, `trace`, `catalog`, `export`.
 
 mod aggregate;
@@ -26,6 +26,7 @@ mod group;
 mod native;
 mod overflow;
 mod partial;
+mod prune;
 mod resolve;
 mod rows;
 mod scan;

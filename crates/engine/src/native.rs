@@ -25,7 +25,7 @@ use crate::rows::RowSink;
 use crate::scan::{Counters, Failure, Scan};
 use crate::series::SecondPass;
 use crate::snapshot::{SnapshotView, Snapshots};
-use crate::{catalog, export, resolve, trace};
+use crate::{catalog, export, prune, resolve, trace};
 
 /// Answers plans from a store's snapshots.
 pub struct NativeEngine {
@@ -94,7 +94,9 @@ impl QueryEngine for NativeEngine {
         context: &RunContext<'_>,
     ) -> Result<TraceRows, QueryError> {
         let start_ns = context.clock.now_ns();
-        let run = |view: &SnapshotView, excluded: &[usize]| trace::trace(view, excluded, trace_id, context);
+        let run = |view: &SnapshotView, excluded: &[usize]| {
+            trace::trace(view, excluded, environment, trace_id, context)
+        };
         let (mut rows, warnings) = self.with_readable(environment, context, run)?;
         rows.meta.warnings.extend(warnings);
         rows.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
@@ -209,7 +211,7 @@ fn run_plan(
     context: &RunContext<'_>,
 ) -> Result<QueryResult, Failure> {
     let mut warnings = plan.warnings.clone();
-    resolve::check(plan, view, excluded, &mut warnings)?;
+    resolve::check(plan, view, excluded, context, &mut warnings)?;
     let scan = Scan::of_plan(plan, view, excluded, context);
     let (data, counters) = match &plan.output {
         _ if plan.dry_run => (Data::Nothing, dry_run(plan, view)),
@@ -249,10 +251,10 @@ fn overflow_warning(counters: &Counters) -> Option<Warning> {
 /// What a run would look at, by the segments' statistics alone.
 fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
     let mut counters = Counters::default();
+    let datasets: Vec<&str> = plan.datasets.iter().map(|named| named.name.as_str()).collect();
     for segment in view.segments.iter() {
-        let (first, last) = segment.time_range();
         counters.segments.considered += 1;
-        if segment.rows() > 0 && plan.time_range.overlaps(first, last) {
+        if prune::may_match(segment, &datasets, plan.time_range, &plan.filter) {
             counters.segments.scanned += 1;
             counters.rows_scanned += u64::from(segment.rows());
         } else {

@@ -2,16 +2,18 @@
 //! read (docs/adr/0012-unknown-columns.md).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use skein_event::batch::{ColumnKey, Origin};
+use skein_event::batch::Origin;
 use skein_event::columns::Fixed;
 use skein_query::names::{ALWAYS, Reference, display_name};
 use skein_query::plan::{Column, FilterSet, Output, Plan, Test};
 use skein_query::result::Warning;
-use skein_query::{QueryError, suggest};
-use skein_store::Error;
+use skein_query::{QueryError, RunContext, suggest};
+use skein_store::{Error, SegmentHandle};
 
-use crate::scan::{Failure, context_datasets};
+use crate::catalog;
+use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
 
 /// Checks every name of a plan. A column that is only tested for its presence may be unknown: then a warning
@@ -20,6 +22,7 @@ pub(crate) fn check(
     plan: &Plan,
     view: &SnapshotView,
     excluded: &[usize],
+    context: &RunContext<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), Failure> {
     if view.segments.iter().all(|segment| segment.rows() == 0) {
@@ -40,7 +43,7 @@ pub(crate) fn check(
     }
     for column in columns {
         if !is_known(column, view, excluded)? {
-            return Err(unknown_column(column, view, excluded)?.into());
+            return Err(unknown_column(column, view, excluded, context)?.into());
         }
     }
     for column in presence {
@@ -67,11 +70,12 @@ fn check_datasets(plan: &Plan, view: &SnapshotView, excluded: &[usize]) -> Resul
     }
     let mut known = BTreeSet::new();
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        let names = segment
-            .open()
-            .and_then(|segment| context_datasets(&segment))
-            .map_err(|error| Failure::Segment(place, error))?;
-        known.extend(names.into_iter().flatten());
+        // Most often the first segments have them all.
+        if plan.datasets.iter().all(|dataset| known.contains(&dataset.name)) {
+            return Ok(());
+        }
+        let datasets = segment.datasets().map_err(|error| Failure::Segment(place, error))?;
+        known.extend(datasets.into_iter().filter_map(|(name, ..)| name));
     }
     for dataset in &plan.datasets {
         if !known.contains(&dataset.name) {
@@ -98,7 +102,6 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
         return Ok(true);
     }
     for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        let segment = segment.open().map_err(|error| Failure::Segment(place, error))?;
         let known = column.references.iter().map(|reference| -> Result<bool, Error> {
             let (name, origin) = match reference {
                 Reference::Attribute(name) => (name, None),
@@ -106,11 +109,11 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
                 _ => return Ok(true),
             };
             let fits = |found: Origin| found != Origin::Fixed && origin.is_none_or(|wanted| wanted == found);
-            if segment.by_name(name)?.iter().any(|info| fits(info.key.origin)) {
+            if segment.columns_named(name)?.iter().any(|(found, _)| fits(*found)) {
                 return Ok(true);
             }
             // An overflow map may hold any name.
-            Ok(segment.find(&ColumnKey::fixed(Fixed::Overflow))?.is_some())
+            has_overflow(segment)
         });
         for known in known {
             if known.map_err(|error| Failure::Segment(place, error))? {
@@ -121,16 +124,24 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
     Ok(false)
 }
 
-fn unknown_column(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<QueryError, Failure> {
+/// Whether events have an overflow map.
+pub(crate) fn has_overflow(segment: &Arc<SegmentHandle>) -> Result<bool, Error> {
+    let found = segment.columns_named(Fixed::Overflow.name())?;
+    Ok(found.iter().any(|(origin, _)| *origin == Origin::Fixed))
+}
+
+fn unknown_column(
+    column: &Column,
+    view: &SnapshotView,
+    excluded: &[usize],
+    context: &RunContext<'_>,
+) -> Result<QueryError, Failure> {
     let mut known: BTreeSet<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
     known.extend(Fixed::ALL.iter().filter(|f| !f.is_hidden()).map(|fixed| fixed.name().to_owned()));
-    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        let segment = segment.open().map_err(|error| Failure::Segment(place, error))?;
-        for info in segment.columns() {
-            let key = info.map_err(|error| Failure::Segment(place, error))?.key;
-            if key.origin != Origin::Fixed {
-                known.insert(display_name(key.origin, &key.name).unwrap_or_else(|| key.name.to_string()));
-            }
+    for merged in catalog::summaries(view, excluded, context)? {
+        for column in merged.columns().iter().filter(|column| column.origin != Origin::Fixed) {
+            known
+                .insert(display_name(column.origin, &column.name).unwrap_or_else(|| column.name.to_string()));
         }
     }
     let candidates = suggest::candidates(&column.name, known.iter().map(String::as_str));

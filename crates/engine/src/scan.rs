@@ -1,5 +1,7 @@
 //! Walks a snapshot: which segments, which blocks, which rows take part in a plan.
 
+use std::sync::Arc;
+
 use skein_event::batch::ColumnKey;
 use skein_event::columns::Fixed;
 use skein_query::plan::{FilterSet, Plan, TimeRange};
@@ -10,6 +12,7 @@ use skein_store::{Error, SegmentHandle};
 
 use crate::column::BLOCK_ROWS;
 use crate::filter::{BoundFilters, Mask};
+use crate::prune;
 use crate::snapshot::SnapshotView;
 
 /// Why a scan ended early.
@@ -168,9 +171,9 @@ impl<'a> Scan<'a> {
     }
 
     /// Whether a segment may hold rows of the plan, by what is known without touching its file.
-    fn may_matter<S: Sink>(&self, handle: &SegmentHandle, sink: &S) -> bool {
-        let times = handle.time_range();
-        handle.rows() > 0 && self.time_range.overlaps(times.0, times.1) && sink.wants(times)
+    fn may_matter<S: Sink>(&self, handle: &Arc<SegmentHandle>, sink: &S) -> bool {
+        sink.wants(handle.time_range())
+            && prune::may_match(handle, &self.datasets, self.time_range, self.filter)
     }
 
     /// Visits a segment; false when its statistics rule it out.

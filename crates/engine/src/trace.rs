@@ -1,5 +1,6 @@
 //! Whole traces by id, whatever their time: the index of ids leads to the rows, nothing is scanned.
 
+use skein_event::ids::Environment;
 use skein_query::result::{Meta, SegmentCounts, TraceRows};
 use skein_query::{QueryError, RunContext};
 
@@ -10,26 +11,23 @@ use crate::snapshot::SnapshotView;
 /// Bytes that a flat row takes, about: thirty fields with their values.
 const FLAT_ROW_BYTES: usize = 2_048;
 
-/// Gathers a trace's rows.
+/// Gathers a trace's rows: from the segments of its partition whose filters let it pass, and from the heads.
 pub(crate) fn trace(
     view: &SnapshotView,
     excluded: &[usize],
+    environment: &Environment,
     trace_id: [u8; 16],
     context: &RunContext<'_>,
 ) -> Result<TraceRows, Failure> {
     let mut rows = Vec::new();
-    let mut segments = SegmentCounts::default();
-    for (place, handle) in view.segments.iter().enumerate() {
+    let mut segments = SegmentCounts { considered: view.segments.len() as u64, ..SegmentCounts::default() };
+    for place in view.segments.of_trace(environment, &trace_id) {
         context.check()?;
-        segments.considered += 1;
-        if excluded.contains(&place) {
-            continue;
-        }
+        let Some(handle) = view.segments.get(place).filter(|_| !excluded.contains(&place)) else { continue };
         let failed = |error| Failure::Segment(place, error);
         let segment = handle.open().map_err(failed)?;
         let found = segment.rows_of_trace(&trace_id).map_err(failed)?;
         if found.is_empty() {
-            segments.pruned += 1;
             continue;
         }
         segments.scanned += 1;
@@ -41,6 +39,7 @@ pub(crate) fn trace(
         }
         rows.extend(flat_rows(&segment.gather(&found).map_err(failed)?));
     }
+    segments.pruned = segments.considered.saturating_sub(segments.scanned + excluded.len() as u64);
     let scanned = rows.len() as u64;
     let meta = Meta {
         rows_scanned: scanned,

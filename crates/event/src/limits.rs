@@ -144,6 +144,13 @@ pub const COMPACTION_BYTES_MAX: u64 = 256 << 20;
 /// per column. A hundred days of full load are as many.
 pub const OPEN_SEGMENTS_MAX: usize = 8_192;
 
+/// Columns of one environment that listings name; beyond, they are counted and stay queryable. Ten times the live columns
+/// of a dataset, at about 200 bytes each with their sketches.
+pub const LISTED_COLUMNS_MAX: usize = 100_000;
+
+/// Bytes of summaries that wait in memory until `footers.cat` is mapped again: a hundred large segments.
+pub const FOOTERS_OWNED_BYTES_MAX: usize = 32 << 20;
+
 /// Segments of similar size that are merged into one. Eight means that an event is rewritten about four
 /// times on its way from a hundred rows to a million.
 pub const COMPACTION_FANIN: usize = 8;

@@ -30,6 +30,20 @@ pub fn split(
     distribute(&batch, &assignment, partitions)
 }
 
+/// The partition in which a trace is, whole.
+pub fn partition_of_trace(
+    environment: &Environment,
+    trace_id: &[u8; 16],
+    partitions: u16,
+    key: HashKey,
+) -> Partition {
+    let mut buffer = [0_u8; 24];
+    buffer[..8].copy_from_slice(&key.hash(environment.as_str().as_bytes()).to_le_bytes());
+    buffer[8..].copy_from_slice(trace_id);
+    let hash = (key.hash(&buffer) >> 32) % u64::from(partitions.max(1));
+    Partition(u16::try_from(hash).unwrap_or_default())
+}
+
 /// The partition of each row.
 fn assign(
     batch: &EventBatch,

@@ -236,11 +236,11 @@ pub struct ColumnInfo {
     pub types: Vec<(&'static str, u64)>,
     /// Where it comes from: `fixed`, `attributes`, `metric`, `body`, `derived`, `scope`, `resource`.
     pub scopes: Vec<&'static str>,
-    /// Earliest timestamp of the segments' rows that have it, to the precision of a segment.
+    /// Earliest timestamp of the events that have it.
     pub first_ns: i64,
     /// Latest timestamp, likewise.
     pub last_ns: i64,
-    /// Different values, at least: the largest number of any one segment.
+    /// Different values: exact up to 256, beyond that estimated with a standard error of 3.3 %.
     pub distinct_estimate: u64,
 }
 

@@ -27,6 +27,12 @@ impl Store {
         self.inner.seal()
     }
 
+    /// Makes one summary that `footers.cat` lacks, or writes the file anew when half of it is dead. Returns whether there
+    /// was anything to do.
+    pub fn keep_footers(&self) -> Result<bool, Error> {
+        self.inner.keep_footers()
+    }
+
     /// Starts the store's threads.
     pub fn start(&self) -> Result<Background, Error> {
         {
@@ -49,7 +55,7 @@ impl Store {
                 |store| {
                     let flushed = store.flush_due()? > 0;
                     store.inner.collect_garbage();
-                    Ok(flushed || store.compact()?)
+                    Ok(flushed || store.compact()? || store.keep_footers()?)
                 },
             )?,
         ];
@@ -67,7 +73,10 @@ impl Background {
                 return Err(Error::new(ErrorKind::Io, "a thread of the store ended by a panic"));
             }
         }
-        self.store.flush_all()
+        self.store.flush_all()?;
+        // Only the next start would notice: it makes anew what is missing.
+        while self.store.keep_footers().unwrap_or_default() {}
+        Ok(())
     }
 }
 

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skein_event::ids::Environment;
-use skein_log::disk::{DirectoryEntry, Disk};
+use skein_log::disk::{DirectoryEntry, Disk, DiskFile};
 
 use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::segment::Segment;
+use crate::segment::machine::{self, SegmentBytes};
 
 /// How a segment's file is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -155,6 +156,60 @@ impl Files {
             self.disk.sync_dir(parent).map_err(|error| failed("sync", parent, error))?;
         }
         Ok(target)
+    }
+
+    /// Opens a derived file, which lies beside the segments' folder.
+    pub(crate) fn open_derived(&self, name: &str) -> Result<Arc<dyn DiskFile>, Error> {
+        let path = self.root.join(name);
+        self.disk.open(&path).map_err(|error| failed("open", &path, error))
+    }
+
+    /// What a derived file holds from `offset` on.
+    pub(crate) fn map_derived(&self, name: &str, offset: u64) -> Result<SegmentBytes, Error> {
+        let path = self.root.join(name);
+        match self.access {
+            FileAccess::Map => {
+                let file = std::fs::File::open(&path).map_err(|error| failed("open", &path, error))?;
+                let length = file.metadata().map_err(|error| failed("read", &path, error))?.len();
+                if length <= offset {
+                    return Ok(SegmentBytes::Owned(Vec::new()));
+                }
+                machine::map_from(&file, offset).map_err(|error| failed("map", &path, error))
+            }
+            FileAccess::Read => {
+                let bytes = self.disk.read(&path).map_err(|error| failed("read", &path, error))?;
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                Ok(SegmentBytes::Owned(bytes[start..].to_vec()))
+            }
+        }
+    }
+
+    /// Creates the next version of a derived file under a temporary name.
+    pub(crate) fn create_derived(&self, name: &str) -> Result<Arc<dyn DiskFile>, Error> {
+        let temporary = self.root.join("tmp").join(name);
+        self.disk.remove(&temporary).ok();
+        self.disk.create(&temporary).map_err(|error| failed("create", &temporary, error))
+    }
+
+    pub(crate) fn write_derived(
+        &self,
+        file: &dyn DiskFile,
+        name: &str,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        file.write_at(offset, bytes).map_err(|error| failed("write", &self.root.join(name), error))
+    }
+
+    /// Gives the next version of a derived file its name: sync, rename, sync of both folders.
+    pub(crate) fn finish_derived(&self, file: &dyn DiskFile, name: &str) -> Result<(), Error> {
+        let (temporary, path) = (self.root.join("tmp").join(name), self.root.join(name));
+        file.sync_data().map_err(|error| failed("sync", &temporary, error))?;
+        self.disk.rename(&temporary, &path).map_err(|error| failed("rename", &temporary, error))?;
+        for folder in [self.root.clone(), self.root.join("tmp")] {
+            self.disk.sync_dir(&folder).map_err(|error| failed("sync", &folder, error))?;
+        }
+        Ok(())
     }
 
     /// All files below `segments/`.

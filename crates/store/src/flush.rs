@@ -231,6 +231,8 @@ impl Inner {
         };
         let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&self.opener)));
         handle.keep_open(segment);
+        // What is known about a segment is derived: a flush does not fail for want of it.
+        handle.summarize().ok();
         Ok(StoredFile { row, handle })
     }
 
@@ -292,15 +294,11 @@ impl Inner {
     /// Shows a commit in snapshots from now on, and lets the log be trimmed.
     fn install(&self, prepared: Prepared) {
         let partition = prepared.commit.partition;
+        self.keep_summaries(&prepared);
         {
             let mut state = self.state();
-            for id in &prepared.commit.remove {
-                let removed = state.files.remove(id);
-                state.retired.extend(removed);
-            }
-            for file in prepared.files {
-                state.files.insert(file);
-            }
+            let removed = state.files.replace(&prepared.commit.remove, prepared.files);
+            state.retired.extend(removed);
             state.version += 1;
             if let Some(partition) = state.partitions.get_mut(usize::from(partition.0)) {
                 for (key, number) in &prepared.blocks {
@@ -320,6 +318,39 @@ impl Inner {
             trim(partition, prepared.commit.new_low);
         }
         self.collect_garbage();
+    }
+
+    /// Puts the summaries of new segments into `footers.cat`.
+    fn keep_summaries(&self, prepared: &Prepared) {
+        let known = prepared.files.iter().filter_map(|file| {
+            let summary = file.handle.known_summary()?;
+            Some((Arc::clone(&file.handle), summary))
+        });
+        self.footers.remove(prepared.commit.remove.iter());
+        if let Err(error) = self.footers.append(&known.collect::<Vec<_>>()) {
+            tracing::warn!(%error, "footers.cat could not be written; it is made anew later");
+        }
+    }
+
+    /// Makes one summary that is missing, or writes `footers.cat` anew when it should be. Returns whether there was
+    /// anything to do.
+    pub(crate) fn keep_footers(&self) -> Result<bool, Error> {
+        let _writing = self.begin_writing()?;
+        let handles: Vec<_> = self.state().files.iter().map(|file| Arc::clone(&file.handle)).collect();
+        let missing = handles.iter().find(|handle| handle.known_summary().is_none() && !handle.has_failed());
+        if let Some(handle) = missing {
+            // One that cannot be read is set aside, and serves no more.
+            if let Ok(summary) = handle.summarize() {
+                self.footers.append(&[(Arc::clone(handle), summary)])?;
+            }
+            return Ok(true);
+        }
+        if self.footers.wants_rewrite(handles.len()) {
+            self.footers.rewrite(&handles)?;
+            return Ok(true);
+        }
+        self.footers.map_appended()?;
+        Ok(false)
     }
 
     /// Removes retired files that no snapshot reads any more.

@@ -11,11 +11,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
+use skein_event::batch::{Origin, Physical};
+use skein_event::hash::HashKey;
 use skein_event::ids::{Environment, Partition};
 
-use crate::catalog::SegmentRow;
+use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::files::Files;
+use crate::footers::{self, DatasetSummary, Summary};
 use crate::segment::Segment;
 
 /// A segment of a snapshot. While somebody holds it, its file stays.
@@ -24,6 +27,8 @@ pub struct SegmentHandle {
     rows: u32,
     time_range: (i64, i64),
     source: Source,
+    /// What is known without the file, once somebody has asked for it.
+    summary: RwLock<Option<Arc<Summary>>>,
 }
 
 enum Source {
@@ -49,6 +54,7 @@ impl SegmentHandle {
             rows: segment.rows(),
             time_range: segment.time_range(),
             source: Source::Loaded(segment),
+            summary: RwLock::new(None),
         }
     }
 
@@ -65,6 +71,7 @@ impl SegmentHandle {
                 touched: AtomicBool::new(false),
                 failed: AtomicBool::new(false),
             }),
+            summary: RwLock::new(None),
         }
     }
 
@@ -125,6 +132,11 @@ impl SegmentHandle {
         Ok(segment)
     }
 
+    /// Whether reading it failed before.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(&self.source, Source::File(file) if file.failed.load(Ordering::Relaxed))
+    }
+
     /// Tells the store that reading it failed: it is set aside when it is damaged.
     pub fn report(&self, error: &Error) {
         if let Source::File(file) = &self.source
@@ -136,6 +148,100 @@ impl SegmentHandle {
                 is_missing: is_missing(error),
                 message: error.to_string(),
             });
+        }
+    }
+
+    /// Answers a question from the summary, which is made of the segment when it is not known. One that turns out to be
+    /// damaged is made anew: it is derived, and what it is derived from decides.
+    pub fn with_summary<T>(self: &Arc<Self>, ask: impl Fn(&Summary) -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(summary) = self.known_summary() {
+            match ask(&summary) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.forget_summary(&error),
+            }
+        }
+        ask(&*self.summarize()?)
+    }
+
+    /// The physical columns of a name. No file is touched when the summary is known.
+    pub fn columns_named(self: &Arc<Self>, name: &str) -> Result<Vec<(Origin, Physical)>, Error> {
+        match &self.source {
+            Source::Loaded(segment) => {
+                let found = segment.by_name(name)?;
+                Ok(found.into_iter().map(|info| (info.key.origin, info.key.physical)).collect())
+            }
+            Source::File(file) => self.with_summary(|summary| {
+                let found = summary.by_name(file.opener.hash_key, name)?;
+                Ok(found.into_iter().map(|column| (column.origin, column.physical)).collect())
+            }),
+        }
+    }
+
+    /// The datasets with their events; `None` stands for events without one.
+    pub fn datasets(self: &Arc<Self>) -> Result<Vec<(Option<String>, u64, (i64, i64))>, Error> {
+        self.with_summary(|summary| {
+            let owned =
+                |dataset: DatasetSummary<'_>| (dataset.name.map(str::to_owned), dataset.rows, dataset.times);
+            Ok(summary.datasets()?.into_iter().map(owned).collect())
+        })
+    }
+
+    /// Whether any event of these datasets and of a time range may be here. No file is touched when the summary is
+    /// known; nobody is told wrongly that there is none.
+    pub fn may_hold(self: &Arc<Self>, datasets: &[&str], overlaps: impl Fn(i64, i64) -> bool) -> bool {
+        if self.rows == 0 || !overlaps(self.time_range.0, self.time_range.1) {
+            return false;
+        }
+        if datasets.is_empty() || matches!(self.source, Source::Loaded(_)) {
+            return true;
+        }
+        let asked = self.with_summary(|summary| {
+            let mut named = summary.datasets()?.into_iter();
+            let wanted = |name: &str| datasets.contains(&name);
+            Ok(named.any(|dataset| {
+                dataset.name.is_some_and(wanted) && overlaps(dataset.times.0, dataset.times.1)
+            }))
+        });
+        asked.unwrap_or(true)
+    }
+
+    /// The summary with all of its parts checked.
+    pub fn whole_summary(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
+        if let Some(summary) = self.known_summary() {
+            match summary.verify() {
+                Ok(()) => return Ok(summary),
+                Err(error) => self.forget_summary(&error),
+            }
+        }
+        self.summarize()
+    }
+
+    /// Makes the summary from the segment.
+    pub(crate) fn summarize(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
+        let segment = self.open()?;
+        let made = footers::summarize(&segment)
+            .and_then(|merged| merged.to_summary(Some(&footers::filter_of(&segment)?)));
+        let summary = Arc::new(made.inspect_err(|error| self.report(error))?);
+        self.remember(Some(Arc::clone(&summary)));
+        Ok(summary)
+    }
+
+    pub(crate) fn known_summary(&self) -> Option<Arc<Summary>> {
+        self.summary.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn remember(&self, summary: Option<Arc<Summary>>) {
+        if summary.is_some() {
+            *self.summary.write().unwrap_or_else(PoisonError::into_inner) = summary;
+        }
+    }
+
+    /// The summary is damaged.
+    pub(crate) fn forget_summary(&self, error: &Error) {
+        *self.summary.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if let Source::File(file) = &self.source {
+            let mut damaged = file.opener.damaged_summaries.lock().unwrap_or_else(PoisonError::into_inner);
+            damaged.push((file.row.id.clone(), error.to_string()));
         }
     }
 
@@ -189,16 +295,26 @@ pub(crate) struct Failed {
 /// Opens files of segments and closes those that nobody has touched for longest.
 pub(crate) struct Opener {
     files: Arc<Files>,
+    hash_key: HashKey,
     open_max: usize,
     /// Open files, roughly from the one that was touched longest ago.
     open: Mutex<VecDeque<Weak<SegmentHandle>>>,
     /// Waits for the store; each handle reports once.
     failures: Mutex<Vec<Failed>>,
+    /// Summaries that were damaged, until the store has said so.
+    damaged_summaries: Mutex<Vec<(SegmentId, String)>>,
 }
 
 impl Opener {
-    pub(crate) fn new(files: Arc<Files>, open_max: usize) -> Opener {
-        Opener { files, open_max, open: Mutex::default(), failures: Mutex::default() }
+    pub(crate) fn new(files: Arc<Files>, hash_key: HashKey, open_max: usize) -> Opener {
+        Opener {
+            files,
+            hash_key,
+            open_max,
+            open: Mutex::default(),
+            failures: Mutex::default(),
+            damaged_summaries: Mutex::default(),
+        }
     }
 
     pub(crate) fn files(&self) -> Arc<Files> {
@@ -239,6 +355,10 @@ impl Opener {
     /// How many files are open.
     pub(crate) fn open_files(&self) -> usize {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    pub(crate) fn take_damaged_summaries(&self) -> Vec<(SegmentId, String)> {
+        std::mem::take(&mut *self.damaged_summaries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn failures(&self) -> MutexGuard<'_, Vec<Failed>> {

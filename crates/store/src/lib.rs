@@ -19,6 +19,7 @@ mod error;
 mod file_table;
 mod files;
 mod flush;
+pub mod footers;
 mod handle;
 mod head;
 mod imports;

@@ -11,8 +11,9 @@ use skein_log::inspect;
 
 use crate::catalog::{PartitionMark, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
-use crate::file_table::FileTable;
+use crate::file_table::{FileTable, TraceLayout};
 use crate::files::Files;
+use crate::footers::{self, Footers};
 use crate::handle::{Opener, SegmentHandle};
 use crate::imports::Imports;
 use crate::store::{Inner, PartitionState, State, Store, StoreConfig, StoredFile, Surroundings};
@@ -43,6 +44,8 @@ pub enum FindingKind {
     KeptOrphan,
     /// A file below `segments/` that is none of ours.
     Unknown,
+    /// A derived file was lost or damaged, and is made anew.
+    Derived,
 }
 
 impl Store {
@@ -71,9 +74,11 @@ impl Store {
         }
         let imports = Imports::load(catalog.imports()?);
         let mut findings = Vec::new();
-        let opener = Arc::new(Opener::new(Arc::clone(&files), config.open_segments_max));
-        let mut table = FileTable::default();
+        let opener = Arc::new(Opener::new(Arc::clone(&files), config.hash_key, config.open_segments_max));
+        let layout = TraceLayout { partitions: config.partitions, hash_key: config.hash_key };
+        let mut table = FileTable::new(layout);
         let rows = catalog.segments()?;
+        let known = Footers::open(Arc::clone(&files), config.hash_key, &rows);
         let on_disk: HashMap<&Path, u64> = found.iter().map(|file| (file.path.as_path(), file.len)).collect();
         for row in &rows {
             if let Some(finding) = check_row(&files, row, &on_disk) {
@@ -81,6 +86,7 @@ impl Store {
                 continue;
             }
             let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&opener)));
+            handle.remember(known.summaries.get(&row.id).cloned());
             table.insert(StoredFile { row: row.clone(), handle });
         }
         let counted: BTreeSet<&SegmentId> = rows.iter().map(|row| &row.id).collect();
@@ -90,6 +96,7 @@ impl Store {
             let log = LogCover { disk: &*surroundings.disk, root: &config.data_directory, marks: &marks };
             findings.extend(remove_orphan(&files, &orphan.path, orphan.id.as_ref(), &table, &log, all_there));
         }
+        findings.extend(derived_anew(&config, &known, rows.len()));
         let state = State {
             partitions: marks.into_iter().map(fresh_partition).collect(),
             files: table,
@@ -102,8 +109,23 @@ impl Store {
             running: false,
             stopping: false,
         };
-        Ok(Store::new(config, surroundings, opener, state, imports))
+        Ok(Store::new(config, surroundings, (opener, known.footers), state, imports))
     }
+}
+
+/// What is said when not every segment has its summary.
+fn derived_anew(config: &StoreConfig, known: &footers::Opened, segments: usize) -> Option<Finding> {
+    let missing = segments.saturating_sub(known.summaries.len());
+    if missing == 0 {
+        return None;
+    }
+    let why = match &known.problem {
+        Some(problem) => format!("it cannot be used ({problem})"),
+        None => format!("it lacks {missing} of {segments} segments"),
+    };
+    let message = format!("{why}; it is made anew from the segments, and nothing is lost");
+    let path = config.data_directory.join(footers::NAME);
+    Some(Finding { kind: FindingKind::Derived, segment: None, path, message })
 }
 
 fn fresh_partition(mark: PartitionMark) -> PartitionState {
@@ -245,6 +267,14 @@ impl Inner {
     /// Sets aside the files that turned out to be damaged since the last call, and shows snapshots without them
     /// from now on. What cannot be read for another reason stays, and is found out about again.
     pub(crate) fn set_failed_aside(&self) {
+        for (id, error) in self.opener.take_damaged_summaries() {
+            let message =
+                format!("the entry of segment {id} is damaged ({error}); it was made anew from the segment");
+            let path = self.config.data_directory.join(footers::NAME);
+            let finding = Finding { kind: FindingKind::Derived, segment: None, path, message };
+            self.footers.remove(std::iter::once(&id));
+            self.state().findings.push(finding);
+        }
         let failures = std::mem::take(&mut *self.opener.failures());
         for failed in failures {
             let path = self.opener.path(&failed.row);

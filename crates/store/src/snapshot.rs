@@ -61,6 +61,13 @@ impl Segments {
         files.get(place).or_else(|| self.heads.get(place.checked_sub(files.len())?))
     }
 
+    /// The places of those that may hold a trace. What lies in files is asked by its summary.
+    pub fn of_trace(&self, environment: &Environment, trace_id: &[u8; 16]) -> Vec<usize> {
+        let mut places = self.files.of_trace(environment, trace_id);
+        places.extend(self.files.handles().len()..self.len());
+        places
+    }
+
     /// Those that lie in files: a set that stays the same between two flushes, whatever arrives.
     pub fn files(&self) -> &Arc<SegmentSet> {
         &self.files

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::file_table::FileTable;
 use crate::files::{FileAccess, Files};
 use crate::flush::Prepared;
+use crate::footers::Footers;
 use crate::handle::{Opener, SegmentHandle};
 use crate::head::{self, Encoding, Head, HeadKey, Part};
 use crate::imports::Imports;
@@ -97,6 +98,7 @@ pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     pub(crate) files: Arc<Files>,
     pub(crate) opener: Arc<Opener>,
+    pub(crate) footers: Footers,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -184,7 +186,7 @@ impl Store {
     pub(crate) fn new(
         config: StoreConfig,
         surroundings: Surroundings,
-        opener: Arc<Opener>,
+        (opener, footers): (Arc<Opener>, Footers),
         state: State,
         imports: Imports,
     ) -> Store {
@@ -193,6 +195,7 @@ impl Store {
                 config,
                 files: opener.files(),
                 opener,
+                footers,
                 catalog: surroundings.catalog,
                 clock: surroundings.clock,
                 observer: surroundings.observer,

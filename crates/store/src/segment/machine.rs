@@ -33,6 +33,16 @@ impl std::ops::Deref for SegmentBytes {
     }
 }
 
+/// Maps the part of `footers.cat` that was written: from `offset`, which is a whole page, to its end of this moment.
+/// Its bytes never change either: entries are only ever written beyond the end that the file had when it was mapped, and
+/// the slots before `offset`, which do change, are not mapped.
+pub(crate) fn map_from(file: &File, offset: u64) -> std::io::Result<SegmentBytes> {
+    #[expect(unsafe_code, reason = "entries are immutable; see above")]
+    // SAFETY: nothing writes to or truncates what is mapped (see above).
+    let map = unsafe { memmap2::MmapOptions::new().offset(offset).map(file)? };
+    Ok(SegmentBytes::Mapped(map))
+}
+
 /// Maps a file.
 pub(crate) fn map(file: &File) -> std::io::Result<SegmentBytes> {
     #[expect(unsafe_code, reason = "segment files are immutable; see the module's page")]

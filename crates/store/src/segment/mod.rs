@@ -14,7 +14,7 @@
 //! their context in [`RowField::Context`].
 
 mod body;
-mod bytes;
+pub(crate) mod bytes;
 mod check;
 mod chunks;
 mod collect;
@@ -34,7 +34,7 @@ mod ints_write;
 mod kernels;
 mod layout;
 mod links;
-mod machine;
+pub(crate) mod machine;
 mod merge;
 mod overflow;
 mod packing;
