@@ -74,8 +74,7 @@ fn check_datasets(plan: &Plan, view: &SnapshotView, excluded: &[usize]) -> Resul
         if plan.datasets.iter().all(|dataset| known.contains(&dataset.name)) {
             return Ok(());
         }
-        let datasets = segment.datasets().map_err(|error| Failure::Segment(place, error))?;
-        known.extend(datasets.into_iter().filter_map(|(name, ..)| name));
+        known.extend(segment.dataset_names().map_err(|error| Failure::Segment(place, error))?);
     }
     for dataset in &plan.datasets {
         if !known.contains(&dataset.name) {

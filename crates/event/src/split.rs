@@ -415,4 +415,19 @@ mod tests {
         }
         assert!(home.len() > 20);
     }
+
+    #[test]
+    fn a_trace_is_looked_for_where_it_was_put() {
+        for partitions in [1, 3, 8, 64] {
+            let environment = Environment::default_environment();
+            for (partition, part) in &split(sample(500), &environment, 5, partitions, KEY) {
+                let column = part.column(&ColumnKey::fixed(Fixed::TraceId));
+                if let Some(Column { values: Values::Id16(ids), .. }) = column {
+                    for id in ids {
+                        assert_eq!(partition_of_trace(&environment, id, partitions, KEY), *partition);
+                    }
+                }
+            }
+        }
+    }
 }

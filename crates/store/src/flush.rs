@@ -148,7 +148,7 @@ impl Inner {
         let mut encoded: BTreeMap<HeadKey, Vec<(u64, Arc<Segment>)>> = BTreeMap::new();
         for (key, number, encoding) in frozen.blocks {
             let segment = match encoding {
-                Encoding::Done(segment) => segment,
+                Encoding::Done(segment) => segment.open()?,
                 Encoding::Needed(parts) => {
                     self.encode_block(usize::from(partition.0), &key, number, &parts)?
                 }

@@ -18,7 +18,7 @@ use skein_event::ids::{Environment, Partition};
 use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::files::Files;
-use crate::footers::{self, DatasetSummary, Summary};
+use crate::footers::{self, Summary};
 use crate::segment::Segment;
 
 /// A segment of a snapshot. While somebody holds it, its file stays.
@@ -83,6 +83,14 @@ impl SegmentHandle {
     /// Earliest and latest `timestamp`, both included.
     pub fn time_range(&self) -> (i64, i64) {
         self.time_range
+    }
+
+    /// Bytes of its file, or of its memory.
+    pub fn bytes(&self) -> u64 {
+        match &self.source {
+            Source::Loaded(segment) => segment.byte_len(),
+            Source::File(file) => file.row.bytes,
+        }
     }
 
     /// The row of the catalog; none of what is in memory only.
@@ -177,12 +185,14 @@ impl SegmentHandle {
         }
     }
 
-    /// The datasets with their events; `None` stands for events without one.
-    pub fn datasets(self: &Arc<Self>) -> Result<Vec<(Option<String>, u64, (i64, i64))>, Error> {
+    /// The names of the datasets of its events.
+    pub fn dataset_names(self: &Arc<Self>) -> Result<Vec<String>, Error> {
+        if let Source::Loaded(segment) = &self.source {
+            return Ok(footers::context_datasets(segment)?.into_iter().flatten().collect());
+        }
         self.with_summary(|summary| {
-            let owned =
-                |dataset: DatasetSummary<'_>| (dataset.name.map(str::to_owned), dataset.rows, dataset.times);
-            Ok(summary.datasets()?.into_iter().map(owned).collect())
+            let named = summary.datasets()?.into_iter().filter_map(|dataset| dataset.name);
+            Ok(named.map(str::to_owned).collect())
         })
     }
 
@@ -220,7 +230,7 @@ impl SegmentHandle {
     pub(crate) fn summarize(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
         let segment = self.open()?;
         let made = footers::summarize(&segment)
-            .and_then(|merged| merged.to_summary(Some(&footers::filter_of(&segment)?)));
+            .and_then(|merged| merged.to_summary(footers::filter_of(&segment)?.as_deref()));
         let summary = Arc::new(made.inspect_err(|error| self.report(error))?);
         self.remember(Some(Arc::clone(&summary)));
         Ok(summary)

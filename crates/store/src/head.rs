@@ -14,6 +14,7 @@ use skein_event::{ColumnKey, Fixed};
 use skein_log::DurableRecord;
 
 use crate::error::Error;
+use crate::handle::SegmentHandle;
 use crate::segment::{BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge_in_memory};
 
 const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
@@ -59,13 +60,13 @@ pub(crate) struct Block {
     /// Whether no more records come. A closed block with its segment holds no parts.
     closed: bool,
     /// The first so many parts, encoded.
-    encoded: Option<(usize, Arc<Segment>)>,
+    encoded: Option<(usize, Arc<SegmentHandle>)>,
 }
 
 /// What a block needs for its segment.
 pub(crate) enum Encoding {
     /// Nothing: here it is.
-    Done(Arc<Segment>),
+    Done(Arc<SegmentHandle>),
     /// These parts have to be encoded; afterwards [`Block::set_encoded`] keeps the result.
     Needed(Vec<Part>),
 }
@@ -99,7 +100,7 @@ impl Block {
 
     /// Bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        let encoded = self.encoded.as_ref().map_or(0, |(_, segment)| segment.byte_len());
+        let encoded = self.encoded.as_ref().map_or(0, |(_, segment)| segment.bytes());
         self.part_bytes + usize::try_from(encoded).unwrap_or(usize::MAX)
     }
 
@@ -137,7 +138,7 @@ impl Block {
     pub(crate) fn set_encoded(&mut self, parts: usize, segment: &Arc<Segment>) {
         let known = self.encoded.as_ref().map_or(0, |(parts, _)| *parts);
         if !self.parts.is_empty() && parts > known {
-            self.encoded = Some((parts, Arc::clone(segment)));
+            self.encoded = Some((parts, Arc::new(SegmentHandle::loaded(Arc::clone(segment)))));
             self.drop_parts();
         }
     }

@@ -123,11 +123,13 @@ impl Store {
         };
         let mut heads = Vec::with_capacity(blocks.len());
         for (partition, key, number, encoding) in blocks {
-            let segment = match encoding {
+            heads.push(match encoding {
                 Encoding::Done(segment) => segment,
-                Encoding::Needed(parts) => self.inner.encode_block(partition, &key, number, &parts)?,
-            };
-            heads.push(Arc::new(SegmentHandle::loaded(segment)));
+                Encoding::Needed(parts) => {
+                    let segment = self.inner.encode_block(partition, &key, number, &parts)?;
+                    Arc::new(SegmentHandle::loaded(segment))
+                }
+            });
         }
         let segments = Segments { files, heads };
         Ok(Snapshot { environment: environment.clone(), id, complete_to_ns, segments })

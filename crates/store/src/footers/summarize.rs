@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use skein_event::Fixed;
 use skein_event::batch::{ColumnKey, Origin, Physical};
 use skein_event::columns::Level;
+use skein_event::hash::HashKey;
 
 use super::merged::Merged;
 use super::sketch::{Sketch, fold};
@@ -77,9 +78,9 @@ pub(crate) fn summarize(segment: &Segment) -> Result<Merged, Error> {
         let column = segment.column(info.id)?;
         let mut cells = Cells::new(&rows);
         if info.level == Level::Row {
-            cells.add_rows(&rows, &column, &info);
+            cells.add_rows(&rows, &column, &info, key)?;
         } else {
-            cells.add_contexts(&rows, &column);
+            cells.add_contexts(&rows, &column, key)?;
         }
         let hash = key.hash(info.key.name.as_bytes());
         // Codes mean nothing outside of the segment.
@@ -89,13 +90,17 @@ pub(crate) fn summarize(segment: &Segment) -> Result<Merged, Error> {
     Ok(merged)
 }
 
-/// The filter of a segment's trace ids; empty when it has none.
-pub(crate) fn filter_of(segment: &Segment) -> Result<Vec<u8>, Error> {
-    let Some(column) = segment.column_of(&ColumnKey::fixed(Fixed::TraceId))? else { return Ok(Vec::new()) };
-    let key = segment.header().hash_key;
+/// The filter of a segment's trace ids; empty when it has none, `None` when there is no filter.
+pub(crate) fn filter_of(segment: &Segment) -> Result<Option<Vec<u8>>, Error> {
+    let Some(info) = segment.find(&ColumnKey::fixed(Fixed::TraceId))? else { return Ok(Some(Vec::new())) };
+    if let Some(filter) = segment.trace_filter()? {
+        return Ok(Some(filter.to_vec()));
+    }
+    // Version 1 had none.
+    let (column, key) = (segment.column(info.id)?, segment.header().hash_key);
     let ids = (0..column.dictionary_len()).filter_map(|code| column.trace_id(code));
     let hashes: Vec<u64> = ids.map(|id| trace_hash(key, &id)).collect();
-    Ok(TraceFilter::build(&hashes))
+    Ok(Some(TraceFilter::build(&hashes)).filter(|filter| !filter.is_empty()))
 }
 
 fn rows_by_dataset(segment: &Segment, merged: &mut Merged) -> Result<Rows, Error> {
@@ -134,17 +139,32 @@ fn rows_by_dataset(segment: &Segment, merged: &mut Merged) -> Result<Rows, Error
 }
 
 /// The dataset of each context.
-fn context_datasets(segment: &Segment) -> Result<Vec<Option<String>>, Error> {
+pub(crate) fn context_datasets(segment: &Segment) -> Result<Vec<Option<String>>, Error> {
     let mut names = vec![None; segment.contexts() as usize];
     let Some(column) = segment.column_of(&ColumnKey::fixed(Fixed::Dataset))? else { return Ok(names) };
-    let mut text = segment.text()?;
+    let mut text = column.text()?;
     for (context, name) in (0_u32..).zip(&mut names) {
         let code = column.present().value_of(context).and_then(|value| column.code_at(value));
-        if let Some(code) = code.and_then(|code| column.segment_code(code)) {
+        if let Some(code) = code {
             *name = Some(String::from_utf8_lossy(text.get(code)?).into_owned());
         }
     }
     Ok(names)
+}
+
+/// The hashes of a column's codes, as sketches take them; nothing where there are no codes.
+fn code_hashes(column: &ColumnReader<'_>, key: HashKey) -> Result<Vec<u32>, Error> {
+    if column.has_hashes() {
+        return Ok(column.hashes()?.into_iter().map(fold).collect());
+    }
+    let codes = 0..column.dictionary_len();
+    if !column.has_text() {
+        let of_id = |id: [u8; 16]| fold(half(&id, 0) ^ half(&id, 8).rotate_left(32));
+        return Ok(codes.map(|code| column.trace_id(code).map_or(0, of_id)).collect());
+    }
+    // Mostly different text has no hashes in the file.
+    let mut text = column.text()?;
+    codes.map(|code| Ok(fold(key.hash(text.get(code)?)))).collect()
 }
 
 fn hash_i64(value: i64) -> u32 {
@@ -182,7 +202,8 @@ impl Cells {
         self.sketches[dataset as usize].insert(hash);
     }
 
-    fn add_contexts(&mut self, rows: &Rows, column: &ColumnReader<'_>) {
+    fn add_contexts(&mut self, rows: &Rows, column: &ColumnReader<'_>, key: HashKey) -> Result<(), Error> {
+        let hashes = code_hashes(column, key)?;
         for (context, (dataset, of_context)) in (0_u32..).zip(&rows.contexts) {
             let Some(value) = column.present().value_of(context).filter(|_| of_context.rows > 0) else {
                 continue;
@@ -191,15 +212,22 @@ impl Cells {
             tally.rows += of_context.rows;
             tally.times = (tally.times.0.min(of_context.times.0), tally.times.1.max(of_context.times.1));
             let hash = match column.code_at(value) {
-                Some(code) => column.hash(code).map(fold),
+                Some(code) => hashes.get(code as usize).copied(),
                 None => column.i64_at(value).map(hash_i64).or_else(|| column.f64_at(value).map(hash_f64)),
             };
             self.insert(*dataset, hash.unwrap_or_default());
         }
+        Ok(())
     }
 
-    fn add_rows(&mut self, rows: &Rows, column: &ColumnReader<'_>, info: &ColumnInfo) {
-        let mut seen = Seen::of(column, info, rows.places.len());
+    fn add_rows(
+        &mut self,
+        rows: &Rows,
+        column: &ColumnReader<'_>,
+        info: &ColumnInfo,
+        key: HashKey,
+    ) -> Result<(), Error> {
+        let mut seen = Seen::of(column, info, rows.places.len(), key)?;
         let mut block_rows = Vec::new();
         let (mut integers, mut doubles, mut codes, mut ids) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -258,6 +286,7 @@ impl Cells {
                 datasets.for_each(|dataset| self.insert(dataset, hash));
             }
         }
+        Ok(())
     }
 
     fn finish(
@@ -296,8 +325,13 @@ enum Seen {
 }
 
 impl Seen {
-    fn of(column: &ColumnReader<'_>, info: &ColumnInfo, datasets: usize) -> Seen {
-        match (info.key.physical, info.zone) {
+    fn of(
+        column: &ColumnReader<'_>,
+        info: &ColumnInfo,
+        datasets: usize,
+        key: HashKey,
+    ) -> Result<Seen, Error> {
+        Ok(match (info.key.physical, info.zone) {
             (Physical::Bool | Physical::I64 | Physical::DurationNs, Zone::I64(min, max))
                 if datasets <= WORD && max.abs_diff(min) < NARROW =>
             {
@@ -305,19 +339,14 @@ impl Seen {
                 Seen::Bits { least: min, words: vec![0; values], hashes: None }
             }
             (Physical::Text | Physical::Bytes | Physical::Json | Physical::TraceId, _) => {
-                let hashes: Vec<u32> = (0..column.dictionary_len())
-                    .map(|code| match column.trace_id(code) {
-                        Some(id) => fold(half(&id, 0) ^ half(&id, 8).rotate_left(32)),
-                        None => fold(column.hash(code).unwrap_or_default()),
-                    })
-                    .collect();
+                let hashes = code_hashes(column, key)?;
                 if datasets > WORD {
-                    return Seen::Hashes(hashes);
+                    return Ok(Seen::Hashes(hashes));
                 }
                 Seen::Bits { least: 0, words: vec![0; hashes.len()], hashes: Some(hashes) }
             }
             _ => Seen::Nothing,
-        }
+        })
     }
 }
 

@@ -34,6 +34,12 @@ pub struct Summary {
     checked: AtomicU8,
 }
 
+impl PartialEq for Summary {
+    fn eq(&self, other: &Summary) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
 /// Where the bytes are.
 #[derive(Clone)]
 pub(super) enum Bytes {

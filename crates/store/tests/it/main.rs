@@ -4,6 +4,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
 
 mod catalog;
+mod footers;
 mod model;
 mod rewrite;
 mod segment;
