@@ -95,11 +95,13 @@ impl Footers {
         let counted: HashMap<&str, &SegmentRow> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let mut summaries = HashMap::with_capacity(rows.len());
         // What was written and has no slot is never written again: it may be mapped.
-        state.end = file.len().unwrap_or(u64::MAX).max(base).next_multiple_of(8);
+        state.end = aligned(file.len().unwrap_or(u64::MAX).max(base));
         for number in 0..capacity {
             // A slot that was not written, or not whole, is none: its segment is summarised anew.
             let Some(slot) = slot_at(&directory, number) else { continue };
             state.used = number + 1;
+            // Nor is the room of an entry that a crash took and whose slot it left: another one there would pass for it.
+            state.end = state.end.max(aligned(slot.offset.saturating_add(slot.length)));
             let Some(row) = counted.get(slot.id.as_str()).filter(|row| slot.is_of(row)) else { continue };
             let Some(summary) = mapped(&map, slot.offset.saturating_sub(base), slot.length) else { continue };
             if summary.rows() == row.rows {
@@ -130,7 +132,7 @@ impl Footers {
             let at = slots::HEADER_BYTES + u64::from(number) * SLOT_BYTES as u64;
             self.files.write_derived(&*file, NAME, at, &slot.to_bytes())?;
             state.used += 1;
-            state.end = (offset + slot.length).next_multiple_of(8);
+            state.end = aligned(offset.saturating_add(slot.length));
             state.count(row.id.clone(), slot.length);
             state.owned.push(Arc::downgrade(handle));
             state.owned_bytes += summary.bytes().len();
@@ -166,7 +168,7 @@ impl Footers {
             }
             let slot = Slot::of(row, end, summary.bytes().len() as u64);
             self.files.write_derived(&*file, NAME, end, summary.bytes())?;
-            end = (end + slot.length).next_multiple_of(8);
+            end = aligned(end.saturating_add(slot.length));
             directory.extend_from_slice(&slot.to_bytes());
             live.insert(row.id.clone(), (slot.offset, slot.length));
         }
@@ -233,6 +235,11 @@ impl State {
         let before = self.live.insert(id, bytes).unwrap_or_default();
         self.live_bytes = self.live_bytes + bytes - before;
     }
+}
+
+/// Where the next entry may start; what no file reaches stays out of reach, and writing there fails.
+fn aligned(end: u64) -> u64 {
+    end.checked_next_multiple_of(8).unwrap_or(u64::MAX - 7)
 }
 
 /// A summary in a mapped `footers.cat`.
