@@ -3,6 +3,8 @@
 use skein_event::batch::{Presence, Values};
 
 use super::bytes::count;
+use super::layout::Chunk;
+use super::reader::RowField;
 use crate::error::Error;
 
 /// A row column under collection. While every row so far has a value, rows are only counted.
@@ -56,4 +58,16 @@ pub(super) fn extend(values: &mut Values, added: &Values) -> Result<(), Error> {
         _ => return Err(Error::damaged("a column's values are of another type")),
     }
     Ok(())
+}
+
+/// Where a field of the rows lies.
+pub(super) fn chunk_of(field: RowField) -> Chunk {
+    match field {
+        RowField::Time => Chunk::Time,
+        RowField::IngestTime => Chunk::Ingest,
+        RowField::Offset => Chunk::Offset,
+        RowField::Index => Chunk::Index,
+        RowField::Context => Chunk::Context,
+        RowField::Shape => Chunk::Shape,
+    }
 }

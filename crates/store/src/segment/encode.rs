@@ -53,6 +53,8 @@ pub(super) struct Input<'a> {
     pub(super) pool: &'a Pool,
     /// Of parents of spans: the ids of the segment's spans.
     pub(super) spans: Option<&'a [[u8; 8]]>,
+    /// Of trace ids: their places in the order in which ids are numbered, when that is not the order of the rows.
+    pub(super) arrival: Option<&'a [u32]>,
     /// Rows, or contexts, of the segment.
     pub(super) rows: usize,
 }
@@ -98,7 +100,8 @@ pub(super) fn encode_column(
         }
         Values::Code(codes) => self::codes(codes, input.pool, settings, &mut entry, (out, &mut dictionary))?,
         Values::Id16(ids) => {
-            trace_hashes = Some(trace_ids(ids, settings, &mut entry, (out, &mut dictionary)));
+            let (ids, dictionary) = ((ids.as_slice(), input.arrival), &mut dictionary);
+            trace_hashes = Some(trace_ids(ids, settings, &mut entry, (out, dictionary)));
         }
         Values::Id8(ids) => {
             if input.spans.is_some_and(|spans| write_links(ids, spans, out)) {
@@ -261,7 +264,7 @@ fn codes(
 /// Codes, and the dictionary: ids in order of arrival, then their codes in order of the ids' hashes. Returns the
 /// hashes.
 fn trace_ids(
-    ids: &[[u8; 16]],
+    (ids, arrival): (&[[u8; 16]], Option<&[u32]>),
     settings: &Settings,
     entry: &mut Entry,
     (out, dictionary): (&mut Vec<u8>, &mut Vec<u8>),
@@ -269,8 +272,10 @@ fn trace_ids(
     let mut places: HashMap<[u8; 16], u32> = HashMap::new();
     let mut distinct: Vec<[u8; 16]> = Vec::new();
     let mut last = None;
-    let mut codes = Vec::with_capacity(ids.len());
-    for id in ids {
+    let mut codes = vec![0_u32; ids.len()];
+    let natural = arrival.is_none().then_some(0..ids.len()).into_iter().flatten();
+    for place in arrival.into_iter().flatten().map(|&place| place as usize).chain(natural) {
+        let id = &ids[place];
         // Spans of a trace mostly follow one another.
         let code = match last {
             Some((last_id, code)) if last_id == id => code,
@@ -280,7 +285,7 @@ fn trace_ids(
             }),
         };
         last = Some((id, code));
-        codes.push(code);
+        codes[place] = code;
     }
     let hashes: Vec<u64> = distinct.iter().map(|id| trace_hash(settings.hash_key, id)).collect();
     dictionary.extend(distinct.iter().flatten());

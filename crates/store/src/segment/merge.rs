@@ -1,16 +1,19 @@
 //! Makes one segment of several sources: log records become head blocks, head blocks a file, small files a
 //! larger one. All three are this function.
 //!
-//! Rows keep the order of the sources, which is the order of the log: times nearly rise, traces lie together,
-//! and event ids cost next to nothing. Columns are taken one at a time, so that memory holds one decoded column
-//! and its dictionary beside the output. Values are renumbered by hash and bytes, never hashed again.
+//! Rows keep the order of the sources, or are clustered ([`Order`]). Columns are taken one at a time, so that
+//! memory holds one decoded column and its dictionary beside the output. Values are renumbered by hash and
+//! bytes, never hashed again.
+
+mod rows;
 
 use std::collections::HashMap;
 
-use skein_event::batch::{Column, ColumnKey, Presence, Token, Values};
+use skein_event::batch::{Column, ColumnKey, Physical, Presence, Token, Values};
 use skein_event::columns::{Fixed, Level};
 use skein_event::limits::SEGMENT_ROWS_MAX;
 
+use super::arrange::{Arrangement, Order};
 use super::bytes::{count, length};
 use super::collect::{Collected, extend, present_rows};
 use super::encode::{Input, Settings, encode_column};
@@ -21,7 +24,7 @@ use super::ints_write::{Effort, write_ints};
 use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Reference};
 use super::overflow::narrow;
 use super::pool::Pool;
-use super::reader::{RowField, Segment};
+use super::reader::Segment;
 use super::shapes::write_shapes;
 use super::source::{Open, Source, Taking, UNUSED};
 use super::templates::{ShapeSet, can_be_template};
@@ -44,17 +47,33 @@ pub struct Target {
     pub replaces: Vec<String>,
 }
 
-/// Merges sources into the bytes of one segment.
+/// Merges sources into the bytes of one segment whose rows follow the order of the sources.
+pub fn merge(sources: &[Source<'_>], target: &Target) -> Result<Vec<u8>, Error> {
+    merge_with(sources, target, Order::Log, &mut || Ok(()))
+}
+
+/// Merges sources into the bytes of one segment. `pause` is called before each column: it may wait, so that a
+/// merge takes no more than its share of the processor, and its error ends the merge.
 ///
 /// POST: each event of each source is in it exactly once, with all its values, its shape, its context, its
-/// identity and its times; rows follow the order of the sources.
-pub fn merge(sources: &[Source<'_>], target: &Target) -> Result<Vec<u8>, Error> {
+/// identity and its times; rows lie in the given order.
+pub fn merge_with(
+    sources: &[Source<'_>],
+    target: &Target,
+    order: Order,
+    pause: &mut dyn FnMut() -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
     let narrowed = narrow(sources, target.header.hash_key)?;
     let mut merger = Merger::open(&narrowed.sources(sources), target)?;
     merger.merge_contexts()?;
+    if order == Order::Clustered {
+        merger.cluster()?;
+    }
     for id in 0..merger.columns.len() {
+        pause()?;
         merger.merge_column(id)?;
     }
+    pause()?;
     merger.merge_rows()?;
     merger.finish(target)
 }
@@ -81,6 +100,8 @@ struct Merger<'a> {
     has_collision: bool,
     trace_hashes: Vec<u64>,
     rows: u32,
+    /// Where rows go, unless they keep the order of the sources.
+    arrangement: Option<Arrangement>,
     contexts: Vec<ContextSignature>,
     context_index: HashMap<ContextSignature, u32>,
     shapes: ShapeSet,
@@ -110,6 +131,7 @@ impl<'a> Merger<'a> {
             has_collision: false,
             trace_hashes: Vec::new(),
             rows: count(rows),
+            arrangement: None,
             contexts: Vec::new(),
             context_index: HashMap::new(),
             shapes: ShapeSet::default(),
@@ -213,7 +235,14 @@ impl<'a> Merger<'a> {
             Level::Context => (self.collect_contexts(id, key)?, self.contexts.len()),
         };
         let spans = if column.key == ColumnKey::fixed(Fixed::ParentId) { self.span_ids()? } else { None };
-        let input = Input { column: &column, pool: &self.pool, spans: spans.as_deref(), rows };
+        let arrival = match &self.arrangement {
+            Some(arranged) if column.key.physical == Physical::TraceId => {
+                Some(arranged.places_by_time(&column.presence))
+            }
+            _ => None,
+        };
+        let (spans, arrival) = (spans.as_deref(), arrival.as_deref());
+        let input = Input { column: &column, pool: &self.pool, spans, arrival, rows };
         let encoded = encode_column(&input, &self.settings, &mut self.out)?;
         self.has_collision |= encoded.entry.collided;
         self.trace_hashes.extend(encoded.trace_hashes.into_iter().flatten());
@@ -253,7 +282,12 @@ impl<'a> Merger<'a> {
             }
             base += open.rows;
         }
-        Ok(Column { key, presence: collected.presence(self.rows), values: collected.values })
+        let (presence, values) = (collected.presence(self.rows), collected.values);
+        let (presence, values) = match &self.arrangement {
+            None => (presence, values),
+            Some(arranged) => arranged.column(presence, values)?,
+        };
+        Ok(Column { key, presence, values })
     }
 
     /// Whether a column's values are mostly different in every source, so that none needs to be looked for.
@@ -287,48 +321,6 @@ impl<'a> Merger<'a> {
         }
         let all = present.len() == self.contexts.len();
         Ok(Column { key, presence: if all { Presence::All } else { Presence::Rows(present) }, values })
-    }
-
-    fn merge_rows(&mut self) -> Result<(), Error> {
-        let counts = &mut self.footer.counts;
-        counts.rows = self.rows;
-        counts.contexts = count(self.contexts.len());
-        for field in [RowField::Time, RowField::IngestTime, RowField::Offset, RowField::Index] {
-            let mut all = Vec::with_capacity(self.rows as usize);
-            for open in &self.sources {
-                all.extend_from_slice(&open.field(field)?);
-            }
-            let min = all.iter().copied().min().unwrap_or(0);
-            let max = all.iter().copied().max().unwrap_or(0);
-            let (counts, chunk) = (&mut self.footer.counts, chunk_of(field));
-            match field {
-                RowField::Time => counts.time = (min, max),
-                RowField::IngestTime => counts.ingest = (min, max),
-                RowField::Offset => counts.offset = (min.cast_unsigned(), max.cast_unsigned()),
-                _ => {}
-            }
-            let effort = self.settings.effort();
-            self.write_chunk(chunk, |out| write_ints(&all, effort, out));
-        }
-        let (mut contexts, mut shapes) = (Vec::new(), Vec::new());
-        for source in 0..self.sources.len() {
-            let open = &self.sources[source];
-            let numbers = open.field(RowField::Context)?;
-            contexts.extend(numbers.iter().map(|&old| open.contexts[place(old)]));
-            for &old in &*open.field(RowField::Shape)? {
-                // The usual row repeats a shape that is known.
-                let known = self.sources[source].shapes[place(old)];
-                shapes.push(if known != UNUSED {
-                    known
-                } else {
-                    self.shape(source, Level::Row, u32::try_from(old).unwrap_or(UNUSED))?
-                });
-            }
-        }
-        let effort = self.settings.effort();
-        self.write_chunk(Chunk::Context, |out| write_ints(&contexts, effort, out));
-        self.write_chunk(Chunk::Shape, |out| write_ints(&shapes, effort, out));
-        Ok(())
     }
 
     fn finish(mut self, target: &Target) -> Result<Vec<u8>, Error> {
@@ -382,19 +374,4 @@ impl<'a> Merger<'a> {
         let bytes = &self.out[start..];
         Reference { offset: length(start), length: length(bytes.len()), crc: 0 }
     }
-}
-
-fn chunk_of(field: RowField) -> Chunk {
-    match field {
-        RowField::Time => Chunk::Time,
-        RowField::IngestTime => Chunk::Ingest,
-        RowField::Offset => Chunk::Offset,
-        RowField::Index => Chunk::Index,
-        RowField::Context => Chunk::Context,
-        RowField::Shape => Chunk::Shape,
-    }
-}
-
-fn place(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

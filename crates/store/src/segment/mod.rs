@@ -13,6 +13,7 @@
 //! [`PresentRows`] leads from values to rows and back. A context column has one value per context; rows name
 //! their context in [`RowField::Context`].
 
+mod arrange;
 mod body;
 pub(crate) mod bytes;
 mod check;
@@ -51,6 +52,7 @@ mod text_write;
 mod trace_filter;
 mod union;
 
+pub use arrange::Order;
 pub use check::Problem;
 pub use column::ColumnReader;
 pub use gather::Gathered;
@@ -58,7 +60,7 @@ pub use header::{Header, VERSION};
 pub use info::{ColumnId, ColumnInfo, Zone};
 pub use ints::{BLOCK_VALUES, Ints};
 pub use layout::FlushPart;
-pub use merge::{Target, merge, merge_in_memory};
+pub use merge::{Target, merge, merge_in_memory, merge_with};
 pub use presence::{Bitmap, PresentRows};
 pub use reader::{RowField, Segment};
 pub use shapes::Shapes;

@@ -34,6 +34,15 @@ fn context_key(name: &str, physical: Physical) -> ColumnKey {
 
 /// Columns of every storage form, at every fill; shapes with nesting and inline values; several contexts.
 pub(crate) fn random_batch(seed: u64, rows: usize) -> EventBatch {
+    build(seed, rows, false)
+}
+
+/// As [`random_batch`], of several datasets and of none.
+pub(crate) fn batch_of_datasets(seed: u64, rows: usize) -> EventBatch {
+    build(seed, rows, true)
+}
+
+fn build(seed: u64, rows: usize, with_datasets: bool) -> EventBatch {
     let mut random = Random(seed);
     let mut builder = BatchBuilder::new(KEY);
     let contexts = 1 + random.below(4);
@@ -42,6 +51,10 @@ pub(crate) fn random_batch(seed: u64, rows: usize) -> EventBatch {
         let name = format!("service {}", random.below(6));
         let value = ContextValue::Bytes(name.as_bytes());
         let column = builder.context_value(context_key("service.name", Physical::Text), number, value);
+        if with_datasets && context < 3 {
+            let dataset = ContextValue::Bytes(name.as_bytes());
+            builder.context_value(ColumnKey::fixed(Fixed::Dataset), number, dataset);
+        }
         let key = builder.intern(b"service.name");
         let tokens: Vec<Token> = column
             .map(|column| Token { kind: TokenKind::Value, key, target: column.0 })

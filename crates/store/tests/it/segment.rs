@@ -1,20 +1,65 @@
 //! A segment holds what went in, and tells when it does not.
 
 use proptest::prelude::*;
-use skein_event::batch::{Token, TokenKind, Values};
+use skein_event::batch::{Presence, Token, TokenKind, Values};
 use skein_event::builder::{BatchBuilder, ColumnIndex};
+use skein_event::ids::EventId;
 use skein_event::{ColumnKey, EventBatch, Fixed, Origin, Physical};
 use skein_store::ErrorKind;
 use skein_store::segment::{
-    ColumnId, Compression, RowField, Segment, Source, TraceFilter, VERSION, Zone, merge, trace_hash,
+    ColumnId, Compression, Order, RowField, Segment, Source, TraceFilter, VERSION, Zone, merge, merge_with,
+    trace_hash,
 };
 
-use crate::model::{KEY, encode, random_batch, rows_of, target};
+use crate::model::{KEY, batch_of_datasets, encode, random_batch, rows_of, target};
 
 fn all(segment: &Segment) -> Vec<String> {
     let gathered = segment.gather(&segment.all_rows()).expect("gathers");
     gathered.batch.validate().expect("a gathered batch is valid");
     rows_of(&gathered.batch)
+}
+
+fn clustered(sources: &[Source<'_>]) -> Segment {
+    let bytes = merge_with(sources, &target(Compression::Zstd), Order::Clustered, &mut || Ok(()));
+    Segment::open(bytes.expect("merges")).expect("opens")
+}
+
+/// A row with what decides about its place.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Identified {
+    dataset: Option<String>,
+    time: i64,
+    id: EventId,
+    text: String,
+}
+
+impl Identified {
+    fn key(&self) -> (Option<String>, i64, EventId) {
+        (self.dataset.clone(), self.time, self.id)
+    }
+}
+
+fn identified(segment: &Segment) -> Vec<Identified> {
+    let gathered = segment.gather(&segment.all_rows()).expect("gathers");
+    let batch = &gathered.batch;
+    let column = batch.context_column(&ColumnKey::fixed(Fixed::Dataset)).cloned();
+    let dataset = |context: u32| {
+        let column = column.as_ref()?;
+        let place = match &column.presence {
+            Presence::All => context as usize,
+            Presence::Rows(rows) => rows.binary_search(&context).ok()?,
+        };
+        let Values::Code(codes) = &column.values else { panic!("datasets are text") };
+        Some(String::from_utf8_lossy(batch.dictionary.get(codes[place])).into_owned())
+    };
+    let texts = rows_of(batch).into_iter().zip(&gathered.ids).zip(&gathered.ingest_times).enumerate();
+    let row = |(row, ((text, id), ingest)): (usize, ((String, &EventId), &i64))| Identified {
+        dataset: dataset(batch.contexts[row]),
+        time: batch.times[row],
+        id: *id,
+        text: format!("{ingest} {text}"),
+    };
+    texts.map(row).collect()
 }
 
 proptest! {
@@ -70,6 +115,38 @@ proptest! {
         let again = Segment::open(merged).expect("opens");
         let twice = merge(&[Source::Segment(&again)], &target(Compression::Zstd)).expect("merges");
         prop_assert_eq!(all(&Segment::open(twice).expect("opens")), all(&again));
+    }
+
+    /// However its sources were cut and merged before, a clustered segment has the same rows in the same order.
+    #[test]
+    fn clustering_keeps_every_row_and_forgets_how_it_was_merged(
+        seed in any::<u64>(),
+        sizes in prop::collection::vec(1..400_usize, 2..5),
+    ) {
+        let batches: Vec<EventBatch> =
+            (0_u64..).zip(sizes).map(|(n, rows)| batch_of_datasets(seed ^ n, rows)).collect();
+        let source = |n: usize| crate::model::source(&batches[n], n as u64);
+        let all_sources: Vec<Source<'_>> = (0..batches.len()).map(source).collect();
+        let whole = clustered(&all_sources);
+        whole.verify().expect("verifies");
+        let rows = identified(&whole);
+        let mut expected = identified(&Segment::open(encode(&batches, Compression::None)).expect("opens"));
+        expected.sort_by_key(|row| row.key());
+        prop_assert_eq!(&rows, &expected);
+        // In two halves, the later one first and itself clustered before.
+        let (first, second) = all_sources.split_at(1);
+        let (first, second) = (clustered(first), clustered(second));
+        let again = clustered(&[Source::Segment(&second), Source::Segment(&first)]);
+        again.verify().expect("verifies");
+        prop_assert_eq!(&identified(&again), &expected);
+        // Ids are numbered in the order of time, so that those of a block lie close together.
+        let column = again.column_of(&ColumnKey::fixed(Fixed::TraceId)).expect("opens").expect("is there");
+        let mut first_seen = vec![i64::MAX; column.dictionary_len() as usize];
+        for (code, first) in (0_u32..).zip(&mut first_seen) {
+            let times = column.rows_of_code(code).into_iter().map(|row| rows[row as usize].time);
+            *first = times.min().expect("a code is used");
+        }
+        prop_assert!(first_seen.is_sorted());
     }
 
     #[test]

@@ -1,0 +1,90 @@
+//! What every row of a merged segment has: its place, its times, its identity, its context, its shape.
+
+use skein_event::batch::ColumnKey;
+use skein_event::columns::{Fixed, Level};
+
+use super::super::arrange::{Arrangement, RowKeys, text_ranks};
+use super::super::bytes::count;
+use super::super::collect::chunk_of;
+use super::super::ints_write::write_ints;
+use super::super::layout::Chunk;
+use super::super::reader::RowField;
+use super::super::source::UNUSED;
+use super::Merger;
+use crate::error::Error;
+
+impl Merger<'_> {
+    /// Decides where rows go: clustered by (dataset, time).
+    pub(super) fn cluster(&mut self) -> Result<(), Error> {
+        let key = ColumnKey::fixed(Fixed::Dataset);
+        let column = self.columns.iter().position(|column| column.key == key);
+        let text_of = |pairs: &[(u32, u64)]| {
+            let pair = pairs.iter().find(|pair| Some(pair.0 as usize) == column)?;
+            Some(self.context_values.get(u32::try_from(pair.1).ok()?))
+        };
+        let ranks = text_ranks(&self.contexts.iter().map(|(pairs, _)| text_of(pairs)).collect::<Vec<_>>());
+        let mut keys = RowKeys::default();
+        for open in &self.sources {
+            let contexts = open.field(RowField::Context)?;
+            keys.datasets.extend(contexts.iter().map(|&old| ranks[open.contexts[place(old)] as usize]));
+            keys.times.extend_from_slice(&open.field(RowField::Time)?);
+            keys.offsets.extend_from_slice(&open.field(RowField::Offset)?);
+            keys.indexes.extend_from_slice(&open.field(RowField::Index)?);
+        }
+        self.arrangement = Some(Arrangement::clustered(&keys));
+        Ok(())
+    }
+
+    /// Writes what every row has.
+    pub(super) fn merge_rows(&mut self) -> Result<(), Error> {
+        let counts = &mut self.footer.counts;
+        counts.rows = self.rows;
+        counts.contexts = count(self.contexts.len());
+        for field in [RowField::Time, RowField::IngestTime, RowField::Offset, RowField::Index] {
+            let mut all = Vec::with_capacity(self.rows as usize);
+            for open in &self.sources {
+                all.extend_from_slice(&open.field(field)?);
+            }
+            let min = all.iter().copied().min().unwrap_or(0);
+            let max = all.iter().copied().max().unwrap_or(0);
+            if let Some(arranged) = &self.arrangement {
+                all = arranged.field(&all);
+            }
+            let (counts, chunk) = (&mut self.footer.counts, chunk_of(field));
+            match field {
+                RowField::Time => counts.time = (min, max),
+                RowField::IngestTime => counts.ingest = (min, max),
+                RowField::Offset => counts.offset = (min.cast_unsigned(), max.cast_unsigned()),
+                _ => {}
+            }
+            let effort = self.settings.effort();
+            self.write_chunk(chunk, |out| write_ints(&all, effort, out));
+        }
+        let (mut contexts, mut shapes) = (Vec::new(), Vec::new());
+        for source in 0..self.sources.len() {
+            let open = &self.sources[source];
+            let numbers = open.field(RowField::Context)?;
+            contexts.extend(numbers.iter().map(|&old| open.contexts[place(old)]));
+            for &old in &*open.field(RowField::Shape)? {
+                // The usual row repeats a shape that is known.
+                let known = self.sources[source].shapes[place(old)];
+                shapes.push(if known != UNUSED {
+                    known
+                } else {
+                    self.shape(source, Level::Row, u32::try_from(old).unwrap_or(UNUSED))?
+                });
+            }
+        }
+        if let Some(arranged) = &self.arrangement {
+            (contexts, shapes) = (arranged.field(&contexts), arranged.field(&shapes));
+        }
+        let effort = self.settings.effort();
+        self.write_chunk(Chunk::Context, |out| write_ints(&contexts, effort, out));
+        self.write_chunk(Chunk::Shape, |out| write_ints(&shapes, effort, out));
+        Ok(())
+    }
+}
+
+fn place(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
