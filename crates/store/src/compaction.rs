@@ -10,7 +10,7 @@ use crate::catalog::Commit;
 use crate::error::{Error, ErrorKind};
 use crate::flush::Prepared;
 use crate::head::{self, HeadKey};
-use crate::segment::{Compression, Source, merge};
+use crate::segment::{Compression, Order, Source, merge_with};
 use crate::store::{Inner, Store, StoredFile};
 
 impl Store {
@@ -78,7 +78,8 @@ impl Inner {
         target.replaces = chosen.iter().map(|file| file.row.id.to_string()).collect();
         let open = chosen.iter().map(|file| file.handle.open()).collect::<Result<Vec<_>, Error>>()?;
         let sources: Vec<Source<'_>> = open.iter().map(|segment| Source::Segment(segment)).collect();
-        let bytes = merge(&sources, &target)?;
+        // The attributes of a service become dense runs, and a question about it reads only its own (DESIGN.md §3).
+        let bytes = merge_with(&sources, &target, Order::Clustered, &mut || Ok(()))?;
         let (epoch, low, applied) = {
             let state = self.state();
             let mark = &state.partitions[usize::from(partition.0)].mark;

@@ -5,7 +5,7 @@ use skein_store::catalog::{Commit, SegmentId, SegmentRow};
 use skein_store::segment::{Segment, VERSION};
 
 use crate::model::random_batch;
-use crate::world::{World, found};
+use crate::world::{World, found, wrong};
 
 const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/segment-v1.seg");
 
@@ -69,5 +69,5 @@ fn rewriting_old_segments_keeps_every_event() {
     let snapshot = again.snapshot(&environment).expect("a snapshot");
     assert_eq!(found(&snapshot).len(), 54);
     assert!(snapshot.segments.iter().all(|handle| handle.open().expect("opens").format_version() == VERSION));
-    assert!(again.findings().is_empty());
+    assert!(wrong(&again).is_empty());
 }

@@ -323,3 +323,9 @@ pub(crate) fn found(snapshot: &Snapshot) -> Vec<String> {
     all.sort();
     all
 }
+
+/// What opening and reading found wrong. That `footers.cat` was not there yet is no damage: it is derived, and a
+/// store that nobody maintains in the background never writes it.
+pub(crate) fn wrong(store: &Store) -> Vec<skein_store::Finding> {
+    store.findings().into_iter().filter(|finding| finding.kind != skein_store::FindingKind::Derived).collect()
+}
