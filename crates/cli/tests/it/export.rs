@@ -135,7 +135,7 @@ fn the_golden_set_comes_out_of_the_program_as_it_went_in() {
     golden_set::spans(&mut take);
     golden_set::logs(&mut take);
     golden_set::metrics(&mut take);
-    assert!(sent.len() > 20 * too_deep, "{} requests, and {too_deep} too deep", sent.len());
+    assert!(sent.len() > 100, "{} requests, and {too_deep} too deep", sent.len());
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("golden.jsonl");
     let text: Vec<String> = sent.iter().map(Value::to_string).collect();

@@ -85,7 +85,13 @@ async fn an_export_that_is_not_read_gives_its_thread_back() {
             break;
         }
     }
+    // One of them has given its thread up. The others may not have yet, and are then read in time.
+    let mut given_up = 0;
     for response in unread {
-        assert!(response.into_body().collect().await.is_err(), "it does not look whole");
+        match response.into_body().collect().await {
+            Ok(body) => assert_eq!(body.to_bytes().iter().filter(|&&byte| byte == b'\n').count(), 20),
+            Err(_) => given_up += 1,
+        }
     }
+    assert!(given_up > 0, "what was given up does not look whole");
 }
