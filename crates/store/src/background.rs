@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::flush::Prepared;
 use crate::store::{Inner, Store};
 
 /// How long the flushing thread sleeps when nothing wakes it: age is looked at this often.
@@ -114,5 +115,40 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+impl Inner {
+    /// Puts the summaries of new segments into `footers.cat`.
+    pub(crate) fn keep_summaries(&self, prepared: &Prepared) {
+        let known = prepared.files.iter().filter_map(|file| {
+            let summary = file.handle.known_summary()?;
+            Some((Arc::clone(&file.handle), summary))
+        });
+        self.footers.remove(prepared.commit.remove.iter());
+        if let Err(error) = self.footers.append(&known.collect::<Vec<_>>()) {
+            tracing::warn!(%error, "footers.cat could not be written; it is made anew later");
+        }
+    }
+
+    /// Makes one summary that is missing, or writes `footers.cat` anew when it should be. Returns whether there was
+    /// anything to do.
+    pub(crate) fn keep_footers(&self) -> Result<bool, Error> {
+        let _writing = self.begin_writing()?;
+        let handles: Vec<_> = self.state().files.iter().map(|file| Arc::clone(&file.handle)).collect();
+        let missing = handles.iter().find(|handle| handle.known_summary().is_none() && !handle.has_failed());
+        if let Some(handle) = missing {
+            // One that cannot be read is set aside, and serves no more.
+            if let Ok(summary) = handle.summarize() {
+                self.footers.append(&[(Arc::clone(handle), summary)])?;
+            }
+            return Ok(true);
+        }
+        if self.footers.wants_rewrite(handles.len()) {
+            self.footers.rewrite(&handles)?;
+            return Ok(true);
+        }
+        self.footers.map_appended()?;
+        Ok(false)
     }
 }

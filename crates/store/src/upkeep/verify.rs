@@ -361,10 +361,8 @@ fn check_extent(source: &Source, work: &PartitionWork, low: u64, report: &mut Re
     let folder = PathBuf::from("log").join(work.partition.0.to_string());
     match work.files.first() {
         None if low > 0 => {
-            let what = format!(
-                "there is no file of the log, though {low} records are committed: the second copy of them is gone, \
-                 and whatever was acknowledged since"
-            );
+            let what =
+                format!("no file of the log is there; {low} records are committed, what came later is gone");
             report.add(Severity::Warning, &folder, None, what, "restore the files from a backup");
         }
         Some(first) if first.first_offset > low => {
@@ -377,12 +375,10 @@ fn check_extent(source: &Source, work: &PartitionWork, low: u64, report: &mut Re
         }
         _ => {}
     }
-    if let Some(path) =
-        inspect::missing_state(&*source.disk, &source.root, work.partition, low).map_err(failed)?
-    {
-        let what =
-            "the batch keys of committed records are gone: they are read from the log at the next start";
-        report.add(Severity::Warning, &relative(&source.root, &path), None, what.to_owned(), NOTHING);
+    let keys = inspect::missing_state(&*source.disk, &source.root, work.partition, low).map_err(failed)?;
+    if let Some(path) = keys {
+        let what = "the batch keys of committed records are gone; the log has them";
+        report.add(Severity::Warning, &relative(&source.root, &path), None, what, NOTHING);
     }
     Ok(())
 }
