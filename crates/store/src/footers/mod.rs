@@ -39,6 +39,9 @@ use summary::Bytes;
 /// The name of the file in the data directory.
 pub(crate) const NAME: &str = "footers.cat";
 
+/// No `footers.cat` reaches this far: a tebibyte is the summaries of millions of segments.
+const END_MAX: u64 = 1 << 40;
+
 /// Slots of the smallest file: a day of flushes without compaction has less.
 const SLOTS_MIN: u32 = 1_024;
 
@@ -118,6 +121,11 @@ impl Footers {
         let mut state = self.state();
         if state.file.is_none() || state.used as usize + entries.len() > state.capacity as usize {
             // The next rewrite takes everything that is missing here, too.
+            return Ok(());
+        }
+        if state.end > END_MAX {
+            // A slot that a crash garbled, or a length that could not be read: the file is written anew.
+            state.file = None;
             return Ok(());
         }
         for (handle, summary) in entries {

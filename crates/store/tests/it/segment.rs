@@ -49,7 +49,9 @@ fn identified(segment: &Segment) -> Vec<Identified> {
             Presence::All => context as usize,
             Presence::Rows(rows) => rows.binary_search(&context).ok()?,
         };
-        let Values::Code(codes) = &column.values else { panic!("datasets are text") };
+        let Values::Code(codes) = &column.values else {
+            return Some("a dataset that is not text".to_owned());
+        };
         Some(String::from_utf8_lossy(batch.dictionary.get(codes[place])).into_owned())
     };
     let texts = rows_of(batch).into_iter().zip(&gathered.ids).zip(&gathered.ingest_times).enumerate();
