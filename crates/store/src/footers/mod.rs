@@ -33,14 +33,11 @@ pub use sketch::STANDARD_ERROR;
 pub(crate) use summarize::{context_datasets, filter_of, summarize};
 pub use summary::{Cell, ColumnSummary, DatasetSummary, Filtered, Summary};
 
-use slots::{SLOT_BYTES, Slot, data_start, read_header, slot_at, write_header};
+use slots::{SLOT_BYTES, Slot, data_start, read_header, slot_at, unreadable, write_header};
 use summary::Bytes;
 
 /// The name of the file in the data directory.
 pub(crate) const NAME: &str = "footers.cat";
-
-/// No `footers.cat` reaches this far: a tebibyte is the summaries of millions of segments.
-const END_MAX: u64 = 1 << 40;
 
 /// Slots of the smallest file: a day of flushes without compaction has less.
 const SLOTS_MIN: u32 = 1_024;
@@ -98,7 +95,7 @@ impl Footers {
         let counted: HashMap<&str, &SegmentRow> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let mut summaries = HashMap::with_capacity(rows.len());
         // What was written and has no slot is never written again: it may be mapped.
-        state.end = aligned(file.len().unwrap_or(u64::MAX).max(base));
+        state.end = aligned(file.len().map_err(unreadable)?.max(base));
         for number in 0..capacity {
             // A slot that was not written, or not whole, is none: its segment is summarised anew.
             let Some(slot) = slot_at(&directory, number) else { continue };
@@ -121,11 +118,6 @@ impl Footers {
         let mut state = self.state();
         if state.file.is_none() || state.used as usize + entries.len() > state.capacity as usize {
             // The next rewrite takes everything that is missing here, too.
-            return Ok(());
-        }
-        if state.end > END_MAX {
-            // A slot that a crash garbled, or a length that could not be read: the file is written anew.
-            state.file = None;
             return Ok(());
         }
         for (handle, summary) in entries {

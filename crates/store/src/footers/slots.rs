@@ -60,9 +60,7 @@ fn read(file: &dyn DiskFile, at: u64, length: usize) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < length {
-        let read = file.read_at(at + filled as u64, &mut bytes[filled..]).map_err(|error| {
-            Error::with_source(ErrorKind::Io, format!("it cannot be read: {error}"), error)
-        })?;
+        let read = file.read_at(at + filled as u64, &mut bytes[filled..]).map_err(unreadable)?;
         if read == 0 {
             bytes.truncate(filled);
             break;
@@ -70,6 +68,10 @@ fn read(file: &dyn DiskFile, at: u64, length: usize) -> Result<Vec<u8>, Error> {
         filled += read;
     }
     Ok(bytes)
+}
+
+pub(super) fn unreadable(error: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Io, format!("it cannot be read: {error}"), error)
 }
 
 /// An entry of the directory.
