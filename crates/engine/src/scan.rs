@@ -261,22 +261,8 @@ pub(crate) fn allowed_contexts(segment: &Segment, datasets: &[&str]) -> Result<O
     if datasets.is_empty() {
         return Ok(Some(vec![true; segment.contexts() as usize]));
     }
-    let names = context_datasets(segment)?;
+    let names = segment.context_datasets()?;
     let allowed: Vec<bool> =
         names.iter().map(|name| name.as_deref().is_some_and(|name| datasets.contains(&name))).collect();
     Ok(if allowed.contains(&true) { Some(allowed) } else { None })
-}
-
-/// The dataset of each context.
-pub(crate) fn context_datasets(segment: &Segment) -> Result<Vec<Option<String>>, Error> {
-    let mut names = vec![None; segment.contexts() as usize];
-    let Some(column) = segment.column_of(&ColumnKey::fixed(Fixed::Dataset))? else { return Ok(names) };
-    let mut text = column.text()?;
-    for (context, name) in (0_u32..).zip(&mut names) {
-        let code = column.present().value_of(context).and_then(|value| column.code_at(value));
-        if let Some(code) = code {
-            *name = Some(String::from_utf8_lossy(text.get(code)?).into_owned());
-        }
-    }
-    Ok(names)
 }

@@ -188,7 +188,7 @@ impl SegmentHandle {
     /// The names of the datasets of its events.
     pub fn dataset_names(self: &Arc<Self>) -> Result<Vec<String>, Error> {
         if let Source::Loaded(segment) = &self.source {
-            return Ok(footers::context_datasets(segment)?.into_iter().flatten().collect());
+            return Ok(segment.context_datasets()?.into_iter().flatten().collect());
         }
         self.with_summary(|summary| {
             let named = summary.datasets()?.into_iter().filter_map(|dataset| dataset.name);

@@ -30,7 +30,7 @@ use crate::segment::machine::SegmentBytes;
 
 pub use merged::{Distinct, Merged, MergedCell, MergedColumn, MergedDataset};
 pub use sketch::STANDARD_ERROR;
-pub(crate) use summarize::{context_datasets, filter_of, summarize};
+pub(crate) use summarize::{filter_of, summarize};
 pub use summary::{Cell, ColumnSummary, DatasetSummary, Filtered, Summary};
 
 use slots::{SLOT_BYTES, Slot, data_start, read_header, slot_at, unreadable, write_header};

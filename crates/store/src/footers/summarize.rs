@@ -104,7 +104,7 @@ pub(crate) fn filter_of(segment: &Segment) -> Result<Option<Vec<u8>>, Error> {
 }
 
 fn rows_by_dataset(segment: &Segment, merged: &mut Merged) -> Result<Rows, Error> {
-    let names = context_datasets(segment)?;
+    let names = segment.context_datasets()?;
     let times = segment.field(RowField::Time)?.to_vec();
     let row_contexts = segment.field(RowField::Context)?.to_vec_u32();
     let mut known: HashMap<&Option<String>, u32> = HashMap::new();
@@ -136,20 +136,6 @@ fn rows_by_dataset(segment: &Segment, merged: &mut Merged) -> Result<Rows, Error
         }
     }
     Ok(Rows { times, datasets, contexts, places })
-}
-
-/// The dataset of each context.
-pub(crate) fn context_datasets(segment: &Segment) -> Result<Vec<Option<String>>, Error> {
-    let mut names = vec![None; segment.contexts() as usize];
-    let Some(column) = segment.column_of(&ColumnKey::fixed(Fixed::Dataset))? else { return Ok(names) };
-    let mut text = column.text()?;
-    for (context, name) in (0_u32..).zip(&mut names) {
-        let code = column.present().value_of(context).and_then(|value| column.code_at(value));
-        if let Some(code) = code {
-            *name = Some(String::from_utf8_lossy(text.get(code)?).into_owned());
-        }
-    }
-    Ok(names)
 }
 
 /// The hashes of a column's codes, as sketches take them; nothing where there are no codes.

@@ -123,6 +123,20 @@ impl Segment {
         self.footer.counts.contexts
     }
 
+    /// The dataset of each context.
+    pub fn context_datasets(&self) -> Result<Vec<Option<String>>, Error> {
+        let mut names = vec![None; self.contexts() as usize];
+        let Some(column) = self.column_of(&ColumnKey::fixed(Fixed::Dataset))? else { return Ok(names) };
+        let mut text = column.text()?;
+        for (context, name) in (0_u32..).zip(&mut names) {
+            let code = column.present().value_of(context).and_then(|value| column.code_at(value));
+            if let Some(code) = code {
+                *name = Some(String::from_utf8_lossy(text.get(code)?).into_owned());
+            }
+        }
+        Ok(names)
+    }
+
     /// Number of distinct shapes.
     pub fn shape_count(&self) -> u32 {
         self.footer.counts.shapes
