@@ -135,8 +135,10 @@ fn draw(seed: &str, name: &str) -> u64 {
 enum Outcome {
     /// The named tests ran and passed.
     Green,
-    /// One of them failed, aborted or hung.
+    /// One of them failed or aborted.
     Red,
+    /// It ran into the time limit, which also is a way to notice: told apart, because a slow machine can do it too.
+    Hung,
     /// The build failed.
     NoBuild(String),
     /// No test of that name ran.
@@ -195,7 +197,7 @@ impl Scratch {
             }
             let outcome = self.mutate(mutant)?;
             println!("{name:32} {outcome:?}");
-            if outcome != Outcome::Red {
+            if !matches!(outcome, Outcome::Red | Outcome::Hung) {
                 findings.push(format!("{name} ({breaks}; {file}): {package}::{test} is {outcome:?}"));
             }
         }
@@ -259,7 +261,9 @@ fn judge(code: Option<i32>, stdout: &str, test: &str) -> Outcome {
     match code {
         Some(0) if ran.is_empty() => Outcome::NotFound,
         Some(0) => Outcome::Green,
-        // `timeout` says 124; an abort ends the binary before it writes a result.
+        // What `timeout` says.
+        Some(124) => Outcome::Hung,
+        // An abort ends the binary before it writes a result.
         _ => Outcome::Red,
     }
 }
@@ -317,6 +321,7 @@ mod tests {
         assert_eq!(judge(Some(0), green, "named"), Outcome::Green);
         assert_eq!(judge(Some(0), green, "other"), Outcome::NotFound);
         assert_eq!(judge(Some(101), "test a::named ... FAILED\n", "named"), Outcome::Red);
-        assert_eq!(judge(Some(124), "", "named"), Outcome::Red);
+        assert_eq!(judge(Some(124), "", "named"), Outcome::Hung);
+        assert_eq!(judge(Some(134), "", "named"), Outcome::Red);
     }
 }

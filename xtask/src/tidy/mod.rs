@@ -10,6 +10,7 @@ mod files;
 mod lengths;
 mod licences;
 mod limits;
+mod locks;
 mod reference;
 
 use std::path::Path;
@@ -32,6 +33,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let mut findings = Vec::new();
     findings.extend(dependencies::check(root)?);
     findings.extend(licences::check(root)?);
+    findings.extend(locks::check(root)?);
     findings.extend(lengths::check(root, &sources)?);
     findings.extend(files::check(&sources));
     findings.extend(cited::check(root, &sources)?);
