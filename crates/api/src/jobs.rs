@@ -44,6 +44,7 @@ pub struct Job {
     /// Tells the run to stop.
     pub cancelled: Arc<AtomicBool>,
     state: Arc<watch::Sender<State>>,
+    started_ns: i64,
     ended: Option<Ended>,
 }
 
@@ -57,6 +58,8 @@ struct Ended {
 #[derive(Debug, Default)]
 pub struct Jobs {
     jobs: Mutex<HashMap<Arc<str>, Job>>,
+    /// When the latest erasure of an environment was in force. One entry per environment.
+    erased_ns: Mutex<HashMap<Environment, i64>>,
 }
 
 // === impl Job ===
@@ -105,6 +108,7 @@ impl Jobs {
             environment: environment.clone(),
             cancelled: Arc::default(),
             state: Arc::new(watch::Sender::new(State::Running(Known::default()))),
+            started_ns: now_ns,
             ended: None,
         };
         jobs.insert(Arc::clone(&job.id), job.clone());
@@ -115,6 +119,9 @@ impl Jobs {
     pub fn end(&self, id: &str, state: State, bytes: usize, now_ns: i64) {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(job) = jobs.get_mut(id) {
+            let erased_ns = self.erased_ns.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_stale = erased_ns.get(&job.environment).is_some_and(|erased| job.started_ns <= *erased);
+            let state = if is_stale { State::Failed(Arc::new(erased_meanwhile())) } else { state };
             job.state.send_replace(state);
             job.ended = Some(Ended { at_ns: now_ns, bytes });
         }
@@ -142,12 +149,32 @@ impl Jobs {
         Ok(job.ended.is_none())
     }
 
+    /// An erasure is in force: answers of its environment that were asked for before may hold what it takes, so
+    /// they are forgotten, and those under way are cancelled.
+    pub fn erase(&self, environment: &Environment, now_ns: i64) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.erased_ns.lock().unwrap_or_else(PoisonError::into_inner).insert(environment.clone(), now_ns);
+        for job in jobs.values_mut().filter(|job| job.environment == *environment) {
+            job.cancelled.store(true, Ordering::Relaxed);
+            job.state.send_replace(State::Failed(Arc::new(erased_meanwhile())));
+            if let Some(ended) = &mut job.ended {
+                ended.bytes = 0;
+            }
+        }
+    }
+
     /// Cancels everything: the server stops.
     pub fn cancel_all(&self) {
         for job in self.jobs.lock().unwrap_or_else(PoisonError::into_inner).values() {
             job.cancelled.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// What is said about an answer from before an erasure.
+fn erased_meanwhile() -> ApiError {
+    ApiError::new(Code::Conflict, "events were erased after this was asked for, and the answer with them")
+        .hint("ask again with POST /api/v1/query")
 }
 
 /// Forgets what is too old, then the oldest of what is too much.
@@ -200,6 +227,31 @@ mod tests {
         assert!(!job.cancelled.load(Ordering::Relaxed));
         assert_eq!(jobs.cancel("1", &mine, 0), Ok(true));
         assert!(job.cancelled.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn an_erasure_takes_answers_with_it_also_those_under_way() {
+        let (jobs, mine) = (Jobs::default(), Environment::default_environment());
+        let done = || State::Running(Known::default());
+        let before = jobs.start("before".into(), &mine, 5).unwrap();
+        jobs.end(&before.id, done(), 10, 6);
+        let under_way = jobs.start("under way".into(), &mine, 7).unwrap();
+        let other = jobs.start("other".into(), &Environment::skein(), 7).unwrap();
+        jobs.erase(&mine, 8);
+        assert!(under_way.cancelled.load(Ordering::Relaxed) && !other.cancelled.load(Ordering::Relaxed));
+        // It had read its snapshot before the erasure and ends after it.
+        jobs.end(&under_way.id, done(), 10, 9);
+        for id in ["before", "under way"] {
+            let state = jobs.get(id, &mine, 9).unwrap().watch().borrow().clone();
+            assert!(matches!(state, State::Failed(error) if error.code() == Code::Conflict), "{id}");
+        }
+        let after = jobs.start("after".into(), &mine, 9).unwrap();
+        jobs.end(&after.id, done(), 10, 10);
+        jobs.end(&other.id, done(), 10, 10);
+        for (id, environment) in [("after", &mine), ("other", &Environment::skein())] {
+            let state = jobs.get(id, environment, 10).unwrap().watch().borrow().clone();
+            assert!(matches!(state, State::Running(_)), "{id}");
+        }
     }
 
     #[test]

@@ -147,6 +147,34 @@ pub(crate) const METRICS: &[Described] = &[
         &[],
         "Own events that were dropped under load.",
     ),
+    described(
+        Metric::CompactionDue,
+        "skein_compaction_due",
+        Kind::Gauge,
+        &[],
+        "Files that a merge is due for; 0 when everything has settled.",
+    ),
+    described(
+        Metric::SegmentWrittenBytes,
+        "skein_segment_written_bytes_total",
+        Kind::Counter,
+        &["environment", "kind"],
+        "Bytes written to segments by the work that wrote them: flush, compaction, retention or erase.",
+    ),
+    described(
+        Metric::SegmentWrittenRows,
+        "skein_segment_written_rows_total",
+        Kind::Counter,
+        &["environment", "kind"],
+        "Rows written to segments by the work that wrote them: flush, compaction, retention or erase.",
+    ),
+    described(
+        Metric::WriteAmplification,
+        "skein_write_amplification",
+        Kind::Gauge,
+        &["environment"],
+        "Bytes written to segments for each byte flushed, since the start.",
+    ),
 ];
 
 /// The metrics as a page of the reference.

@@ -39,6 +39,14 @@ pub enum Metric {
     QuerySeconds,
     /// `skein_freshness_seconds`
     Freshness,
+    /// `skein_compaction_due`
+    CompactionDue,
+    /// `skein_segment_written_bytes_total{kind}`
+    SegmentWrittenBytes,
+    /// `skein_segment_written_rows_total{kind}`
+    SegmentWrittenRows,
+    /// `skein_write_amplification`
+    WriteAmplification,
     /// `skein_ingest_inflight_bytes`
     InflightBytes,
     /// `skein_ingest_warnings_total{code}`

@@ -1,9 +1,12 @@
 //! What the routes need, passed explicitly.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use event::Environment;
+use event::flow::SinkError;
 use event::hash::HashKey;
 use event::observe::{Clock, Observer};
 use http::HeaderMap;
@@ -11,6 +14,7 @@ use query::QueryEngine;
 use query::result::{FlatRow, ScanBatch};
 use skein_event as event;
 use skein_query as query;
+use skein_wire::Erasure;
 
 use crate::cpu::CpuPool;
 use crate::door::Door;
@@ -27,6 +31,8 @@ pub struct Api {
     pub door: Arc<Door>,
     /// Writes stored batches as OTLP.
     pub exporter: Arc<dyn Exporter>,
+    /// Removes and tidies what is stored.
+    pub keeper: Arc<dyn Keeper>,
     /// Queries under way.
     pub jobs: Arc<Jobs>,
     /// Where queries run.
@@ -61,6 +67,40 @@ pub trait Exporter: Send + Sync {
 
     /// The events of a batch as flat lists, as a query for raw rows shows them.
     fn events(&self, batch: ScanBatch) -> Vec<FlatRow>;
+}
+
+/// Removes and tidies what is stored.
+pub trait Keeper: Send + Sync {
+    /// Erases the older events that a filter matches: JSON on one line, checked by whoever calls.
+    ///
+    /// POST: on `Ok`, which has the erasure's id, it is durable and in force.
+    fn erase(&self, environment: Environment, filter: Arc<str>) -> Erasing<'_>;
+
+    /// The erasures of an environment, the latest first.
+    fn erasures(&self, environment: &Environment) -> Vec<Erasure>;
+
+    /// Asks for everything to be flushed and merged.
+    fn settle(&self);
+}
+
+/// The future of an erasure.
+pub type Erasing<'a> = Pin<Box<dyn Future<Output = Result<String, SinkError>> + Send + 'a>>;
+
+/// Nothing to keep: for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoKeeper;
+
+impl Keeper for NoKeeper {
+    fn erase(&self, _: Environment, _: Arc<str>) -> Erasing<'_> {
+        let reason = "nothing is stored here".to_owned();
+        Box::pin(async { Err(SinkError::Unavailable { reason, retry_after_ms: 1_000 }) })
+    }
+
+    fn erasures(&self, _: &Environment) -> Vec<Erasure> {
+        Vec::new()
+    }
+
+    fn settle(&self) {}
 }
 
 /// Limits of a query.

@@ -40,9 +40,8 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Ask two servers, versions or data directories the questions that were asked before, and compare the answers.
     Replay(Replay),
-    /// Erase events for good (a later version brings it).
-    #[command(disable_help_flag = true)]
-    Erase(Later),
+    /// Erase older events for good, or tell how far that is.
+    Erase(Erase),
 }
 
 /// Where the server is.
@@ -192,6 +191,20 @@ pub(crate) struct Trace {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Erase {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Which events: `column operator value`, or JSON as the API takes it; several must all hold.
+    #[arg(long, required_unless_present = "status", conflicts_with = "status")]
+    pub(crate) filter: Vec<String>,
+    /// Tell which erasures there are, and where copies of what they took remain.
+    #[arg(long)]
+    pub(crate) status: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Demo {
     #[command(flatten)]
     pub(crate) serve: Serve,
@@ -312,7 +325,8 @@ impl Arguments {
             Command::Restore(restore) => restore.shape.format() == Format::Json,
             Command::Doctor(doctor) => doctor.shape.format() == Format::Json,
             Command::Replay(replay) => replay.shape.format() == Format::Json,
-            Command::Explain(later) | Command::Erase(later) => {
+            Command::Erase(erase) => erase.shape.format() == Format::Json,
+            Command::Explain(later) => {
                 later.rest.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
                     || later.rest.iter().any(|word| word == "--format=json")
             }
@@ -351,6 +365,7 @@ mod tests {
             "skein replay --against http://h:1 --last 2d --limit 5",
             "skein replay --data a --against b --against-binary ./skein --save q",
             "skein erase --filter x --format json",
+            "skein erase --status",
         ] {
             Arguments::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -364,6 +379,8 @@ mod tests {
             "skein backup d",
             "skein doctor d --repair --rewrite",
             "skein replay",
+            "skein erase",
+            "skein erase --filter x --status",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

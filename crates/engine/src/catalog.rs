@@ -1,5 +1,5 @@
 //! What there is: datasets, their columns, the values of a column. All of it is known from the summaries of segments: no
-//! row is read, and what is known of a set of files is worked out once for the set.
+//! row is read but where an erasure takes some, and what is known of a set of files is worked out once for the set.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) fn summaries(
     for (place, segment) in view.segments.iter().enumerate().skip(first) {
         context.check()?;
         if !excluded.contains(&place) {
-            let added = segment.whole_summary().and_then(|summary| rest.add(&summary));
+            let added = segment.visible_summary().and_then(|summary| rest.add(&summary));
             added.map_err(|error| Failure::Segment(place, error))?;
         }
     }

@@ -82,7 +82,8 @@ fn rows_of(segment: &Segment, datasets: &[&str], time_range: TimeRange) -> Resul
     for start in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
         reader.read(start);
         for (row, (time, context)) in (start..).zip(reader.times.iter().zip(&reader.contexts)) {
-            if allowed.get(*context as usize) == Some(&true) {
+            let visible = !segment.has_erased() || segment.is_visible(row);
+            if visible && allowed.get(*context as usize) == Some(&true) {
                 rows.push(row);
                 if let Some(flag) = in_range.get_mut(row as usize) {
                     *flag = time_range.contains(*time);

@@ -13,11 +13,12 @@
 //! doubles come out the same, bit by bit, every time.
 //!
 //! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `filter`, `scan`, `group`, `aggregate`, `finish`, `rows`,
-//! `partial`, `trace`, `catalog`, `export`.
+//! `partial`, `trace`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
 mod catalog;
 mod column;
+mod erasure;
 mod export;
 mod filter;
 mod finish;
@@ -37,6 +38,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use erasure::FilterMatcher;
 pub use flat::flat_events;
 pub use native::NativeEngine;
 pub use snapshot::{SnapshotView, Snapshots};

@@ -3,6 +3,14 @@
 
 use std::sync::Arc;
 
+use crate::aggregate::FirstPass;
+use crate::finish;
+use crate::partial::Partials;
+use crate::rows::RowSink;
+use crate::scan::{Counters, Failure, Scan};
+use crate::series::SecondPass;
+use crate::snapshot::{SnapshotView, Snapshots};
+use crate::{catalog, export, prune, resolve, trace};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
 use skein_query::engine::ScanSink;
@@ -17,15 +25,10 @@ use skein_query::result::{
 };
 use skein_query::time_text::format_ns;
 use skein_query::{QueryEngine, QueryError, RunContext};
+use skein_store::ErrorKind;
 
-use crate::aggregate::FirstPass;
-use crate::finish;
-use crate::partial::Partials;
-use crate::rows::RowSink;
-use crate::scan::{Counters, Failure, Scan};
-use crate::series::SecondPass;
-use crate::snapshot::{SnapshotView, Snapshots};
-use crate::{catalog, export, prune, resolve, trace};
+/// Erasures that may come while rows are gathered; each has the query look again. More than that is no accident.
+const ERASURES_DURING_A_QUERY: usize = 8;
 
 /// Answers plans from a store's snapshots.
 pub struct NativeEngine {
@@ -45,13 +48,30 @@ impl NativeEngine {
         context: &RunContext<'_>,
         mut run: impl FnMut(&SnapshotView, &[usize]) -> Result<T, Failure>,
     ) -> Result<(T, Vec<Warning>), QueryError> {
-        let view = self.store.snapshot(environment, context.clock.now_ns())?;
+        let mut view = self.store.snapshot(environment, context.clock.now_ns())?;
         let mut excluded = Vec::new();
         let mut damaged = view.damaged.len();
+        let mut looked_again = 0;
         loop {
             match run(&view, &excluded) {
                 Ok(done) => return Ok((done, damage_warnings(damaged))),
                 Err(Failure::Query(error)) => return Err(error),
+                // Nothing is damaged: an answer would lack events for no reason of theirs.
+                Err(Failure::Segment(_, error)) if error.kind() == ErrorKind::Erasure => {
+                    return Err(QueryError::internal(error.to_string()));
+                }
+                // An erasure came between finding rows and showing them: what it takes is not found again.
+                Err(Failure::Segment(_, error))
+                    if error.kind() == ErrorKind::Erased && looked_again < ERASURES_DURING_A_QUERY =>
+                {
+                    looked_again += 1;
+                    view = self.store.snapshot(environment, context.clock.now_ns())?;
+                    excluded.clear();
+                    damaged = view.damaged.len();
+                }
+                Err(Failure::Segment(_, error)) if error.kind() == ErrorKind::Erased => {
+                    return Err(QueryError::internal(error.to_string()));
+                }
                 // Each round leaves out one more, so there is a last one.
                 Err(Failure::Segment(place, error)) if excluded.contains(&place) => {
                     return Err(QueryError::internal(format!(

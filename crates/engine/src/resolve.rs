@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use skein_event::batch::Origin;
-use skein_event::columns::Fixed;
+use skein_event::columns::{Fixed, Level};
 use skein_query::names::{ALWAYS, Reference, display_name};
 use skein_query::plan::{Column, FilterSet, Output, Plan, Test};
 use skein_query::result::Warning;
 use skein_query::{QueryError, RunContext, suggest};
+use skein_store::segment::{RowField, Segment};
 use skein_store::{Error, SegmentHandle};
 
 use crate::catalog;
+use crate::column::BLOCK_ROWS;
 use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
 
@@ -74,7 +76,7 @@ fn check_datasets(plan: &Plan, view: &SnapshotView, excluded: &[usize]) -> Resul
         if plan.datasets.iter().all(|dataset| known.contains(&dataset.name)) {
             return Ok(());
         }
-        known.extend(segment.dataset_names().map_err(|error| Failure::Segment(place, error))?);
+        known.extend(dataset_names(segment).map_err(|error| Failure::Segment(place, error))?);
     }
     for dataset in &plan.datasets {
         if !known.contains(&dataset.name) {
@@ -108,11 +110,14 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
                 _ => return Ok(true),
             };
             let fits = |found: Origin| found != Origin::Fixed && origin.is_none_or(|wanted| wanted == found);
-            if segment.columns_named(name)?.iter().any(|(found, _)| fits(*found)) {
+            if segment.columns_named(name)?.iter().any(|(found, _)| fits(*found))
+                && is_seen(segment, name, fits)?
+            {
                 return Ok(true);
             }
             // An overflow map may hold any name.
-            has_overflow(segment)
+            Ok(has_overflow(segment)?
+                && is_seen(segment, Fixed::Overflow.name(), |origin| origin == Origin::Fixed)?)
         });
         for known in known {
             if known.map_err(|error| Failure::Segment(place, error))? {
@@ -123,7 +128,65 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
     Ok(false)
 }
 
-/// Whether events have an overflow map.
+/// The names of the datasets that an event that may be seen belongs to.
+fn dataset_names(handle: &Arc<SegmentHandle>) -> Result<Vec<String>, Error> {
+    if !handle.has_erasures() {
+        return handle.dataset_names();
+    }
+    let segment = handle.open()?;
+    let names = segment.context_datasets()?;
+    let used = visible_contexts(&segment)?;
+    let is_used = |context: usize| used.get(context).copied().unwrap_or_default();
+    let named = names.into_iter().enumerate().filter(|(context, _)| is_used(*context));
+    Ok(named.filter_map(|(_, name)| name).collect())
+}
+
+/// Whether a column of this name and of fitting origin, which a segment has, has a value that may be seen: the name of
+/// one whose events are all erased tells of them.
+fn is_seen(handle: &Arc<SegmentHandle>, name: &str, fits: impl Fn(Origin) -> bool) -> Result<bool, Error> {
+    if !handle.has_erasures() {
+        return Ok(true);
+    }
+    let segment = handle.open()?;
+    if !segment.has_erased() {
+        return Ok(true);
+    }
+    for info in segment.by_name(name)?.iter().filter(|info| fits(info.key.origin)) {
+        let column = segment.column(info.id)?;
+        let mut holders = Vec::new();
+        column.present().rows_of(0, info.present, &mut holders);
+        let seen = if info.level == Level::Row {
+            holders.into_iter().any(|row| segment.is_visible(row))
+        } else {
+            let used = visible_contexts(&segment)?;
+            holders.into_iter().any(|context| used.get(context as usize).copied().unwrap_or_default())
+        };
+        if seen {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The contexts that an event that may be seen has.
+fn visible_contexts(segment: &Segment) -> Result<Vec<bool>, Error> {
+    let mut used = vec![!segment.has_erased(); segment.contexts() as usize];
+    if segment.has_erased() {
+        let contexts = segment.field(RowField::Context)?;
+        let mut of_block = Vec::new();
+        for start in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
+            contexts.decode_u32((start / BLOCK_ROWS) as usize, &mut of_block);
+            for (row, &context) in (start..).zip(&of_block) {
+                if let Some(used) = used.get_mut(context as usize).filter(|used| !**used) {
+                    *used = segment.is_visible(row);
+                }
+            }
+        }
+    }
+    Ok(used)
+}
+
+/// Whether events have an overflow map, erased ones included.
 pub(crate) fn has_overflow(segment: &Arc<SegmentHandle>) -> Result<bool, Error> {
     let found = segment.columns_named(Fixed::Overflow.name())?;
     Ok(found.iter().any(|(origin, _)| *origin == Origin::Fixed))

@@ -206,6 +206,7 @@ impl<'a> Scan<'a> {
                 self.time_range.contains(*time) && allowed.get(*context as usize) == Some(&true)
             };
             let mut mask: Mask = reader.times.iter().zip(&reader.contexts).map(passes).collect();
+            segment.hide_erased(start, &mut mask);
             counters.rows_in_range += count(&mask);
             if !filters.may_match_block(start, end) {
                 continue;

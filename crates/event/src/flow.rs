@@ -38,6 +38,26 @@ pub struct Append {
     pub reply: Vec<u8>,
 }
 
+/// An erasure as the log keeps it: from the moment it is durable no answer holds an older event that its filter
+/// matches (DESIGN.md §3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Erasure {
+    /// Its name.
+    pub id: u128,
+    /// Per partition of the log the first offset that is not older. Every record below was durable when the
+    /// erasure was asked for, so that no other record ever gets its offset.
+    pub cuts: Vec<Offset>,
+    /// Which events: opaque to log and store, without a line feed.
+    pub filter: std::sync::Arc<str>,
+}
+
+impl Erasure {
+    /// Whether a record of the log is older than the erasure.
+    pub fn is_older(&self, partition: Partition, offset: Offset) -> bool {
+        self.cuts.get(usize::from(partition.0)).is_some_and(|cut| offset < *cut)
+    }
+}
+
 /// What became of a batch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Appended {

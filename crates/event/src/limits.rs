@@ -137,8 +137,10 @@ pub const FLUSH_INTERVAL_NS: i64 = 60 * 1_000_000_000;
 /// arrival, so that a batch of random times cannot make a file per event. A replayed quarter fits.
 pub const HEAD_DAYS_MAX: usize = 100;
 
-/// Bytes of the segments that one compaction merges: its output lies in memory until it is written.
-pub const COMPACTION_BYTES_MAX: u64 = 256 << 20;
+/// Windows of arrival whose files become one: ten minutes, an hour, a day (DESIGN.md §3 has the first two; the
+/// day keeps a quiet system at few files). An event is rewritten once in each at most.
+pub const COMPACTION_TIERS_NS: [i64; 3] =
+    [600 * 1_000_000_000, 3_600 * 1_000_000_000, 86_400 * 1_000_000_000];
 
 /// Segment files that are open at once: each costs a mapping of the 65,530 that Linux allows a process, and a byte
 /// per column. A hundred days of full load are as many.
@@ -151,9 +153,59 @@ pub const LISTED_COLUMNS_MAX: usize = 100_000;
 /// Bytes of summaries that wait in memory until `footers.cat` is mapped again: a hundred large segments.
 pub const FOOTERS_OWNED_BYTES_MAX: usize = 32 << 20;
 
-/// Segments of similar size that are merged into one. Eight means that an event is rewritten about four
-/// times on its way from a hundred rows to a million.
-pub const COMPACTION_FANIN: usize = 8;
+/// Bytes of the files that one merge reads; what it writes is no larger, and lies in memory until it is written.
+/// Beside it a merge holds the dictionary of one column, bounded below, and one decoded column with the places of
+/// its rows: 40 bytes for each of at most [`SEGMENT_ROWS_MAX`] rows. Together that stays under 600 MiB, whatever
+/// the number of columns (crates/store/examples/merge_memory.rs measures it).
+pub const COMPACTION_BYTES_MAX: u64 = 128 << 20;
+
+/// Plain bytes, by estimate, of the largest columns' dictionaries that one merge holds at once.
+pub const COMPACTION_TEXT_BYTES_MAX: u64 = 256 << 20;
+
+/// Files of one merge: a day's hours and those that memory pressure adds, several times over. Each open file
+/// costs a few numbers per value of its dictionary.
+pub const COMPACTION_FILES_MAX: usize = 64;
+
+/// The share of one processor that merging takes while events arrive or queries run, in thousandths. Merging
+/// does 300,000 rows in a second of work, so that a quarter keeps up with 25,000 events a second rewritten three
+/// times; ten times as many make files that are large when they are flushed, and are never merged.
+pub const COMPACTION_PER_MILLE_BUSY: i64 = 250;
+
+/// The share while others work and more waits to be merged than an hour brings.
+pub const COMPACTION_PER_MILLE_BEHIND: i64 = 500;
+
+/// The share while nobody else works.
+pub const COMPACTION_PER_MILLE_IDLE: i64 = 1_000;
+
+/// A merge rests this long at most before it works again, so that it ends in foreseeable time after a column
+/// that took long.
+pub const COMPACTION_REST_NS_MAX: i64 = 2_000_000_000;
+
+/// Events are kept this long after their arrival, unless the configuration says otherwise (DESIGN.md §3).
+pub const RETENTION_AGE_NS: i64 = 60 * 24 * 3_600 * 1_000_000_000;
+
+/// Segments that one commit of retention removes: a transaction of a few milliseconds.
+pub const RETENTION_SEGMENTS_MAX: usize = 256;
+
+/// Datasets with a retention of their own.
+pub const RETENTION_DATASETS_MAX: usize = 1_000;
+
+/// Erasures that have not ended; more are refused. Each is a test of every older event in every answer.
+pub const ERASURES_OPEN_MAX: usize = 100;
+
+/// Erasures that are remembered, ended ones included: people ask for proof months later. 10,000 of them are a
+/// few megabytes.
+pub const ERASURES_KEPT_MAX: usize = 10_000;
+
+/// Bytes of an erasure's filter: some hundred conditions.
+pub const ERASURE_FILTER_BYTES_MAX: usize = 64 << 10;
+
+/// Within this time what an erasure takes is gone from the segments (DESIGN.md §3).
+pub const ERASURE_NS_MAX: i64 = 7 * 24 * 3_600 * 1_000_000_000;
+
+/// Rows that an erasure or retention takes out of a segment at once: decoded, they stay around 128 MiB for events
+/// of a hundred attributes.
+pub const REWRITE_ROWS: usize = 32 << 10;
 
 /// Bytes of the resources and scopes of one request, each resource once for each of its distinct scopes, since
 /// that is how they are stored. Twice a request; only a large resource with thousands of scopes passes it.

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use skein_event::batch::EventBatch;
-use skein_event::flow::BatchKey;
+use skein_event::flow::{BatchKey, Erasure};
 use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::observe::Clock;
 
@@ -32,6 +32,7 @@ pub(crate) struct Pending {
     pub(crate) key: BatchKey,
     pub(crate) reply: Vec<u8>,
     pub(crate) batch: Arc<EventBatch>,
+    pub(crate) erasure: Option<Arc<Erasure>>,
     pub(crate) record: RecordBytes,
     pub(crate) append_time_ns: i64,
 }
@@ -242,6 +243,7 @@ impl Committer {
                         append_time_ns: pending.append_time_ns,
                         key: pending.key,
                         batch: pending.batch,
+                        erasure: pending.erasure,
                     });
                 }
             }

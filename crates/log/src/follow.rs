@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skein_event::batch::EventBatch;
-use skein_event::flow::BatchKey;
+use skein_event::flow::{BatchKey, Erasure};
 use skein_event::ids::{Environment, Offset, Partition};
 
 /// A record that a completed fdatasync covers.
@@ -19,8 +19,10 @@ pub struct DurableRecord {
     pub append_time_ns: i64,
     /// How a repetition of its batch is recognised.
     pub key: BatchKey,
-    /// The partition's part of the batch.
+    /// The partition's part of the batch; empty in an erasure.
     pub batch: Arc<EventBatch>,
+    /// The erasure, if the record is one.
+    pub erasure: Option<Arc<Erasure>>,
 }
 
 /// Follows the log. The log calls [`Follower::apply`] after the fdatasync and before the acknowledgement, so

@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::file::{BLOCK_BYTES, FileHeader, NoHeader, first_offset_of, partition_folder};
 use crate::follow::DurableRecord;
-use crate::record::{Record, kind, kind_name};
+use crate::record::{Record, decode_erasure, kind, kind_name};
 use crate::scan::{Newer, scan};
 use crate::state_file;
 
@@ -313,6 +313,10 @@ impl Content {
             if record.kind == kind::VOID || record.may_skip() {
                 return Ok(None);
             }
+            // It holds no events; the store that follows the log carries it out.
+            if record.kind == kind::ERASE && decode_erasure(record.payload).is_some() {
+                return Ok(None);
+            }
             return Err(format!(
                 "the record of offset {} is of kind {} ({}), which this version does not understand",
                 entry.offset,
@@ -329,6 +333,7 @@ impl Content {
             append_time_ns: entry.append_time_ns,
             key,
             batch: Arc::new(batch),
+            erasure: None,
         }))
     }
 }

@@ -37,7 +37,7 @@ pub use committer::{Committer, Step};
 pub use config::LogConfig;
 pub use error::{Error, ErrorKind};
 pub use follow::{DurableRecord, Follower, Unfollowed};
-pub use log::Log;
+pub use log::{Copies, ErasureFuture, Log};
 pub use queue::Status;
 pub use recovery::{Finding, FindingKind};
 pub use stats::LogStats;

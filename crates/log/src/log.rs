@@ -1,13 +1,15 @@
 //! The log as the rest of Skein sees it.
 
 use std::fmt;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use skein_event::flow::{Append, AppendFuture, Appended, BatchKey, EventSink, SinkError};
-use skein_event::ids::{Offset, Partition};
-use skein_event::limits::LOG_RETENTION_DISK_FRACTION;
+use skein_event::flow::{Append, AppendFuture, Appended, BatchKey, Erasure, EventSink, SinkError};
+use skein_event::ids::{Environment, Offset, Partition};
+use skein_event::limits::{ERASURE_FILTER_BYTES_MAX, LOG_RETENTION_DISK_FRACTION};
 use skein_event::observe::Clock;
 use skein_event::split::split;
 
@@ -27,6 +29,20 @@ use crate::stats::LogStats;
 
 /// Partitions a set of them has room for.
 const PARTITIONS_MAX: u16 = 64;
+
+/// Files of the log that hold something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Copies {
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// They are deleted by then, once what is in them is committed, or earlier for want of room.
+    pub until_ns: Option<i64>,
+}
+
+/// The future of an erasure.
+pub type ErasureFuture<'a> = Pin<Box<dyn Future<Output = Result<Arc<Erasure>, SinkError>> + Send + 'a>>;
 
 /// A durable log of one machine.
 ///
@@ -224,6 +240,38 @@ impl Log {
         Ok(())
     }
 
+    /// Erases: from `Ok` on no answer holds an event that was acknowledged before the call and that the filter
+    /// matches. The filter is opaque to the log; it has no line feed.
+    ///
+    /// POST: on `Ok`, the record is covered by a completed fdatasync and was applied by the follower. On `Err`
+    /// it may be in the log; the call may be repeated, and erasing twice erases once.
+    pub fn erase(&self, environment: Environment, id: u128, filter: Arc<str>) -> ErasureFuture<'_> {
+        let fits = filter.len() <= ERASURE_FILTER_BYTES_MAX && !filter.contains('\n');
+        let begun = match fits {
+            true => self.queue.begin_erasure(environment, id, filter, self.clock.now_ns()),
+            false => Err(SinkError::TooLarge),
+        };
+        Box::pin(async move {
+            let (erasure, receiver) = begun?;
+            receiver.await.unwrap_or_else(|_| Err(closed()))?;
+            Ok(erasure)
+        })
+    }
+
+    /// The files that hold records below an offset of each partition: what is left of them as a second copy.
+    pub fn copies_below(&self, offsets: &[Offset]) -> Copies {
+        let mut copies = Copies::default();
+        for (partition, &below) in (0_u16..).zip(offsets) {
+            for facts in self.queue.files_below(Partition(partition), below) {
+                copies.files += 1;
+                copies.bytes += facts.bytes;
+                let until_ns = facts.last_time_ns.saturating_add(self.config.retention_ns);
+                copies.until_ns = copies.until_ns.max(Some(until_ns));
+            }
+        }
+        copies
+    }
+
     /// Refuses new work, makes durable what waits, and stops the committer.
     pub fn close(&self) {
         self.queue.close();
@@ -268,15 +316,15 @@ impl EventSink for Log {
         Box::pin(async move {
             match begun? {
                 Begun::Done(appended) => Ok(appended),
-                Begun::Waiting(receiver) => receiver.await.unwrap_or_else(|_| {
-                    Err(SinkError::Unavailable {
-                        reason: "the log is closed".to_owned(),
-                        retry_after_ms: crate::queue::UNAVAILABLE_RETRY_MS,
-                    })
-                }),
+                Begun::Waiting(receiver) => receiver.await.unwrap_or_else(|_| Err(closed())),
             }
         })
     }
+}
+
+fn closed() -> SinkError {
+    let reason = "the log is closed".to_owned();
+    SinkError::Unavailable { reason, retry_after_ms: crate::queue::UNAVAILABLE_RETRY_MS }
 }
 
 impl Drop for Log {

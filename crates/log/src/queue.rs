@@ -1,5 +1,6 @@
 //! What appending threads and the committer share: the parts that wait, the batch keys, and who is to be told.
 
+mod erasure;
 mod second_copy;
 
 use std::collections::{HashMap, VecDeque};
@@ -47,12 +48,15 @@ pub(crate) struct Prepared {
     pub(crate) parts: Vec<(Partition, Arc<EventBatch>, RecordBytes)>,
 }
 
+/// Tells what became of a record once it is settled.
+pub(crate) type Answered = oneshot::Receiver<Result<Appended, SinkError>>;
+
 /// What [`Queue::begin`] did.
 pub(crate) enum Begun {
     /// All of it was there.
     Done(Appended),
     /// The answer comes when every part is settled.
-    Waiting(oneshot::Receiver<Result<Appended, SinkError>>),
+    Waiting(Answered),
 }
 
 /// An append that waits for its parts.
@@ -201,6 +205,7 @@ impl Queue {
             key: key.clone(),
             reply: reply.clone(),
             batch,
+            erasure: None,
             record,
             append_time_ns,
         }));

@@ -5,8 +5,8 @@
 //! ([`RecordBytes::place`]). File and position are covered by the checksum: stale bytes of another file, or of
 //! another place, are never taken for a record.
 
-use skein_event::flow::BatchKey;
-use skein_event::ids::{Environment, Partition};
+use skein_event::flow::{BatchKey, Erasure};
+use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::limits;
 
 use crate::bytes::{checksum_around, get, put};
@@ -39,8 +39,11 @@ const AT_DURABLE_BELOW: usize = 56;
 const AT_REPLY_LEN: usize = 64;
 const AT_PAYLOAD_LEN: usize = 68;
 
-/// What a record says. The numbers of Tick, Config, Decision and Erase are reserved: this version neither
-/// writes nor understands them.
+/// The version of an Erase record's payload.
+const ERASURE_VERSION: u32 = 1;
+
+/// What a record says. The numbers of Tick, Config and Decision are reserved: this version neither writes nor
+/// understands them.
 pub(crate) mod kind {
     /// A part of a batch.
     pub(crate) const BATCH: u8 = 1;
@@ -50,7 +53,7 @@ pub(crate) mod kind {
     pub(crate) const CONFIG: u8 = 3;
     /// Reserved: a decision of the sampler.
     pub(crate) const DECISION: u8 = 4;
-    /// Reserved: an erasure.
+    /// An erasure.
     pub(crate) const ERASE: u8 = 5;
     /// An offset that holds nothing: its record was torn before it was acknowledged.
     pub(crate) const VOID: u8 = 6;
@@ -101,6 +104,29 @@ impl RecordBytes {
         reply: &[u8],
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<RecordBytes, TooLarge> {
+        RecordBytes::with_body(kind::BATCH, environment, partition, key, reply, encode)
+    }
+
+    /// An Erase record without a place. It may not be skipped: a reader that does not know it would show what
+    /// was erased.
+    pub(crate) fn erase(
+        environment: &Environment,
+        partition: Partition,
+        erasure: &Erasure,
+    ) -> Result<RecordBytes, TooLarge> {
+        let key = BatchKey::Unique(erasure.id);
+        let encode = |out: &mut Vec<u8>| encode_erasure(erasure, out);
+        RecordBytes::with_body(kind::ERASE, environment, partition, &key, &[], encode)
+    }
+
+    fn with_body(
+        kind: u8,
+        environment: &Environment,
+        partition: Partition,
+        key: &BatchKey,
+        reply: &[u8],
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<RecordBytes, TooLarge> {
         let key = encode_key(key);
         if key.len() > limits::BATCH_KEY_BYTES_MAX + 1 || reply.len() > limits::BATCH_REPLY_BYTES_MAX {
             return Err(TooLarge);
@@ -120,7 +146,7 @@ impl RecordBytes {
         put(&mut bytes, AT_KEY_LEN, key_len.to_le_bytes());
         put(&mut bytes, AT_REPLY_LEN, reply_len.to_le_bytes());
         put(&mut bytes, AT_PAYLOAD_LEN, payload_len.to_le_bytes());
-        RecordBytes::finish(bytes, partition, kind::BATCH, 0)
+        RecordBytes::finish(bytes, partition, kind, 0)
     }
 
     /// A Void record without a place.
@@ -278,6 +304,30 @@ pub(crate) fn encode_key(key: &BatchKey) -> Vec<u8> {
     }
 }
 
+/// The payload of an Erase record: version, number of cuts, id, cuts, filter.
+fn encode_erasure(erasure: &Erasure, out: &mut Vec<u8>) {
+    out.extend_from_slice(&ERASURE_VERSION.to_le_bytes());
+    // A log has at most 64 partitions.
+    out.extend_from_slice(&u32::try_from(erasure.cuts.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(&erasure.id.to_le_bytes());
+    out.extend(erasure.cuts.iter().flat_map(|cut| cut.0.to_le_bytes()));
+    out.extend_from_slice(erasure.filter.as_bytes());
+}
+
+/// Reads the payload of an Erase record. `None` when it is damaged or of a later version: the log then refuses
+/// to open, since going on would show what was erased.
+pub(crate) fn decode_erasure(bytes: &[u8]) -> Option<Erasure> {
+    let (version, rest) = bytes.split_first_chunk::<4>()?;
+    let (cuts, rest) = rest.split_first_chunk::<4>()?;
+    let (id, rest) = rest.split_first_chunk::<16>()?;
+    let cut_bytes = usize::try_from(u32::from_le_bytes(*cuts)).ok()?.checked_mul(8)?;
+    let (cuts, filter) = rest.split_at_checked(cut_bytes)?;
+    let cuts = cuts.as_chunks::<8>().0.iter().map(|cut| Offset(u64::from_le_bytes(*cut))).collect();
+    let filter = std::str::from_utf8(filter).ok().filter(|filter| !filter.contains('\n'))?;
+    let known = u32::from_le_bytes(*version) == ERASURE_VERSION;
+    known.then(|| Erasure { id: u128::from_le_bytes(*id), cuts, filter: filter.into() })
+}
+
 fn decode_key(bytes: &[u8]) -> Option<BatchKey> {
     let (&tag, rest) = bytes.split_first()?;
     Some(match tag {
@@ -337,6 +387,29 @@ mod tests {
             assert!(Record::parse(&bytes[..end], 4_096).is_err());
         }
         assert!(Record::parse(&bytes, 8_192).is_err());
+    }
+
+    #[test]
+    fn an_erasure_comes_back_and_must_not_be_skipped() {
+        let erasure = Erasure {
+            id: u128::MAX - 5,
+            cuts: vec![Offset(0), Offset(17), Offset(u64::MAX)],
+            filter: r#"{"filters":[{"column":"ü","op":"exists"}]}"#.into(),
+        };
+        let environment = Environment::default_environment();
+        let record = RecordBytes::erase(&environment, Partition(0), &erasure).unwrap();
+        let place = Place { file: 5, position: 4_096, offset: 17, durable_below: 16, append_time_ns: 3 };
+        let mut bytes = Vec::new();
+        record.place(place, &mut bytes);
+        let read = Record::parse(&bytes, 4_096).unwrap();
+        assert_eq!((read.kind, read.may_skip()), (kind::ERASE, false));
+        assert_eq!(decode_erasure(read.payload), Some(erasure));
+        for end in 0..48 {
+            assert_eq!(decode_erasure(&read.payload[..end]), None, "{end}");
+        }
+        let mut later = read.payload.to_vec();
+        later[0] = 2;
+        assert_eq!(decode_erasure(&later), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Settings come from a JSON file and from the command line, which wins. A file with a member that is none of
 //! ours is refused, so that a typing error is not a silent default.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,8 @@ use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use skein_api::patience::Patience;
 use skein_event::limits;
+use skein_store as store;
+use store::Retention;
 
 /// Settings of a server.
 #[derive(Clone, PartialEq, Debug)]
@@ -54,6 +57,39 @@ pub struct Config {
     pub log_queue_bytes_max: usize,
     /// How long slow clients are waited for.
     pub patience: Patience,
+    /// How long events are kept, counted from their arrival, and how much room they may take.
+    pub retention: Keep,
+    /// The same for single datasets; what is left out is as for all.
+    pub retention_datasets: BTreeMap<String, Keep>,
+}
+
+/// How long events are kept.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// Days after their arrival; 0 keeps them for ever.
+    pub days: Option<f64>,
+    /// Bytes of segments; beyond, those that arrived first go.
+    pub bytes_max: Option<u64>,
+}
+
+impl Keep {
+    fn check(&self, what: &str) -> anyhow::Result<()> {
+        let days = self.days.unwrap_or(0.0);
+        // 292 years fit the nanoseconds of an i64.
+        ensure!((0.0..=100_000.0).contains(&days), "{what}: days must be 0 (for ever) to 100,000");
+        Ok(())
+    }
+
+    fn or(self, default: store::Keep) -> store::Keep {
+        let age_ns = match self.days {
+            None => default.age_ns,
+            Some(days) if days <= 0.0 => None,
+            #[expect(clippy::cast_possible_truncation, reason = "the range was checked")]
+            Some(days) => Some((days * 86_400e9) as i64),
+        };
+        store::Keep { age_ns, bytes_max: self.bytes_max.or(default.bytes_max) }
+    }
 }
 
 impl Default for Config {
@@ -80,6 +116,8 @@ impl Default for Config {
             head_bytes_hard_max: limits::HEAD_BYTES_HARD_MAX,
             log_queue_bytes_max: limits::LOG_QUEUE_BYTES_MAX,
             patience: Patience::default(),
+            retention: Keep::default(),
+            retention_datasets: BTreeMap::new(),
         }
     }
 }
@@ -106,6 +144,8 @@ struct File {
     head_bytes_max: Option<usize>,
     head_bytes_hard_max: Option<usize>,
     log_queue_bytes_max: Option<usize>,
+    retention: Option<Keep>,
+    retention_datasets: Option<BTreeMap<String, Keep>>,
     patience_ms: PatienceMs,
 }
 
@@ -152,7 +192,9 @@ impl Config {
             log_retention_hours,
             head_bytes_max,
             head_bytes_hard_max,
-            log_queue_bytes_max
+            log_queue_bytes_max,
+            retention,
+            retention_datasets
         );
         config.log_retention_bytes = file.log_retention_bytes.or(config.log_retention_bytes);
         config.reserve_bytes = file.reserve_bytes.or(config.reserve_bytes);
@@ -168,6 +210,14 @@ impl Config {
             *wait = ms.map_or(*wait, Duration::from_millis);
         }
         Ok(config)
+    }
+
+    /// How long events are kept, every default filled in.
+    pub(crate) fn retention(&self) -> Retention {
+        let default = self.retention.or(Retention::default().default);
+        let datasets = self.retention_datasets.iter();
+        let datasets = datasets.map(|(name, keep)| (name.clone(), keep.or(default))).collect();
+        Retention { default, datasets }
     }
 
     /// Refuses settings that contradict each other or open the server to others unasked.
@@ -199,6 +249,11 @@ impl Config {
             [head, idle, body_pause, body, drain, unread].iter().all(|wait| !wait.is_zero()),
             "a patience_ms of 0 waits for nobody"
         );
+        self.retention.check("retention")?;
+        for (dataset, keep) in &self.retention_datasets {
+            keep.check(&format!("retention_datasets.{dataset}"))?;
+        }
+        self.retention().check().map_err(anyhow::Error::msg)?;
         Ok(())
     }
 }
@@ -218,6 +273,24 @@ mod tests {
         assert!(config.check().unwrap_err().to_string().contains("head_bytes_hard_max"));
         let error = Config::from_json(r#"{"htpp": "127.0.0.1:0"}"#).unwrap_err().to_string();
         assert!(error.contains("htpp"), "{error}");
+    }
+
+    #[test]
+    fn retention_of_a_dataset_falls_back_to_that_of_all() {
+        let text = r#"{"retention": {"days": 30}, "retention_datasets":
+            {"audit": {"days": 0}, "noise": {"days": 1.5, "bytes_max": 1000}, "same": {}}}"#;
+        let config = Config::from_json(text).unwrap();
+        config.check().unwrap();
+        let retention = config.retention();
+        let day = 86_400_000_000_000;
+        let keep = |age_ns, bytes_max| store::Keep { age_ns, bytes_max };
+        assert_eq!(retention.default, keep(Some(30 * day), None));
+        assert_eq!(retention.datasets["audit"], keep(None, None));
+        assert_eq!(retention.datasets["noise"], keep(Some(day * 3 / 2), Some(1_000)));
+        assert_eq!(retention.datasets["same"], retention.default);
+        assert_eq!(Config::default().retention(), Retention::default());
+        assert!(Config::from_json(r#"{"retention": {"days": -1}}"#).unwrap().check().is_err());
+        assert!(Config::from_json(r#"{"retention": {"day": 1}}"#).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod export;
 mod findings;
+mod keeper;
 mod listen;
 mod local;
 mod observe;

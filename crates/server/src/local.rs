@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Weak};
 
 use anyhow::Context as _;
-use engine::{NativeEngine, SnapshotView, Snapshots};
+use engine::{FilterMatcher, NativeEngine, SnapshotView, Snapshots};
 use event::Environment;
 use event::flow::EventSink;
 use event::hash::HashKey;
@@ -23,11 +23,12 @@ use skein_query as query;
 use skein_store as store;
 use store::catalog::SqliteCatalog;
 use store::{
-    Background, DataDirectory, ErrorKind, Fresh, Readers, SpaceGuard, Store, StoreConfig, Surroundings,
+    Background, DataDirectory, ErrorKind, Fresh, Readers, SpaceGuard, Store, StoreConfig, Surroundings, Work,
 };
 
 use crate::config::Config;
 use crate::findings;
+use crate::keeper::LocalKeeper;
 use crate::storage::Storage;
 use crate::upkeep::Upkeep;
 
@@ -48,6 +49,7 @@ pub(crate) fn open(
             .unwrap_or(i64::MAX),
         head_bytes_max: config.head_bytes_max,
         head_bytes_hard_max: config.head_bytes_hard_max,
+        retention: config.retention(),
         ..StoreConfig::new(config.data.clone(), partitions, hash_key)
     };
     let surroundings = Surroundings {
@@ -57,6 +59,7 @@ pub(crate) fn open(
         observer,
     };
     let store = Store::open(store_config, surroundings)?;
+    store.attach_matcher(Arc::new(FilterMatcher));
     let low = store.watermarks().into_iter().map(|(_, low)| low).collect();
     let follower: Arc<dyn Follower> = Arc::new(store.clone());
     let retention_ns = config.log_retention_hours.saturating_mul(3_600_000_000_000);
@@ -75,10 +78,12 @@ pub(crate) fn open(
     guard.check()?;
     let upkeep = Upkeep::start(guard, Arc::clone(&log), readers)?;
     let background = store.start()?;
+    let keeper = LocalKeeper { store: store.clone(), log: Arc::clone(&log), data: config.data.clone() };
     let known = Arc::new(Known { store: store.clone(), log: Arc::clone(&log), partitions });
     Ok(Storage {
         sink: Arc::clone(&log) as Arc<dyn EventSink>,
         engine: Arc::new(NativeEngine::new(Arc::clone(&known) as Arc<dyn Snapshots>)),
+        keeper: Arc::new(keeper),
         gauges: known,
         hash_key,
         flush: Box::new(move || flush(&store)),
@@ -162,6 +167,18 @@ impl Snapshots for Known {
     }
 }
 
+impl Known {
+    /// Files that wait to be merged; one more while somebody asked for everything to be merged, and for each
+    /// erasure that has not ended.
+    fn due(&self) -> usize {
+        let open = |environment: &Environment| {
+            self.store.erasures(environment).iter().filter(|erasure| erasure.ended_ns.is_none()).count()
+        };
+        let erasures: usize = self.store.environments().iter().map(open).sum();
+        self.store.files_due() + usize::from(self.store.is_settling()) + erasures
+    }
+}
+
 impl Gauges for Known {
     fn is_writable(&self) -> bool {
         matches!(self.log.status(), Status::Open) && !self.store.is_fenced()
@@ -184,7 +201,19 @@ impl Gauges for Known {
         samples.push(Sample::new(Metric::LogQueueBytes, Vec::new(), stats.queued_bytes as f64));
         let log_bytes = vec![("kind", "log".to_owned())];
         samples.push(Sample::new(Metric::StorageBytes, log_bytes, self.log.bytes() as f64));
+        samples.push(Sample::new(Metric::CompactionDue, Vec::new(), self.due() as f64));
+        let written = self.store.written();
         for environment in self.store.environments() {
+            for work in Work::ALL {
+                let amount = written.of(&environment, work);
+                let labels =
+                    || vec![("environment", environment.to_string()), ("kind", work.name().to_owned())];
+                samples.push(Sample::new(Metric::SegmentWrittenBytes, labels(), amount.bytes as f64));
+                samples.push(Sample::new(Metric::SegmentWrittenRows, labels(), amount.rows as f64));
+            }
+            let amplification = written.amplification(&environment);
+            let labels = vec![("environment", environment.to_string())];
+            samples.push(Sample::new(Metric::WriteAmplification, labels, amplification));
             let stats = self.store.stats(&environment);
             let labels = || vec![("environment", environment.to_string())];
             samples.push(Sample::new(Metric::HeadRows, labels(), stats.head_rows as f64));

@@ -22,7 +22,7 @@ use skein_api::gate::Gate;
 use skein_api::jobs::Jobs;
 use skein_api::metrics::{Gauges, Metric, Metrics, Sample};
 use skein_api::rejections::Rejections;
-use skein_api::state::{Api, QueryLimits};
+use skein_api::state::{Api, Keeper, QueryLimits};
 use skein_api::{api_router, otlp_http_router};
 use skein_event as event;
 use skein_log::disk::{Disk, RealDisk};
@@ -121,8 +121,8 @@ pub async fn start_with(
     };
     let metrics = Arc::clone(&target.metrics);
     tokio::spawn(reporter.run(target));
-    let Storage { sink, engine, gauges, hash_key, flush, close } = storage;
-    let parts = Parts { sink, engine, gauges, hash_key, decoder, metrics };
+    let Storage { sink, engine, keeper, gauges, hash_key, flush, close } = storage;
+    let parts = Parts { sink, engine, keeper, gauges, hash_key, decoder, metrics };
     let api = wire(config, clock, &observer, parts);
     let door = Arc::clone(&api.door);
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -160,7 +160,7 @@ pub async fn start_with(
 
 /// Puts doors and routes together over a storage.
 fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: Parts) -> Arc<Api> {
-    let Parts { sink, engine, gauges, hash_key, decoder, metrics } = parts;
+    let Parts { sink, engine, keeper, gauges, hash_key, decoder, metrics } = parts;
     let threads = match config.cpu_threads {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         threads => threads,
@@ -183,6 +183,7 @@ fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: 
         engine,
         door,
         exporter: Arc::new(OtlpExporter),
+        keeper,
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(threads),
         exports: CpuPool::new(EXPORTS_RUNNING_MAX),
@@ -205,6 +206,7 @@ fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: 
 struct Parts {
     sink: Arc<dyn EventSink>,
     engine: Arc<dyn QueryEngine>,
+    keeper: Arc<dyn Keeper>,
     gauges: Arc<dyn Gauges>,
     hash_key: HashKey,
     decoder: Arc<dyn Decoder>,

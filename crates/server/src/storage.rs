@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use skein_api::metrics::Gauges;
+use skein_api::state::Keeper;
 use skein_event::flow::EventSink;
 use skein_event::hash::HashKey;
 use skein_query::QueryEngine;
@@ -13,6 +14,8 @@ pub struct Storage {
     pub sink: Arc<dyn EventSink>,
     /// Answers questions about them.
     pub engine: Arc<dyn QueryEngine>,
+    /// Removes and tidies what is stored.
+    pub keeper: Arc<dyn Keeper>,
     /// What it knows of itself.
     pub gauges: Arc<dyn Gauges>,
     /// The deployment's hash key.

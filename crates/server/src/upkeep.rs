@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use skein_engine::FilterMatcher;
 use skein_event::observe::{Clock as _, Unobserved};
 use skein_log::Log;
 use skein_log::disk::RealDisk;
@@ -75,7 +76,7 @@ pub fn verify(path: &Path, progress: Progress<'_>) -> Result<Report, Error> {
     if skein_store::upkeep::is_backup(&RealDisk, path) {
         return skein_store::upkeep::check_backup(&RealDisk, path, progress);
     }
-    skein_store::upkeep::verify(path, progress)
+    skein_store::upkeep::verify(path, Some(Arc::new(FilterMatcher)), progress)
 }
 
 /// Backs a data directory up.
@@ -91,7 +92,7 @@ pub fn restore(backup: &Path, path: &Path, progress: Progress<'_>) -> Result<Res
 
 /// Examines or cures a data directory.
 pub fn doctor(path: &Path, cure: Cure, progress: Progress<'_>) -> Result<DoctorReport, Error> {
-    skein_store::upkeep::doctor(path, cure, progress)
+    skein_store::upkeep::doctor(path, cure, Some(Arc::new(FilterMatcher)), progress)
 }
 
 /// Writes segments of older formats in today's; no server may be running.

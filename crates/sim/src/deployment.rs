@@ -4,21 +4,23 @@
 //! What it adds to [`crate::subject`]: records that went through the log's bytes, heads that are half in
 //! segments, recovery. What a real crash does to files is the simulated disk's business, not this one's.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use serde_json::Value as Json;
-use skein_engine::{NativeEngine, SnapshotView, Snapshots};
-use skein_event::flow::{Append, AppendFuture, Appended, BatchKey, EventSink as _, SinkError};
+use skein_engine::{FilterMatcher, NativeEngine, SnapshotView, Snapshots};
+use skein_event::flow::{Append, Appended, BatchKey, EventSink as _};
 use skein_event::ids::{Environment, Offset};
 use skein_event::observe::{Clock, Unobserved};
 use skein_log::disk::{Disk, RealDisk};
 use skein_log::{Follower, Log, LogConfig};
 use skein_query::{QueryEngine, QueryError, render};
 use skein_store::catalog::SqliteCatalog;
-use skein_store::{Store, StoreConfig, Surroundings};
+use skein_store::{Closing, Store, StoreConfig, Surroundings};
 
 use crate::random::data::{ARRIVAL_NS, Request};
 use crate::subject::{HASH_KEY, PARTITIONS, Still, ask, decode};
@@ -64,6 +66,7 @@ impl Deployment {
         };
         let config = StoreConfig::new(folder.to_owned(), PARTITIONS, HASH_KEY);
         let store = Store::open(config, surroundings).map_err(|error| error.to_string())?;
+        store.attach_matcher(Arc::new(FilterMatcher));
         let low: Vec<Offset> = store.watermarks().into_iter().map(|(_, offset)| offset).collect();
         let config = LogConfig { partitions: PARTITIONS, ..LogConfig::new(folder.to_owned(), HASH_KEY) };
         let follower: Arc<dyn Follower> = Arc::new(store.clone());
@@ -123,7 +126,20 @@ impl Deployment {
 
     /// Merges small files as long as there is something to merge.
     pub fn compact(&self) -> Result<(), String> {
-        while self.store.compact().map_err(|error| error.to_string())? {}
+        while self.store.compact_as(Closing::All).map_err(|error| error.to_string())? {}
+        Ok(())
+    }
+
+    /// Erases the older events that a filter of the builder language matches.
+    pub fn erase(&self, environment: &Environment, filter: &Json) -> Result<(), String> {
+        let filter = Arc::from(filter.to_string());
+        let erased = wait(self.log.erase(environment.clone(), 1, filter));
+        erased.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Rewrites files as long as they hold what was erased.
+    pub fn carry_erasures_out(&self) -> Result<(), String> {
+        while self.store.erase_next().map_err(|error| error.to_string())? {}
         Ok(())
     }
 
@@ -138,8 +154,8 @@ impl Deployment {
     }
 }
 
-/// Waits for a future on this thread: all the runtime that an append needs.
-fn wait(mut future: AppendFuture<'_>) -> Result<Appended, SinkError> {
+/// Waits for a future on this thread: all the runtime that the log needs.
+fn wait<T>(mut future: Pin<Box<dyn Future<Output = T> + Send + '_>>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

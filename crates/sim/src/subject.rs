@@ -19,7 +19,7 @@ use skein_ingest::{DoorContext, Signal, decode_json, decode_protobuf};
 use skein_query::{QueryEngine, QueryError, QueryResult, RunContext, render, spec};
 use skein_store::Segments;
 use skein_store::segment::{
-    BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge, merge_in_memory,
+    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, merge_in_memory, merge_with,
 };
 
 use crate::random::Random;
@@ -201,7 +201,8 @@ fn compacted(segments: &[Segment]) -> Result<Segment, String> {
     let sources: Vec<Source<'_>> = segments.iter().map(Source::Segment).collect();
     let first = segments.first().ok_or("no segment")?;
     let target = target(first.environment(), first.partition(), Compression::Zstd);
-    let bytes = merge(&sources, &target).map_err(|error| error.to_string())?;
+    let bytes = merge_with(&sources, &target, Order::Clustered, &mut || Ok(()));
+    let bytes = bytes.map_err(|error| error.to_string())?;
     Segment::open(bytes).map_err(|error| error.to_string())
 }
 

@@ -17,7 +17,7 @@ use skein_event::{ColumnKey, EventBatch, Fixed, Origin, Physical};
 use skein_log::disk::RealDisk;
 use skein_log::{DurableRecord, Follower as _};
 use skein_store::catalog::SqliteCatalog;
-use skein_store::{Store, StoreConfig, Surroundings};
+use skein_store::{Closing, Store, StoreConfig, Surroundings};
 
 const KEY: HashKey = HashKey(42);
 const BATCH_SPANS: u64 = 1_000;
@@ -141,6 +141,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 append_time_ns: START_NS,
                 key: BatchKey::Unique(0),
                 batch: Arc::new(part),
+                erasure: None,
             }
         });
         let records: Vec<_> = records.collect();
@@ -157,7 +158,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let flush = cpu_ns() - before;
     let stats = store.stats(&environment);
     let before = cpu_ns();
-    while store.compact()? {}
+    while store.compact_as(Closing::All)? {}
     let compact = cpu_ns() - before;
     println!("{spans} spans, {PARTITIONS} partitions, batches of {BATCH_SPANS}");
     for (what, nanoseconds) in [("apply", apply), ("seal", seal), ("flush", flush), ("compact", compact)] {

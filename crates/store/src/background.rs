@@ -1,16 +1,25 @@
-//! The store's own threads: one seals head blocks, so that memory stays small while a flush runs; one flushes
-//! and compacts. Everything they do can be called by hand, which is how a simulation runs the store.
+//! The store's own threads: one seals head blocks, so that memory stays small while a flush runs; one flushes;
+//! one replaces files, for retention, erasure and compaction, in this order. Everything they do can be called by
+//! hand, which is how a simulation runs the store.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::compaction::Closing;
 use crate::error::{Error, ErrorKind};
 use crate::flush::Prepared;
 use crate::store::{Inner, Store};
 
 /// How long the flushing thread sleeps when nothing wakes it: age is looked at this often.
 const IDLE: Duration = Duration::from_millis(500);
+
+/// How long the thread that replaces files sleeps when there was nothing to do and no flush wakes it: windows
+/// close and events expire by the clock alone.
+const IDLE_MAINTENANCE: Duration = Duration::from_secs(5);
+
+/// What has expired is looked for this often.
+const RETENTION_INTERVAL_NS: i64 = 60 * 1_000_000_000;
 
 /// How long a thread waits after a failure: a full disk or a locked catalog is not helped by haste.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
@@ -34,6 +43,54 @@ impl Store {
         self.inner.keep_footers()
     }
 
+    /// Does the next piece of what keeps files few, and free of what is to go: of retention, of erasure, of
+    /// compaction. Returns whether there was any.
+    pub fn maintain(&self) -> Result<bool, Error> {
+        // One after another, and each whatever became of the others: neither a large erasure nor a file that cannot
+        // be rewritten keeps merging from keeping up.
+        let outcomes = [self.retain_when_due(), self.erase_next(), self.merge_when_due()];
+        let mut worked = false;
+        for outcome in outcomes {
+            worked |= outcome?;
+        }
+        Ok(worked)
+    }
+
+    fn retain_when_due(&self) -> Result<bool, Error> {
+        let now_ns = self.inner.clock.now_ns();
+        let retained_ns = self.inner.state().retained_ns;
+        if now_ns.saturating_sub(retained_ns) < RETENTION_INTERVAL_NS {
+            return Ok(false);
+        }
+        let retained = self.retain_next()?;
+        if !retained {
+            self.inner.state().retained_ns = now_ns;
+        }
+        Ok(retained)
+    }
+
+    fn merge_when_due(&self) -> Result<bool, Error> {
+        if !self.inner.state().settling {
+            return self.compact();
+        }
+        self.flush_all()?;
+        let merged = self.compact_as(Closing::All)?;
+        self.inner.state().settling = merged;
+        Ok(merged)
+    }
+
+    /// Asks for everything to be flushed and merged now, whatever its window: for measurements, and before a
+    /// backup. The work is done by the store's threads.
+    pub fn settle(&self) {
+        self.inner.state().settling = true;
+        self.inner.to_maintain.notify_all();
+    }
+
+    /// Whether somebody asked for everything to be merged, and it is not yet.
+    pub fn is_settling(&self) -> bool {
+        self.inner.state().settling
+    }
+
     /// Starts the store's threads.
     pub fn start(&self) -> Result<Background, Error> {
         {
@@ -41,24 +98,29 @@ impl Store {
             state.running = true;
             state.stopping = false;
         }
-        let spawn = |name: &str, wake: fn(&Inner) -> &Condvar, work: fn(&Store) -> Result<bool, Error>| {
+        type Work = fn(&Store) -> Result<bool, Error>;
+        let spawn = |name: &str, wake: fn(&Inner) -> &Condvar, idle: Duration, work: Work| {
             let store = self.clone();
             let thread = std::thread::Builder::new().name(name.to_owned());
             let failed =
                 |error| Error::with_source(ErrorKind::Io, "a thread of the store cannot start", error);
-            thread.spawn(move || store.inner.repeat(wake(&store.inner), || work(&store))).map_err(failed)
+            thread
+                .spawn(move || store.inner.repeat(wake(&store.inner), idle, || work(&store)))
+                .map_err(failed)
         };
         let threads = vec![
-            spawn("skein-seal", |inner| &inner.to_seal, Store::seal)?,
+            spawn("skein-seal", |inner| &inner.to_seal, IDLE, Store::seal)?,
             spawn(
                 "skein-flush",
                 |inner| &inner.to_flush,
+                IDLE,
                 |store| {
                     let flushed = store.flush_due()? > 0;
                     store.inner.collect_garbage();
-                    Ok(flushed || store.compact()? || store.keep_footers()?)
+                    Ok(flushed || store.keep_footers()?)
                 },
             )?,
+            spawn("skein-maintain", |inner| &inner.to_maintain, IDLE_MAINTENANCE, Store::maintain)?,
         ];
         Ok(Background { store: self.clone(), threads: Mutex::new(threads) })
     }
@@ -92,16 +154,17 @@ impl Inner {
         self.state().stopping = true;
         self.to_seal.notify_all();
         self.to_flush.notify_all();
+        self.to_maintain.notify_all();
         self.room.notify_all();
     }
 
     /// Works until told to stop; sleeps when there was nothing to do. Failures were observed where they
     /// happened; here they only slow the thread down.
-    fn repeat(&self, wake: &Condvar, work: impl Fn() -> Result<bool, Error>) {
+    fn repeat(&self, wake: &Condvar, idle: Duration, work: impl Fn() -> Result<bool, Error>) {
         loop {
             let pause = match work() {
                 Ok(true) => Duration::ZERO,
-                Ok(false) => IDLE,
+                Ok(false) => idle,
                 Err(_) => AFTER_FAILURE,
             };
             let state = self.state();

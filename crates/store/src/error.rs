@@ -31,6 +31,12 @@ pub enum ErrorKind {
     NotFound,
     /// The request would overwrite something, or cannot be what was meant.
     Refused,
+    /// The store stops; what was begun is begun anew at the next start.
+    Stopping,
+    /// An erasure's filter cannot be evaluated: nothing is shown rather than what was erased.
+    Erasure,
+    /// Rows were asked for that an erasure has taken meanwhile: whoever looks again does not find them.
+    Erased,
 }
 
 impl Error {

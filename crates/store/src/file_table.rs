@@ -45,7 +45,7 @@ impl SegmentSet {
         &self.handles
     }
 
-    /// The summary of all of them. Worked out once for a set, from that of the set before it and what is new; an error
+    /// The summary of all of them, without what erasures take. Worked out once for a set, from that of the set before it and what is new; an error
     /// names the segment that could not be read by its place.
     pub fn merged(&self) -> Result<Arc<Merged>, (usize, Error)> {
         if let Some(merged) = self.merged.get() {
@@ -57,7 +57,7 @@ impl SegmentSet {
             _ => false,
         };
         for (place, handle) in self.handles.iter().enumerate().filter(|(_, handle)| !covered(handle)) {
-            let summary = handle.whole_summary().map_err(|error| (place, error))?;
+            let summary = handle.visible_summary().map_err(|error| (place, error))?;
             merged.add(&summary).map_err(|error| (place, error))?;
         }
         Ok(Arc::clone(self.merged.get_or_init(|| Arc::new(merged))))
@@ -150,6 +150,11 @@ impl FileTable {
         self.environments.get(environment).into_iter().flat_map(|of| of.files.values())
     }
 
+    /// Whether a file counts.
+    pub(crate) fn contains(&self, id: &SegmentId) -> bool {
+        self.environments.values().any(|of| of.files.contains_key(id))
+    }
+
     /// Counts a file from now on.
     pub(crate) fn insert(&mut self, file: StoredFile) {
         let of = self.environments.entry(file.row.environment.clone()).or_default();
@@ -202,6 +207,14 @@ impl FileTable {
             of.base = Some(base);
         }
         removed
+    }
+
+    /// Forgets what is known about the files of an environment together: something of them is hidden from now on.
+    pub(crate) fn forget_merged(&mut self, environment: &Environment) {
+        if let Some(of) = self.environments.get_mut(environment) {
+            of.set = None;
+            of.base = None;
+        }
     }
 
     /// The files of an environment as readers see them.

@@ -233,6 +233,57 @@ impl Files {
         self.disk.list(folder).map_err(|error| failed("list", folder, error))
     }
 
+    /// Replaces a small file below the data directory: whoever reads it finds what it was or what it is.
+    ///
+    /// POST: on `Ok`, the new content survives a crash.
+    pub(crate) fn replace(&self, folder: &str, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let folder = self.root.join(folder);
+        self.make_folder(&folder)?;
+        let (temporary_folder, path) = (self.root.join("tmp"), folder.join(name));
+        let temporary = temporary_folder.join(name);
+        let outcome = self.write_temporary(&temporary, bytes).and_then(|()| {
+            self.disk.rename(&temporary, &path).map_err(|error| failed("rename", &temporary, error))?;
+            self.disk.sync_dir(&folder).map_err(|error| failed("sync", &folder, error))?;
+            self.disk.sync_dir(&temporary_folder).map_err(|error| failed("sync", &temporary_folder, error))
+        });
+        if outcome.is_err() {
+            self.disk.remove(&temporary).ok();
+        }
+        outcome
+    }
+
+    /// A small file below the data directory; `None` when there is none.
+    pub(crate) fn read_small(&self, folder: &str, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.root.join(folder).join(name);
+        match self.disk.read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path, error)),
+        }
+    }
+
+    /// The files of a folder below the data directory, with their names; none when there is no such folder.
+    pub(crate) fn read_all(&self, folder: &str) -> Result<Vec<(String, Vec<u8>)>, Error> {
+        let folder = self.root.join(folder);
+        let entries = match self.disk.list(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed("list", &folder, error)),
+        };
+        let mut files = Vec::new();
+        for entry in entries.into_iter().filter(|entry| !entry.is_directory) {
+            let path = folder.join(&entry.name);
+            let bytes = self.disk.read(&path).map_err(|error| failed("read", &path, error))?;
+            files.push((entry.name, bytes));
+        }
+        Ok(files)
+    }
+
+    /// Removes a small file below the data directory.
+    pub(crate) fn remove_small(&self, folder: &str, name: &str) -> Result<(), Error> {
+        self.remove(&self.root.join(folder).join(name))
+    }
+
     /// Makes a folder and makes its name, and those above it, durable.
     fn make_folder(&self, folder: &Path) -> Result<(), Error> {
         let mut durable = self.durable_folders.lock().unwrap_or_else(PoisonError::into_inner);

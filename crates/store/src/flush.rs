@@ -7,8 +7,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use skein_event::ids::{Offset, Partition};
-use skein_event::observe::Observation;
-use skein_event::value::Value;
 
 use crate::catalog::{Commit, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
@@ -16,6 +14,7 @@ use crate::handle::SegmentHandle;
 use crate::head::{self, Encoding, HeadKey};
 use crate::segment::{Compression, FlushPart, Segment, Source, merge};
 use crate::store::{Inner, Store, StoredFile};
+use crate::written::Work;
 
 /// A change whose files are durable and whose commit is next.
 #[derive(Debug)]
@@ -24,6 +23,8 @@ pub(crate) struct Prepared {
     pub(crate) files: Vec<StoredFile>,
     /// Head blocks that the files hold.
     pub(crate) blocks: Vec<(HeadKey, u64)>,
+    /// What wrote the files.
+    pub(crate) work: Work,
 }
 
 /// Blocks of a head that go into one file.
@@ -87,7 +88,9 @@ impl Store {
         let started = inner.clock.now_ns();
         let Some(frozen) = inner.freeze(partition) else { return Ok(()) };
         let oldest = inner.state().partitions[usize::from(partition.0)].oldest_ns();
-        let outcome = inner.prepare_flush(partition, frozen).and_then(|prepared| {
+        // Before low passes the records of erasures in the log, and after it is known up to where it goes.
+        let durable = inner.persist_erasures();
+        let outcome = durable.and_then(|()| inner.prepare_flush(partition, frozen)).and_then(|prepared| {
             let files = prepared.files.clone();
             inner.settle(prepared).map(|()| files)
         });
@@ -158,16 +161,25 @@ impl Inner {
         }
         let groups: Vec<Group> =
             encoded.into_iter().flat_map(|(key, blocks)| self.group(&key, blocks)).collect();
-        let parts = u32::try_from(groups.len()).unwrap_or(u32::MAX);
-        let mut files = Vec::new();
-        for (part, group) in (0_u32..).zip(&groups) {
+        // Named before the erasures are looked at: one that comes later finds these files to be among those
+        // it has to look at.
+        let mut named = Vec::new();
+        for group in groups {
             debug_assert!(!group.numbers.is_empty());
-            let mut target = head::target(self.config.hash_key, partition, &group.key, Compression::Zstd);
+            let id = self.next_segment_id(partition);
+            let live = self.live_blocks(&group.key.environment, partition, &group.segments)?;
+            if !live.is_empty() {
+                named.push((id, group.key, live));
+            }
+        }
+        let parts = u32::try_from(named.len()).unwrap_or(u32::MAX);
+        let mut files = Vec::new();
+        for (part, (id, key, live)) in (0_u32..).zip(named) {
+            let mut target = head::target(self.config.hash_key, partition, &key, Compression::Zstd);
             target.flush = FlushPart { low: frozen.low.0, new_low: frozen.new_low.0, part, parts };
-            let sources: Vec<Source<'_>> =
-                group.segments.iter().map(|segment| Source::Segment(segment)).collect();
+            let sources: Vec<Source<'_>> = live.iter().map(|segment| Source::Segment(segment)).collect();
             let bytes = merge(&sources, &target)?;
-            files.push(self.write_segment(partition, frozen.epoch, &group.key, &bytes)?);
+            files.push(self.write_segment(id, &key, partition, &bytes)?);
         }
         let commit = Commit {
             partition,
@@ -179,7 +191,7 @@ impl Inner {
             remove: Vec::new(),
             imports: self.imports().changed(partition),
         };
-        Ok(Prepared { commit, files, blocks })
+        Ok(Prepared { commit, files, blocks, work: Work::Flush })
     }
 
     /// Cuts the blocks of a head into files of at most about a million rows.
@@ -204,17 +216,11 @@ impl Inner {
     /// Writes a segment under a name of its own and opens it.
     pub(crate) fn write_segment(
         &self,
-        partition: Partition,
-        epoch: u64,
+        id: SegmentId,
         key: &HeadKey,
+        partition: Partition,
         bytes: &[u8],
     ) -> Result<StoredFile, Error> {
-        let number = {
-            let mut state = self.state();
-            state.next_segment += 1;
-            state.next_segment
-        };
-        let id = SegmentId::new(partition, epoch, number);
         let path: PathBuf = self.files.path(&key.environment, key.day, &id);
         self.files.write(&path, &id, bytes)?;
         let segment = self.files.open(&path)?;
@@ -249,8 +255,7 @@ impl Inner {
                 Err(error)
             }
             Err(error) => {
-                let known = prepared.commit.add.first().map(|row| self.catalog.has_segment(&row.id));
-                match known {
+                match self.happened(&prepared.commit) {
                     Some(Ok(true)) => {
                         self.install(prepared);
                         Ok(())
@@ -272,8 +277,7 @@ impl Inner {
 
     /// Finds out what became of a commit.
     fn resolve(&self, prepared: Prepared) -> Result<(), Error> {
-        let known = prepared.commit.add.first().map_or(Ok(false), |row| self.catalog.has_segment(&row.id));
-        match known {
+        match self.happened(&prepared.commit).unwrap_or(Ok(false)) {
             Ok(true) => self.install(prepared),
             Ok(false) => self.discard(&prepared),
             Err(error) => {
@@ -282,6 +286,16 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Whether a commit happened: its first new segment counts, or its first old one no longer does. `None` for
+    /// one that changes no segment.
+    fn happened(&self, commit: &Commit) -> Option<Result<bool, Error>> {
+        match (commit.add.first(), commit.remove.first()) {
+            (Some(row), _) => Some(self.catalog.has_segment(&row.id)),
+            (None, Some(id)) => Some(self.catalog.has_segment(id).map(|counts| !counts)),
+            (None, None) => None,
+        }
     }
 
     /// Removes the files of a commit that did not happen. What cannot be removed is an orphan.
@@ -297,6 +311,11 @@ impl Inner {
         self.keep_summaries(&prepared);
         {
             let mut state = self.state();
+            for file in &prepared.files {
+                state.written.add(&file.row.environment, prepared.work, file.row.rows, file.row.bytes);
+                // An erasure that was applied while the file was written.
+                file.handle.set_erasures(state.erasures.of_file(file));
+            }
             let removed = state.files.replace(&prepared.commit.remove, prepared.files);
             state.retired.extend(removed);
             state.version += 1;
@@ -313,6 +332,7 @@ impl Inner {
         }
         self.imports().committed(&prepared.commit.imports);
         self.room.notify_all();
+        self.to_maintain.notify_all();
         let trim = self.trim.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(trim) = trim {
             trim(partition, prepared.commit.new_low);
@@ -338,47 +358,5 @@ impl Inner {
             // What cannot be removed is an orphan, and found at the next start.
             self.files.remove(&self.opener.path(&file.row)).ok();
         }
-    }
-
-    pub(crate) fn observe(
-        &self,
-        name: &'static str,
-        start_ns: i64,
-        end_ns: i64,
-        row: &SegmentRow,
-        sources: usize,
-        freshness_ns: Option<i64>,
-    ) {
-        let whole = |number: u64| Value::I64(i64::try_from(number).unwrap_or(i64::MAX));
-        let mut fields = vec![
-            ("skein.environment", Value::Text(row.environment.to_string())),
-            ("skein.partition", Value::I64(i64::from(row.partition.0))),
-            ("skein.segment", Value::Text(row.id.to_string())),
-            ("skein.rows", whole(row.rows)),
-            ("skein.bytes", whole(row.bytes)),
-            ("skein.segments", whole(sources as u64)),
-        ];
-        if let Some(freshness) = freshness_ns {
-            fields.push(("skein.freshness_ns", Value::I64(freshness)));
-        }
-        let duration_ns = end_ns.saturating_sub(start_ns);
-        self.observer.observe(Observation { name, start_ns, duration_ns, error: None, fields });
-    }
-
-    pub(crate) fn observe_failure(
-        &self,
-        name: &'static str,
-        start_ns: i64,
-        end_ns: i64,
-        partition: Partition,
-        error: &Error,
-    ) {
-        self.observer.observe(Observation {
-            name,
-            start_ns,
-            duration_ns: end_ns.saturating_sub(start_ns),
-            error: Some(error.to_string()),
-            fields: vec![("skein.partition", Value::I64(i64::from(partition.0)))],
-        });
     }
 }

@@ -6,20 +6,19 @@
 //!
 //! What it refuses: to retry, and to touch a file for a question that the row answers.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use skein_event::batch::{Origin, Physical};
-use skein_event::hash::HashKey;
 use skein_event::ids::{Environment, Partition};
 
-use crate::catalog::{SegmentId, SegmentRow};
-use crate::error::{Error, ErrorKind};
-use crate::files::Files;
+use crate::catalog::SegmentRow;
+use crate::erasure_file::StoredErasure;
+use crate::error::Error;
 use crate::footers::{self, Summary};
+use crate::opener::{Failed, Opener, is_missing};
 use crate::segment::Segment;
+use crate::taken::erased_rows;
 
 /// A segment of a snapshot. While somebody holds it, its file stays.
 pub struct SegmentHandle {
@@ -41,10 +40,36 @@ struct FileSource {
     row: SegmentRow,
     opener: Arc<Opener>,
     open: RwLock<Option<Arc<Segment>>>,
+    /// What may not be seen of it.
+    mask: Mutex<Mask>,
     /// Since the last look of whoever closes files.
     touched: AtomicBool,
     /// It was reported already.
     failed: AtomicBool,
+}
+
+/// The erasures that may take something of a file, and what they take once it was looked at.
+#[derive(Default)]
+struct Mask {
+    erasures: Vec<Arc<StoredErasure>>,
+    rows: Option<Arc<[u32]>>,
+    /// The summary of the other rows, once somebody has asked for it. Never written to `footers.cat`, whose entries are
+    /// of whole files.
+    summary: Option<Arc<Summary>>,
+}
+
+impl Mask {
+    /// Whether these are its erasures.
+    fn is_of(&self, erasures: &[Arc<StoredErasure>]) -> bool {
+        let same = |(a, b): (&Arc<StoredErasure>, &Arc<StoredErasure>)| a.erasure.id == b.erasure.id;
+        self.erasures.len() == erasures.len() && self.erasures.iter().zip(erasures).all(same)
+    }
+}
+
+impl FileSource {
+    fn mask(&self) -> MutexGuard<'_, Mask> {
+        self.mask.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl SegmentHandle {
@@ -68,6 +93,7 @@ impl SegmentHandle {
                 row,
                 opener,
                 open: RwLock::new(None),
+                mask: Mutex::default(),
                 touched: AtomicBool::new(false),
                 failed: AtomicBool::new(false),
             }),
@@ -117,9 +143,53 @@ impl SegmentHandle {
         }
     }
 
-    /// The segment. Its file is opened unless it is; afterwards it may be closed again as soon as nobody
-    /// holds what is returned.
+    /// The segment as answers may see it. Its file is opened unless it is; afterwards it may be closed again as
+    /// soon as nobody holds what is returned.
+    ///
+    /// POST: no row that an erasure takes can be seen in it. With `Erasure`, its filter cannot be evaluated.
     pub fn open(self: &Arc<Self>) -> Result<Arc<Segment>, Error> {
+        let segment = self.open_whole()?;
+        let Source::File(file) = &self.source else { return Ok(segment) };
+        loop {
+            let erasures = {
+                let mask = file.mask();
+                match &mask.rows {
+                    _ if mask.erasures.is_empty() => return Ok(segment),
+                    Some(rows) if rows.is_empty() => return Ok(segment),
+                    Some(rows) => return Ok(Arc::new(segment.without(Arc::clone(rows)))),
+                    None => mask.erasures.clone(),
+                }
+            };
+            // Without the lock, which whoever applies an erasure needs.
+            let rows = erased_rows(file.opener.matcher(), &erasures, &segment)?;
+            let mut mask = file.mask();
+            // Unless another came meanwhile.
+            if mask.is_of(&erasures) {
+                mask.rows = Some(Arc::from(rows));
+            }
+        }
+    }
+
+    /// Whether an erasure may take something of it: what its statistics say is no answer then.
+    pub fn has_erasures(&self) -> bool {
+        match &self.source {
+            Source::Loaded(segment) => segment.has_erased(),
+            Source::File(file) => !file.mask().erasures.is_empty(),
+        }
+    }
+
+    /// Says which erasures may take something of it, also to those who hold it already.
+    pub(crate) fn set_erasures(&self, erasures: Vec<Arc<StoredErasure>>) {
+        if let Source::File(file) = &self.source {
+            let mut mask = file.mask();
+            if !mask.is_of(&erasures) {
+                *mask = Mask { erasures, ..Mask::default() };
+            }
+        }
+    }
+
+    /// The segment with all its rows, for whoever rewrites it.
+    pub(crate) fn open_whole(self: &Arc<Self>) -> Result<Arc<Segment>, Error> {
         let file = match &self.source {
             Source::Loaded(segment) => return Ok(Arc::clone(segment)),
             Source::File(file) => file,
@@ -171,7 +241,7 @@ impl SegmentHandle {
         ask(&*self.summarize()?)
     }
 
-    /// The physical columns of a name. No file is touched when the summary is known.
+    /// The physical columns of a name, erased events included. No file is touched when the summary is known.
     pub fn columns_named(self: &Arc<Self>, name: &str) -> Result<Vec<(Origin, Physical)>, Error> {
         match &self.source {
             Source::Loaded(segment) => {
@@ -179,13 +249,13 @@ impl SegmentHandle {
                 Ok(found.into_iter().map(|info| (info.key.origin, info.key.physical)).collect())
             }
             Source::File(file) => self.with_summary(|summary| {
-                let found = summary.by_name(file.opener.hash_key, name)?;
+                let found = summary.by_name(file.opener.hash_key(), name)?;
                 Ok(found.into_iter().map(|column| (column.origin, column.physical)).collect())
             }),
         }
     }
 
-    /// The names of the datasets of its events.
+    /// The names of the datasets of its events, erased ones included.
     pub fn dataset_names(self: &Arc<Self>) -> Result<Vec<String>, Error> {
         if let Source::Loaded(segment) = &self.source {
             return Ok(segment.context_datasets()?.into_iter().flatten().collect());
@@ -215,8 +285,8 @@ impl SegmentHandle {
         asked.unwrap_or(true)
     }
 
-    /// The summary with all of its parts checked.
-    pub fn whole_summary(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
+    /// The summary of all rows with all of its parts checked.
+    pub(crate) fn whole_summary(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
         if let Some(summary) = self.known_summary() {
             match summary.verify() {
                 Ok(()) => return Ok(summary),
@@ -226,11 +296,34 @@ impl SegmentHandle {
         self.summarize()
     }
 
+    /// The summary of what answers may see, with all of its parts checked: what is listed comes from it. Where an
+    /// erasure takes something, it is made of the rows that are left, and kept until another erasure comes.
+    pub fn visible_summary(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
+        let Source::File(file) = &self.source else { return self.whole_summary() };
+        if !self.has_erasures() {
+            return self.whole_summary();
+        }
+        let segment = self.open()?;
+        if !segment.has_erased() {
+            return self.whole_summary();
+        }
+        let is_of = |mask: &Mask| mask.rows.as_deref() == Some(segment.erased_rows());
+        let known = Some(file.mask()).filter(|mask| is_of(mask)).and_then(|mask| mask.summary.clone());
+        if let Some(summary) = known {
+            return Ok(summary);
+        }
+        let made = Arc::new(summary_of(&segment).inspect_err(|error| self.report(error))?);
+        let mut mask = file.mask();
+        // Unless another erasure came meanwhile.
+        if is_of(&mask) {
+            mask.summary = Some(Arc::clone(&made));
+        }
+        Ok(made)
+    }
+
     /// Makes the summary from the segment.
     pub(crate) fn summarize(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
-        let segment = self.open()?;
-        let made = footers::summarize(&segment)
-            .and_then(|merged| merged.to_summary(footers::filter_of(&segment)?.as_deref()));
+        let made = summary_of(&*self.open_whole()?);
         let summary = Arc::new(made.inspect_err(|error| self.report(error))?);
         self.remember(Some(Arc::clone(&summary)));
         Ok(summary)
@@ -250,8 +343,7 @@ impl SegmentHandle {
     pub(crate) fn forget_summary(&self, error: &Error) {
         *self.summary.write().unwrap_or_else(PoisonError::into_inner) = None;
         if let Source::File(file) = &self.source {
-            let mut damaged = file.opener.damaged_summaries.lock().unwrap_or_else(PoisonError::into_inner);
-            damaged.push((file.row.id.clone(), error.to_string()));
+            file.opener.summary_is_damaged(&file.row, error);
         }
     }
 
@@ -264,7 +356,7 @@ impl SegmentHandle {
     }
 
     /// Closes its file unless it was touched since the last call. Returns whether it is closed.
-    fn close(&self) -> bool {
+    pub(crate) fn close(&self) -> bool {
         let Source::File(file) = &self.source else { return true };
         if file.touched.swap(false, Ordering::Relaxed) {
             return false;
@@ -288,96 +380,7 @@ impl std::fmt::Debug for SegmentHandle {
     }
 }
 
-fn is_missing(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    source.is_some_and(|source| source.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// A file that could not be read.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) row: SegmentRow,
-    pub(crate) kind: ErrorKind,
-    pub(crate) is_missing: bool,
-    pub(crate) message: String,
-}
-
-/// Opens files of segments and closes those that nobody has touched for longest.
-pub(crate) struct Opener {
-    files: Arc<Files>,
-    hash_key: HashKey,
-    open_max: usize,
-    /// Open files, roughly from the one that was touched longest ago.
-    open: Mutex<VecDeque<Weak<SegmentHandle>>>,
-    /// Waits for the store; each handle reports once.
-    failures: Mutex<Vec<Failed>>,
-    /// Summaries that were damaged, until the store has said so.
-    damaged_summaries: Mutex<Vec<(SegmentId, String)>>,
-}
-
-impl Opener {
-    pub(crate) fn new(files: Arc<Files>, hash_key: HashKey, open_max: usize) -> Opener {
-        Opener {
-            files,
-            hash_key,
-            open_max,
-            open: Mutex::default(),
-            failures: Mutex::default(),
-            damaged_summaries: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn files(&self) -> Arc<Files> {
-        Arc::clone(&self.files)
-    }
-
-    /// Where a segment lies.
-    pub(crate) fn path(&self, row: &SegmentRow) -> PathBuf {
-        self.files.path(&row.environment, row.day, &row.id)
-    }
-
-    fn open(&self, row: &SegmentRow) -> Result<Segment, Error> {
-        let segment = self.files.open(&self.path(row))?;
-        let same = segment.environment() == &row.environment
-            && segment.partition() == row.partition
-            && u64::from(segment.rows()) == row.rows
-            && segment.time_range() == row.time_range;
-        if same { Ok(segment) } else { Err(Error::damaged("the file is not the segment the catalog names")) }
-    }
-
-    /// Notes an open file, and closes others when there are too many.
-    fn opened(&self, handle: &Arc<SegmentHandle>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.push_back(Arc::downgrade(handle));
-        // Each is asked twice at most: a file that was touched gets one more round.
-        let mut asked = open.len() * 2;
-        while open.len() > self.open_max && asked > 0 {
-            asked -= 1;
-            let Some(oldest) = open.pop_front() else { break };
-            if let Some(handle) = oldest.upgrade()
-                && !handle.close()
-            {
-                open.push_back(oldest);
-            }
-        }
-    }
-
-    /// How many files are open.
-    pub(crate) fn open_files(&self) -> usize {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    pub(crate) fn take_damaged_summaries(&self) -> Vec<(SegmentId, String)> {
-        std::mem::take(&mut *self.damaged_summaries.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn failures(&self) -> MutexGuard<'_, Vec<Failed>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Opener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Opener").field("files", &self.files).finish_non_exhaustive()
-    }
+/// The summary of what may be seen of a segment.
+fn summary_of(segment: &Segment) -> Result<Summary, Error> {
+    footers::summarize(segment)?.to_summary(footers::filter_of(segment)?.as_deref())
 }

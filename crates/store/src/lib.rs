@@ -5,8 +5,8 @@
 //!                  └──────────────┴──────── snapshot ◄────────┘
 //! ```
 //!
-//! Reading order: [`Store`], [`segment`], `head`, `flush`, `compaction`, `recovery`, [`catalog`],
-//! [`DataDirectory`], [`upkeep`].
+//! Reading order: [`Store`], [`segment`], `head`, `flush`, `compaction` (with `tiers` and `pace`), `retention`,
+//! `erasures`, `recovery`, [`catalog`], [`DataDirectory`], [`upkeep`].
 //!
 //! What it refuses: to know queries, to acknowledge anything (the log does), to remove a file that a snapshot
 //! reads.
@@ -14,7 +14,10 @@
 mod background;
 pub mod catalog;
 mod compaction;
+mod config;
 mod data_directory;
+mod erasure_file;
+mod erasures;
 mod error;
 mod file_table;
 mod files;
@@ -24,23 +27,37 @@ mod handle;
 mod head;
 mod imports;
 mod lease;
+mod opener;
+mod pace;
 mod recovery;
+mod removal;
+mod retention;
 mod rewrite;
 pub mod segment;
 mod snapshot;
 mod space;
 mod store;
+mod taken;
+mod telemetry;
+mod tiers;
 pub mod upkeep;
+mod written;
 
 pub use background::Background;
+pub use compaction::Closing;
+pub use config::{StoreConfig, Surroundings};
 pub use data_directory::{DataDirectory, Fresh, LAYOUT_VERSION};
+pub use erasures::ErasureStatus;
 pub use error::{Error, ErrorKind};
 pub use file_table::SegmentSet;
 pub use files::FileAccess;
 pub use handle::SegmentHandle;
 pub use lease::{Lease, NoReaders, Readers};
 pub use recovery::{Finding, FindingKind};
+pub use retention::{Keep, Retention};
 pub use rewrite::RewriteReport;
 pub use snapshot::{EnvironmentStats, Segments, Snapshot};
 pub use space::{Room, SpaceGuard};
-pub use store::{Store, StoreConfig, Surroundings, TrimLog};
+pub use store::{Store, TrimLog};
+pub use taken::{MatchFailure, RowMatcher};
+pub use written::{Amount, Work, Written};

@@ -10,13 +10,18 @@ use skein_log::disk::Disk;
 use skein_log::inspect;
 
 use crate::catalog::{PartitionMark, SegmentId, SegmentRow};
+use crate::config::{StoreConfig, Surroundings};
+use crate::erasures::Erasures;
 use crate::error::{Error, ErrorKind};
 use crate::file_table::{FileTable, TraceLayout};
 use crate::files::Files;
 use crate::footers::{self, Footers};
-use crate::handle::{Opener, SegmentHandle};
+use crate::handle::SegmentHandle;
 use crate::imports::Imports;
-use crate::store::{Inner, PartitionState, State, Store, StoreConfig, StoredFile, Surroundings};
+use crate::opener::Opener;
+use crate::retention::Horizons;
+use crate::store::{Inner, PartitionState, State, Store, StoredFile};
+use crate::written::Written;
 
 /// Something that is not as it should be, for people to read.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -73,6 +78,8 @@ impl Store {
             return Err(Error::damaged(message));
         }
         let imports = Imports::load(catalog.imports()?);
+        let erasures = Erasures::load(&files)?;
+        let horizons = Horizons::load(&files)?;
         let mut findings = Vec::new();
         let opener = Arc::new(Opener::new(Arc::clone(&files), config.hash_key, config.open_segments_max));
         let layout = TraceLayout { partitions: config.partitions, hash_key: config.hash_key };
@@ -87,7 +94,9 @@ impl Store {
             }
             let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&opener)));
             handle.remember(known.summaries.get(&row.id).cloned());
-            table.insert(StoredFile { row: row.clone(), handle });
+            let file = StoredFile { row: row.clone(), handle };
+            file.handle.set_erasures(erasures.of_file(&file));
+            table.insert(file);
         }
         let counted: BTreeSet<&SegmentId> = rows.iter().map(|row| &row.id).collect();
         let orphans = found.iter().filter(|file| file.id.as_ref().is_none_or(|id| !counted.contains(id)));
@@ -103,11 +112,17 @@ impl Store {
             retired: Vec::new(),
             unsettled: Vec::new(),
             findings,
+            erasures,
+            tiers_passed: BTreeMap::new(),
+            written: Written::default(),
+            horizons,
             version: 1,
             next_block: 0,
             next_segment: 0,
             running: false,
             stopping: false,
+            settling: false,
+            retained_ns: i64::MIN,
         };
         Ok(Store::new(config, surroundings, (opener, known.footers), state, imports))
     }
@@ -210,8 +225,10 @@ fn remove_orphan(
 fn replaced_safely(path: &Path, id: &SegmentId, files: &Files, table: &FileTable) -> Result<(), String> {
     let beside = |row: &SegmentRow| files.path(&row.environment, row.day, &row.id).parent() == path.parent();
     for file in table.iter().filter(|file| beside(&file.row)) {
-        let segment =
-            file.handle.open().map_err(|error| format!("a segment that counts cannot be opened: {error}"))?;
+        let segment = file
+            .handle
+            .open_whole()
+            .map_err(|error| format!("a segment that counts cannot be opened: {error}"))?;
         if segment.replaces().any(|name| name == id.as_str()) {
             return segment.verify().map_err(|error| error.to_string());
         }

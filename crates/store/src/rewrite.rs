@@ -6,9 +6,9 @@
 
 use crate::catalog::SegmentId;
 use crate::error::{Error, ErrorKind};
-use crate::head::HeadKey;
 use crate::segment::VERSION;
 use crate::store::{Inner, Store, StoredFile};
+use crate::written::Work;
 
 /// What came of it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,7 +35,7 @@ impl Store {
         let mut report = RewriteReport::default();
         for (done, file) in (0_u64..).zip(&files) {
             progress(done, total);
-            match file.handle.open() {
+            match file.handle.open_whole() {
                 Ok(segment) if segment.format_version() < VERSION => self.inner.rewrite(file, &mut report)?,
                 Ok(_) => {}
                 Err(error) => report.damaged.push((file.row.id.clone(), error.to_string())),
@@ -48,17 +48,22 @@ impl Store {
 
 impl Inner {
     fn rewrite(&self, file: &StoredFile, report: &mut RewriteReport) -> Result<(), Error> {
-        let _writing = self.begin_writing()?;
+        let _maintaining = self.begin_maintenance();
         let row = &file.row;
-        if !self.state().files.iter().any(|file| file.row.id == row.id) {
+        if !self.state().files.contains(&row.id) {
             return Ok(()); // Compaction was faster.
         }
-        let key = HeadKey { environment: row.environment.clone(), day: row.day };
-        match self.merge_files(&key, row.partition, std::slice::from_ref(file)) {
+        let (id, started) = (self.next_segment_id(row.partition), self.clock.now_ns());
+        let erased = {
+            let erasures = self.state().erasures.of_file(file);
+            file.handle.open_whole().and_then(|segment| self.erased_rows(&erasures, &segment))
+        };
+        let removed = |rows: Vec<u32>| self.take_rows_out(id, file, &rows, Work::Compaction, started);
+        match erased.and_then(removed) {
             Ok(written) => {
                 report.rewritten += 1;
                 report.bytes_before += row.bytes;
-                report.bytes_after += written.row.bytes;
+                report.bytes_after += written.map_or(0, |written| written.row.bytes);
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::Damaged => {

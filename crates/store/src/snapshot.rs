@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use skein_event::ids::Environment;
+use skein_event::ids::{Environment, Partition};
 
 use crate::error::Error;
 use crate::file_table::SegmentSet;
@@ -100,10 +100,11 @@ impl Store {
     /// Everything of an environment.
     ///
     /// POST: holds every event whose append was acknowledged before the call, and none of another
-    /// environment.
+    /// environment; none that an erasure takes which was acknowledged before the call can be seen in it.
     pub fn snapshot(&self, environment: &Environment) -> Result<Snapshot, Error> {
         // Taken first: what was acknowledged until now is in the state that is read next.
         let complete_to_ns = self.inner.clock.now_ns();
+        self.inner.activity.asked(complete_to_ns);
         self.inner.set_failed_aside();
         let (blocks, files, id) = {
             let mut state = self.inner.state();
@@ -123,13 +124,15 @@ impl Store {
         };
         let mut heads = Vec::with_capacity(blocks.len());
         for (partition, key, number, encoding) in blocks {
-            heads.push(match encoding {
+            let block = match encoding {
                 Encoding::Done(segment) => segment,
                 Encoding::Needed(parts) => {
                     let segment = self.inner.encode_block(partition, &key, number, &parts)?;
                     Arc::new(SegmentHandle::loaded(segment))
                 }
-            });
+            };
+            let partition = Partition(u16::try_from(partition).unwrap_or(u16::MAX));
+            heads.push(self.inner.visible_block(environment, partition, block)?);
         }
         let segments = Segments { files, heads };
         Ok(Snapshot { environment: environment.clone(), id, complete_to_ns, segments })

@@ -5,85 +5,34 @@
 //! `compaction`; opening and what it finds in `recovery`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use skein_event::flow::{BatchKey, Decider, Decision, KeepAll, LogEntry};
-use skein_event::hash::HashKey;
 use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::limits;
 use skein_event::observe::{Clock, Observer};
-use skein_log::disk::Disk;
 use skein_log::{DurableRecord, Follower};
 
-use crate::catalog::{Catalog, PartitionMark, SegmentRow};
+use crate::catalog::{Catalog, PartitionMark, SegmentId, SegmentRow};
+use crate::config::{StoreConfig, Surroundings};
+use crate::erasures::Erasures;
 use crate::error::Error;
 use crate::file_table::FileTable;
-use crate::files::{FileAccess, Files};
+use crate::files::Files;
 use crate::flush::Prepared;
 use crate::footers::Footers;
-use crate::handle::{Opener, SegmentHandle};
+use crate::handle::SegmentHandle;
 use crate::head::{self, Encoding, Head, HeadKey, Part};
 use crate::imports::Imports;
 use crate::lease::Readers;
+use crate::opener::Opener;
+use crate::pace::Activity;
 use crate::recovery::Finding;
+use crate::retention::Horizons;
 use crate::segment::{Compression, Segment};
-
-/// Settings of the store. [`StoreConfig::new`] has the defaults of DESIGN.md.
-#[derive(Clone, Debug)]
-pub struct StoreConfig {
-    /// The data directory.
-    pub data_directory: PathBuf,
-    /// Partitions of the log, fixed for the life of the data.
-    pub partitions: u16,
-    /// The deployment's hash key.
-    pub hash_key: HashKey,
-    /// How files are read.
-    pub access: FileAccess,
-    /// All heads together; beyond, the largest partition is flushed.
-    pub head_bytes_max: usize,
-    /// All heads together; beyond, [`Follower::apply`] waits.
-    pub head_bytes_hard_max: usize,
-    /// A partition's head is flushed when its oldest event has waited this long.
-    pub flush_interval_ns: i64,
-    /// Rows of a partition's head that call for a flush, and of the largest segment.
-    pub segment_rows_max: usize,
-    /// Segments of similar size that are merged into one.
-    pub compaction_fanin: usize,
-    /// Segment files that are open at once.
-    pub open_segments_max: usize,
-}
-
-impl StoreConfig {
-    /// The defaults.
-    pub fn new(data_directory: PathBuf, partitions: u16, hash_key: HashKey) -> StoreConfig {
-        StoreConfig {
-            data_directory,
-            partitions,
-            hash_key,
-            access: FileAccess::Map,
-            head_bytes_max: limits::HEAD_BYTES_MAX,
-            head_bytes_hard_max: limits::HEAD_BYTES_HARD_MAX,
-            flush_interval_ns: limits::FLUSH_INTERVAL_NS,
-            segment_rows_max: limits::SEGMENT_ROWS_MAX,
-            compaction_fanin: limits::COMPACTION_FANIN,
-            open_segments_max: limits::OPEN_SEGMENTS_MAX,
-        }
-    }
-}
-
-/// What the store works with.
-pub struct Surroundings {
-    /// Where files lie.
-    pub disk: Arc<dyn Disk>,
-    /// What counts.
-    pub catalog: Arc<dyn Catalog>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Who hears of flushes and compactions.
-    pub observer: Arc<dyn Observer>,
-}
+use crate::taken::RowMatcher;
+use crate::written::Written;
 
 /// Called after a commit: records of the partition below the offset are in segments.
 pub type TrimLog = Arc<dyn Fn(Partition, Offset) + Send + Sync>;
@@ -110,12 +59,18 @@ pub(crate) struct Inner {
     pub(crate) readers: Mutex<Option<Arc<Readers>>>,
     /// Held by whoever flushes or compacts: commits of a partition follow one another.
     pub(crate) writing: Mutex<()>,
+    /// Held by whoever replaces files: compaction, retention and erasure follow one another.
+    pub(crate) maintaining: Mutex<()>,
+    /// What others do, for whoever should not be in their way.
+    pub(crate) activity: Activity,
     /// Another writer has taken over.
     pub(crate) fenced: AtomicBool,
     /// There may be blocks to seal.
     pub(crate) to_seal: Condvar,
     /// The heads are full.
     pub(crate) to_flush: Condvar,
+    /// There may be files to replace, or the store stops.
+    pub(crate) to_maintain: Condvar,
     /// There may be room in the head.
     pub(crate) room: Condvar,
 }
@@ -130,6 +85,11 @@ pub(crate) struct State {
     /// Flushes and compactions whose commit has an unknown outcome.
     pub(crate) unsettled: Vec<Prepared>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) erasures: Erasures,
+    /// How many tiers of compaction a file has passed.
+    pub(crate) tiers_passed: BTreeMap<SegmentId, usize>,
+    pub(crate) written: Written,
+    pub(crate) horizons: Horizons,
     /// Rises with every change that a snapshot would show.
     pub(crate) version: u64,
     pub(crate) next_block: u64,
@@ -137,6 +97,10 @@ pub(crate) struct State {
     /// Whether background threads run; without them nothing waits for room.
     pub(crate) running: bool,
     pub(crate) stopping: bool,
+    /// Somebody asked for everything to be merged, whatever its window.
+    pub(crate) settling: bool,
+    /// When nothing more was found that has expired.
+    pub(crate) retained_ns: i64,
 }
 
 pub(crate) struct PartitionState {
@@ -205,9 +169,12 @@ impl Store {
                 trim: Mutex::new(None),
                 readers: Mutex::new(None),
                 writing: Mutex::new(()),
+                maintaining: Mutex::new(()),
+                activity: Activity::default(),
                 fenced: AtomicBool::new(false),
                 to_seal: Condvar::new(),
                 to_flush: Condvar::new(),
+                to_maintain: Condvar::new(),
                 room: Condvar::new(),
             }),
         }
@@ -232,6 +199,17 @@ impl Store {
         *self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner) = Some(readers);
     }
 
+    /// Has the filters of erasures evaluated by somebody who can read them. Without, a snapshot of an
+    /// environment with an erasure is refused.
+    pub fn attach_matcher(&self, matcher: Arc<dyn RowMatcher>) {
+        self.inner.opener.set_matcher(matcher);
+    }
+
+    /// What was written to segment files since the store was opened.
+    pub fn written(&self) -> Written {
+        self.inner.state().written.clone()
+    }
+
     /// What opening found, and what was found since: files set aside, rows without a file.
     pub fn findings(&self) -> Vec<Finding> {
         self.inner.set_failed_aside();
@@ -253,6 +231,18 @@ impl Store {
 impl Inner {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where a partition's commits stand.
+    pub(crate) fn mark(&self, partition: Partition) -> PartitionMark {
+        self.state().partitions[usize::from(partition.0)].mark.clone()
+    }
+
+    /// The name of a partition's next segment.
+    pub(crate) fn next_segment_id(&self, partition: Partition) -> SegmentId {
+        let mut state = self.state();
+        state.next_segment += 1;
+        SegmentId::new(partition, state.partitions[usize::from(partition.0)].mark.epoch, state.next_segment)
     }
 
     pub(crate) fn imports(&self) -> MutexGuard<'_, Imports> {
@@ -315,6 +305,11 @@ impl Inner {
             }
             partition.heads.keys().map(|key| key.day).collect()
         };
+        if let Some(erasure) = &record.erasure {
+            self.apply_erasure(record, erasure);
+            return;
+        }
+        self.activity.applied(record.batch.rows() as u64, self.clock.now_ns());
         let Decision::KeepAll = self.decide(record);
         let new_days_left = limits::HEAD_DAYS_MAX.saturating_sub(known_days.len());
         let mut new_days = BTreeSet::new();

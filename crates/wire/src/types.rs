@@ -221,6 +221,54 @@ wire_type! {
 }
 
 wire_type! {
+    /// An erasure that is in force.
+    Erased {
+        /// Its id.
+        id: String,
+    }
+}
+
+wire_type! {
+    /// How far an erasure is.
+    Erasure {
+        /// Its id.
+        id: String,
+        /// `filters` and `filter_combination`, as they were asked for.
+        filter: Object,
+        /// When it was asked for; from then on no answer holds what it takes.
+        requested: String,
+        /// By then it is gone from the segments.
+        due: String,
+        /// When nothing was left in segments; left out until then.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ended: Option<String>,
+        /// Where copies may remain that no answer shows.
+        copies: ErasureCopies,
+    }
+}
+
+wire_type! {
+    /// Copies of erased events that no answer shows.
+    ErasureCopies {
+        /// Segments that wait to be rewritten or looked at.
+        segments: u64,
+        /// Their bytes.
+        segment_bytes: u64,
+        /// Rows of the heads that are older than the erasure, erased or not; they are gone with the next flush.
+        head_rows: u64,
+        /// Files of the log, kept as a second copy, that hold events older than the erasure, erased or not.
+        log_files: u64,
+        /// Their bytes.
+        log_bytes: u64,
+        /// The last of them goes by then; left out when there is none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        log_until: Option<String>,
+        /// Files in quarantine, and files that do not count and are kept; nobody looks into them.
+        quarantined_files: u64,
+    }
+}
+
+wire_type! {
     /// The line that a server prints on stdout when it listens.
     Ready {
         /// Always ready.

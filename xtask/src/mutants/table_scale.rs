@@ -61,7 +61,7 @@ pub(crate) const SCALE_MUTANTS: &[Mutant] = &[
     Mutant {
         name: "open-files-unbounded",
         breaks: "files that were opened once stay open",
-        file: "crates/store/src/handle.rs",
+        file: "crates/store/src/opener.rs",
         find: "while open.len() > self.open_max && asked > 0 {",
         replace: "while open.len() > self.open_max && asked > usize::MAX / 2 {",
         package: "skein-store",

@@ -4,6 +4,7 @@
 //! the other does not.
 
 mod datasets;
+mod erase;
 mod export;
 mod health;
 mod later;
@@ -53,6 +54,7 @@ pub(crate) fn table() -> Vec<Route> {
         rejections::routes(),
         usage::routes(),
         export::routes(),
+        erase::routes(),
         openapi::routes(),
         later::routes(),
     ]

@@ -32,7 +32,7 @@ use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::metrics::{Gauges, Metric, Metrics, Sample};
 use crate::rejections::{Entry, Rejections};
-use crate::state::{Exporter, QueryLimits};
+use crate::state::{Exporter, NoKeeper, QueryLimits};
 
 mod exports;
 
@@ -266,6 +266,7 @@ fn server_with(patience: crate::patience::Patience) -> Server {
         engine: Arc::clone(&told) as Arc<dyn QueryEngine>,
         door,
         exporter: Arc::clone(&told) as Arc<dyn Exporter>,
+        keeper: Arc::new(NoKeeper),
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(2),
         exports: CpuPool::new(4),

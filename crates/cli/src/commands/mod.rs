@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod demo;
+mod erase;
 mod export;
 mod import;
 mod later;
@@ -30,6 +31,6 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Restore(arguments) => upkeep::restore(&arguments),
         Command::Doctor(arguments) => upkeep::doctor(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
-        Command::Erase(_) => later::refuse("erase", "there is no way to erase single events yet"),
+        Command::Erase(arguments) => erase::run(&arguments),
     }
 }

@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::file::partition_folder;
 use crate::follow::{DurableRecord, Follower};
-use crate::record::{Record, RecordBytes, kind, kind_name};
+use crate::record::{Record, RecordBytes, decode_erasure, kind, kind_name};
 use crate::retention::FileFacts;
 use crate::scan::{Scan, scan};
 
@@ -206,6 +206,9 @@ impl Reader<'_> {
 
     /// Decodes a record. `None` when its content is damaged although its checksum holds.
     fn decode(&self, record: &Record<'_>, file: &FoundFile) -> Result<Option<Decoded>, Error> {
+        if record.kind == kind::ERASE {
+            return self.decode_erasure(record, file).map(Some);
+        }
         if record.kind != kind::BATCH {
             if record.kind == kind::VOID || record.may_skip() {
                 return Ok(Some(Decoded::Nothing));
@@ -227,7 +230,31 @@ impl Reader<'_> {
             append_time_ns: record.place.append_time_ns,
             key,
             batch: Arc::new(batch),
+            erasure: None,
         })))
+    }
+
+    /// An erasure that cannot be read is refused, not set aside like a damaged batch: going on would show what
+    /// was erased.
+    fn decode_erasure(&self, record: &Record<'_>, file: &FoundFile) -> Result<Decoded, Error> {
+        let erasure = decode_erasure(record.payload);
+        let (Some(environment), Some(key), Some(erasure)) = (record.environment(), record.key(), erasure)
+        else {
+            return Err(Error::incompatible(format!(
+                "{} holds an erasure at offset {} that this version cannot read; a newer Skein can",
+                file.path.display(),
+                record.place.offset
+            )));
+        };
+        Ok(Decoded::Batch(DurableRecord {
+            environment,
+            partition: record.partition,
+            offset: Offset(record.place.offset),
+            append_time_ns: record.place.append_time_ns,
+            key,
+            batch: Arc::default(),
+            erasure: Some(Arc::new(erasure)),
+        }))
     }
 
     /// Takes a durable record over: remembers its key, and replays it unless it is a repetition.

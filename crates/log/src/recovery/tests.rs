@@ -120,7 +120,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn an_unknown_kind_is_skipped_only_if_it_may_be() {
-    for (kind, may_skip) in [(kind::TICK, true), (kind::ERASE, false), (77, true), (77, false)] {
+    for (kind, may_skip) in [(kind::TICK, true), (kind::CONFIG, false), (77, true), (77, false)] {
         let fixture = Fixture::new();
         fixture
             .write(0, vec![(record(1), 10), (RecordBytes::of_kind(P0, kind, may_skip), 20), (record(2), 30)]);

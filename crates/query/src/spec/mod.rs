@@ -25,7 +25,7 @@ use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMI
 use self::node::{Node, Object, shortened};
 use crate::error::{Location, QueryError};
 use crate::names;
-use crate::plan::{Column, Cursor, Direction, GroupPlan, Named, Operation, Output, Plan, RowPlan};
+use crate::plan::{Column, Cursor, Direction, FilterSet, GroupPlan, Named, Operation, Output, Plan, RowPlan};
 
 /// Every field of a specification.
 const FIELDS: &[&str] = &[
@@ -84,6 +84,21 @@ pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Pla
         dry_run: flag(&object, "dry_run")?,
         warnings,
     })
+}
+
+/// Reads the filter of an erasure: an object with `filters` and, if wanted, `filter_combination`. It has at
+/// least one condition.
+pub fn erasure(text: &str) -> Result<FilterSet, QueryError> {
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| QueryError::invalid(format!("the filter is not JSON: {error}")))?;
+    let object = Node::root(&value).object(&["filters", "filter_combination"])?;
+    let filter = filters::filter_set(&object)?;
+    if filter.filters.is_empty() {
+        let error =
+            QueryError::invalid("an erasure needs at least one filter").at_path("/filters".to_owned());
+        return Err(error.hint("name what is to be erased, for instance a user's id"));
+    }
+    Ok(filter)
 }
 
 fn flag(object: &Object<'_>, name: &str) -> Result<bool, QueryError> {

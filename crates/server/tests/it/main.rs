@@ -10,6 +10,7 @@
 mod client;
 mod doors_grpc;
 mod doors_http;
+mod erase;
 mod hostile;
 mod lifecycle;
 mod limits;

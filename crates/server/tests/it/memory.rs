@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use skein_api::metrics::NoGauges;
+use skein_api::state::NoKeeper;
 use skein_event::flow::{Append, AppendFuture, Appended, BatchKey, EventSink, SinkError};
 use skein_event::hash::HashKey;
 use skein_event::ids::Environment;
@@ -149,6 +150,7 @@ pub(crate) async fn start_at(config: Config, clock: Arc<dyn Clock>) -> (Running,
     let storage = Storage {
         sink: Arc::clone(&memory) as Arc<dyn EventSink>,
         engine: Arc::new(NoEngine),
+        keeper: Arc::new(NoKeeper),
         gauges: Arc::new(NoGauges),
         hash_key: HashKey(7),
         flush: Box::new(|| ()),

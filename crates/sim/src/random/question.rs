@@ -198,6 +198,12 @@ fn add_filters(random: &mut Random, object: &mut Map<String, Json>, most: u64) {
     }
 }
 
+/// What an erasure takes: one condition or two.
+pub fn erasure(random: &mut Random) -> Json {
+    let filters: Vec<Json> = (0..1 + random.below(2)).map(|_| filter(random)).collect();
+    json!({"filters": filters, "filter_combination": *random.pick(&["AND", "OR"])})
+}
+
 fn filter(random: &mut Random) -> Json {
     let column = *random.pick(COLUMNS);
     match random.below(6) {

@@ -19,7 +19,9 @@ use skein_query::{QueryEngine as _, QueryError, QueryResult, RunContext, render,
 use skein_sim::compare::difference;
 use skein_sim::reference::{Event, Place, answer};
 use skein_sim::subject::Still;
-use skein_store::segment::{BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge};
+use skein_store::segment::{
+    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, merge_with,
+};
 
 const TEXT: &str = include_str!("../../../../docs/reference/semantics.md");
 const START_S: i64 = 1_900_000_000;
@@ -194,7 +196,8 @@ fn segment(sources: &[Source<'_>]) -> Segment {
         flush: FlushPart::default(),
         replaces: Vec::new(),
     };
-    Segment::open(merge(sources, &target).expect("merges")).expect("opens")
+    let bytes = merge_with(sources, &target, Order::Clustered, &mut || Ok(()));
+    Segment::open(bytes.expect("merges")).expect("opens")
 }
 
 /// The same events in one segment, in one each, and in two that are merged of those.

@@ -18,9 +18,11 @@ use skein_sim::disk::{Fault, FaultKind, Random, SimDisk};
 use skein_store::catalog::{
     Catalog, Commit, Content, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow, SqliteCatalog,
 };
+use skein_store::segment::Segment;
 use skein_store::upkeep::{Source, verify_source};
 use skein_store::{
-    ErrorKind, FileAccess, Finding, FindingKind, Room, SpaceGuard, Store, StoreConfig, Surroundings,
+    Closing, ErrorKind, FileAccess, Finding, FindingKind, MatchFailure, Room, RowMatcher, SpaceGuard, Store,
+    StoreConfig, Surroundings,
 };
 
 const KEY: HashKey = HashKey(0xc4a5);
@@ -126,6 +128,30 @@ struct World {
     sent: BTreeMap<u64, (u32, bool)>,
     /// The disk fails no more.
     healed: bool,
+    /// Acknowledged batches that were to be erased, and whether that was acknowledged.
+    erased: BTreeMap<u64, bool>,
+}
+
+/// A filter is the number of a batch.
+struct TagMatcher;
+
+impl RowMatcher for TagMatcher {
+    fn matches(&self, filter: &str, segment: &Segment) -> Result<Vec<u32>, MatchFailure> {
+        let rows = segment.all_rows();
+        let gathered = segment.gather(&rows).map_err(MatchFailure::Segment)?;
+        let start = format!("{filter}-");
+        let texts = texts_of(&gathered.batch);
+        let matching = rows.into_iter().zip(texts).filter(|(_, text)| text.starts_with(&start));
+        Ok(matching.map(|(row, _)| row).collect())
+    }
+}
+
+/// The text of each event.
+fn texts_of(batch: &EventBatch) -> Vec<String> {
+    let column = batch.columns.iter().find(|column| &*column.key.name == "test.event").expect("a name");
+    assert_eq!(column.presence, Presence::All);
+    let Values::Code(codes) = &column.values else { panic!("text has codes") };
+    codes.iter().map(|&code| String::from_utf8(batch.dictionary.get(code).to_vec()).expect("text")).collect()
 }
 
 impl World {
@@ -138,6 +164,7 @@ impl World {
             random: Random::new(seed ^ 2),
             sent: BTreeMap::new(),
             healed: false,
+            erased: BTreeMap::new(),
         }
     }
 
@@ -147,7 +174,7 @@ impl World {
         let mut config = StoreConfig::new(root.clone(), PARTITIONS, KEY);
         config.access = FileAccess::Read;
         config.segment_rows_max = 60;
-        config.compaction_fanin = 2;
+        config.compaction_files_max = 3;
         let surroundings = Surroundings {
             disk: Arc::clone(&disk),
             catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
@@ -155,6 +182,7 @@ impl World {
             observer: Arc::new(Unobserved),
         };
         let store = Store::open(config, surroundings).map_err(|error| format!("store: {error}"))?;
+        store.attach_matcher(Arc::new(TagMatcher));
         // A file that cannot be read now is said to be so, and left where it is: the test opens again.
         // What is derived is not synced: a crash may cost it, and it is made anew.
         let found = store.findings().into_iter().filter(|finding| finding.kind != FindingKind::Derived);
@@ -212,6 +240,34 @@ impl World {
         }
     }
 
+    /// Erases a batch, or one again of which it is not known whether it is.
+    fn erase(&mut self, process: &mut Process) {
+        let candidates: Vec<u64> = self
+            .sent
+            .iter()
+            .filter(|(tag, (_, acknowledged))| *acknowledged && self.erased.get(tag) != Some(&true))
+            .map(|(&tag, _)| tag)
+            .collect();
+        if candidates.is_empty() {
+            return;
+        }
+        let tag = candidates[self.random.below(candidates.len())];
+        self.erased.entry(tag).or_insert(false);
+        let id = u128::from(self.random.below(1 << 30) as u64) << 64 | u128::from(tag);
+        let filter = Arc::from(tag.to_string());
+        let mut future = process.log.erase(Environment::default_environment(), id, filter);
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..3 {
+            if let Poll::Ready(outcome) = future.as_mut().poll(&mut context) {
+                if outcome.is_ok() {
+                    self.erased.insert(tag, true);
+                }
+                return;
+            }
+            process.committer.step();
+        }
+    }
+
     /// Compares what a snapshot holds with what was sent and acknowledged.
     fn check(&self, process: &Process) {
         let snapshot = process.store.snapshot(&Environment::default_environment()).expect("a snapshot");
@@ -223,13 +279,11 @@ impl World {
                 Err(error) if error.kind() == ErrorKind::Io && !self.healed => return,
                 Err(error) => panic!("{error}"),
             };
-            let batch = segment.gather(&segment.all_rows()).expect("gathers").batch;
-            let column =
-                batch.columns.iter().find(|column| &*column.key.name == "test.event").expect("a name");
-            assert_eq!(column.presence, Presence::All);
-            let Values::Code(codes) = &column.values else { panic!("text has codes") };
-            for &code in codes {
-                let text = String::from_utf8(batch.dictionary.get(code).to_vec()).expect("text");
+            let rows = segment.all_rows();
+            if rows.is_empty() {
+                continue;
+            }
+            for text in texts_of(&segment.gather(&rows).expect("gathers").batch) {
                 let mut parts = text.split('-').map(|part| part.parse::<u32>().expect("a number"));
                 let tag = u64::from(parts.next().expect("a tag"));
                 let row = parts.next().expect("a row");
@@ -242,8 +296,13 @@ impl World {
             assert!(self.sent.get(tag).is_some_and(|(rows, _)| row < rows), "an event that nobody sent");
         }
         for (&tag, _) in self.sent.iter().filter(|(_, (_, acknowledged))| *acknowledged) {
-            for row in 0..self.sent[&tag].0 {
-                assert!(found.contains_key(&(tag, row)), "acknowledged event {tag}-{row} is lost");
+            let rows = self.sent[&tag].0;
+            let mut there = 0;
+            (0..rows).for_each(|row| there += u32::from(found.contains_key(&(tag, row))));
+            match self.erased.get(&tag) {
+                None => assert_eq!(there, rows, "acknowledged events of {tag} are lost"),
+                Some(true) => assert_eq!(there, 0, "erased events of {tag} are shown"),
+                Some(false) => assert!([0, rows].contains(&there), "{tag} is erased by half"),
             }
         }
     }
@@ -256,11 +315,13 @@ impl World {
         *self.catalog.one_in.lock().expect("one_in") = [0, 4, 12][self.random.below(3)];
         if let Ok(mut process) = self.open() {
             for _ in 0..self.random.below(30) {
-                match self.random.below(8) {
+                match self.random.below(11) {
                     0 => process.store.flush_all().unwrap_or_default(),
-                    1 => drop(process.store.compact()),
+                    1 => drop(process.store.compact_as(Closing::All)),
                     2 => drop(process.store.seal()),
                     3 => drop(process.store.keep_footers()),
+                    4 => self.erase(&mut process),
+                    5 => drop(process.store.erase_next()),
                     _ => self.send(&mut process),
                 }
                 self.check(&process);
@@ -285,7 +346,11 @@ fn run(seed: u64) {
         world.send(&mut process);
     }
     process.store.flush_all().expect("flushes");
-    while process.store.compact().expect("compacts") {}
+    while process.store.compact_as(Closing::All).expect("compacts") {}
+    world.check(&process);
+    while process.store.erase_next().expect("erases") {}
+    let statuses = process.store.erasures(&Environment::default_environment());
+    assert!(statuses.iter().all(|status| status.ended_ns.is_some() && status.segments == 0), "{statuses:?}");
     world.check(&process);
     drop(process);
     world.disk.power_failure();
@@ -390,6 +455,7 @@ fn fixed_life(fault: Option<Fault>) -> u64 {
         disk: Arc::new(world.disk.clone()),
         access: FileAccess::Read,
         hash_key: KEY,
+        matcher: Some(Arc::new(TagMatcher)),
         catalog: Ok(Arc::clone(&world.catalog) as Arc<dyn Catalog>),
     };
     let report = verify_source(source, &|_| {}).expect("verifies");

@@ -24,7 +24,7 @@ use skein_store::{DataDirectory, Fresh};
 const CASES: u64 = 60;
 
 /// Every event by its identity, as text.
-type Events = BTreeMap<String, String>;
+pub(crate) type Events = BTreeMap<String, String>;
 
 fn cases(default: u64) -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -50,7 +50,7 @@ fn value_text(batch: &EventBatch, column: &Column, row: u32) -> Option<String> {
 }
 
 /// What a deployment serves. An event that is there twice is an error.
-fn events(deployment: &Deployment) -> Result<Events, String> {
+pub(crate) fn events(deployment: &Deployment) -> Result<Events, String> {
     let mut all = Events::new();
     for environment in [Environment::default_environment(), Environment::skein()] {
         let snapshot = deployment.store().snapshot(&environment).map_err(|error| error.to_string())?;
@@ -93,12 +93,17 @@ struct Base {
     events: Events,
 }
 
-fn fresh(path: &Path) -> Result<(), String> {
+pub(crate) fn fresh(path: &Path) -> Result<(), String> {
     let fresh = Fresh { hash_key: HASH_KEY, partitions: PARTITIONS };
     DataDirectory::open(path, fresh).map(drop).map_err(|error| error.to_string())
 }
 
-fn send(deployment: &Deployment, generator: &mut Generator, count: u64, tag: &str) -> Result<(), String> {
+pub(crate) fn send(
+    deployment: &Deployment,
+    generator: &mut Generator,
+    count: u64,
+    tag: &str,
+) -> Result<(), String> {
     for number in 0..count {
         let environment =
             if number % 5 == 4 { Environment::skein() } else { Environment::default_environment() };
@@ -204,13 +209,13 @@ fn is_derived(name: &Path) -> bool {
 /// Cures a directory as an operator would: by what the doctor says is to be done.
 fn cure(root: &Path) -> Result<(bool, u64), String> {
     let silent = |_| {};
-    let examined = doctor(root, Cure::Examine, &silent).map_err(|error| format!("examine: {error}"))?;
+    let examined = doctor(root, Cure::Examine, None, &silent).map_err(|error| format!("examine: {error}"))?;
     let says = |what: &str| examined.steps.iter().any(|step| step.contains(what));
     let cure = if says("--rebuild-catalog would") { Cure::RebuildCatalog } else { Cure::Repair };
-    let mut cured = doctor(root, cure, &silent).or_else(|error| {
+    let mut cured = doctor(root, cure, None, &silent).or_else(|error| {
         // A directory whose VERSION was lost may hide a damaged catalog.
         if error.to_string().contains("--rebuild-catalog") {
-            doctor(root, Cure::RebuildCatalog, &silent)
+            doctor(root, Cure::RebuildCatalog, None, &silent)
         } else {
             Err(error)
         }
@@ -218,7 +223,7 @@ fn cure(root: &Path) -> Result<(bool, u64), String> {
     if let Ok(report) = &cured
         && report.report.damage().any(|remark| remark.file == Path::new("catalog.sqlite"))
     {
-        cured = doctor(root, Cure::RebuildCatalog, &silent);
+        cured = doctor(root, Cure::RebuildCatalog, None, &silent);
     }
     let report = cured.map_err(|error| format!("cure: {error}"))?;
     Ok((report.report.is_sound(), report.events_gone))
@@ -238,7 +243,7 @@ fn case(base: &Base, seed: u64) -> Result<(), String> {
     let told = |what: String| format!("SKEIN_SEED={seed}: {} {blow:?}: {what}", name.display());
     let is_same = std::fs::read(&path).is_ok_and(|after| after == before);
     // Found and named.
-    let report = verify(root, &|_| {}).map_err(|error| told(format!("verify: {error}")))?;
+    let report = verify(root, None, &|_| {}).map_err(|error| told(format!("verify: {error}")))?;
     let is_named = report.remarks.iter().any(|remark| {
         let names = remark.file == name
             || remark.what.contains(&*name.file_name().unwrap_or_default().to_string_lossy());
@@ -284,7 +289,7 @@ fn case(base: &Base, seed: u64) -> Result<(), String> {
 
 fn run(is_stopped: bool) {
     let base = base(11, is_stopped).expect("a base");
-    let sound = verify(base.folder.path(), &|_| {}).expect("verifies");
+    let sound = verify(base.folder.path(), None, &|_| {}).expect("verifies");
     assert!(sound.is_sound() && sound.checked.compared_events > 100, "{sound:?}");
     let failures: Vec<String> = cases(CASES).filter_map(|seed| case(&base, seed).err()).collect();
     assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
@@ -339,7 +344,7 @@ fn a_catalog_that_is_gone_is_made_again_from_what_segments_and_log_say() {
         let refused = Deployment::open(root).err().expect("nothing is guessed");
         assert!(refused.contains("doctor"), "{refused}");
         drop(std::fs::remove_file(root.join("catalog.sqlite")));
-        let cured = doctor(root, Cure::RebuildCatalog, &|_| {}).expect("rebuilds");
+        let cured = doctor(root, Cure::RebuildCatalog, None, &|_| {}).expect("rebuilds");
         assert!(cured.report.is_sound(), "{cured:?}");
         let deployment = Deployment::open(root).expect("opens");
         assert!(events(&deployment).expect("reads") == base.events, "other events than acknowledged");
@@ -368,7 +373,7 @@ fn a_backup_comes_back_and_half_a_backup_never_does() {
     restore(&target, &restored, &disk, &|_| {}).expect("restores");
     let refused = restore(&target, &restored, &disk, &|_| {}).expect_err("it is not empty");
     assert!(refused.to_string().contains("not empty"), "{refused}");
-    assert!(verify(&restored, &|_| {}).expect("verifies").is_sound());
+    assert!(verify(&restored, None, &|_| {}).expect("verifies").is_sound());
     let deployment = Deployment::open(&restored).expect("opens");
     assert!(events(&deployment).expect("reads") == base.events, "other events than backed up");
     drop(deployment);
@@ -401,7 +406,7 @@ fn segment_files(root: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn without_catalog(root: &Path) {
+pub(crate) fn without_catalog(root: &Path) {
     for name in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
         drop(std::fs::remove_file(root.join(name)));
     }
@@ -428,7 +433,7 @@ fn a_rebuilt_catalog_counts_each_event_once() {
     copy(folder.path(), copied.path()).expect("copies");
     let root = copied.path();
     without_catalog(root);
-    let cured = doctor(root, Cure::RebuildCatalog, &|_| {}).expect("rebuilds");
+    let cured = doctor(root, Cure::RebuildCatalog, None, &|_| {}).expect("rebuilds");
     assert!(cured.report.is_sound(), "{cured:?}");
     assert!(
         cured.steps.iter().any(|step| step.ends_with("replaces it")),
@@ -451,7 +456,7 @@ fn a_rebuilt_catalog_counts_each_event_once() {
         .find(|path| newest.iter().filter(|other| of_partition(other) == of_partition(path)).count() > 1);
     std::fs::remove_file(torn.expect("a flush of several files")).expect("removes");
     without_catalog(folder.path());
-    let cured = doctor(folder.path(), Cure::RebuildCatalog, &|_| {}).expect("rebuilds");
+    let cured = doctor(folder.path(), Cure::RebuildCatalog, None, &|_| {}).expect("rebuilds");
     assert!(cured.report.is_sound(), "{cured:?}");
     let told = |step: &String| step.contains("of its flush are not there: the log replays its events");
     assert!(cured.steps.iter().any(told), "{cured:?}");
@@ -489,11 +494,11 @@ fn an_altered_event_is_found_although_every_checksum_holds() {
     let catalog = SqliteCatalog::open(&path).expect("makes");
     catalog.fill(content).expect("fills");
     catalog.close().expect("closes");
-    let report = verify(root, &|_| {}).expect("verifies");
+    let report = verify(root, None, &|_| {}).expect("verifies");
     let altered: Vec<_> = report.damage().filter(|remark| remark.what.contains("altered")).collect();
     assert_eq!(altered.len(), 1, "{report:?}");
     assert!(file.ends_with(&altered[0].file), "{altered:?}");
-    let cured = doctor(root, Cure::Repair, &|_| {}).expect("repairs");
+    let cured = doctor(root, Cure::Repair, None, &|_| {}).expect("repairs");
     assert!(cured.report.is_sound() && cured.events_restored == 1, "{cured:?}");
     let deployment = Deployment::open(root).expect("opens");
     assert!(events(&deployment).expect("reads") == base.events, "other events than acknowledged");

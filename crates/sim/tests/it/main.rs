@@ -9,6 +9,8 @@ mod damage;
 #[cfg(test)]
 mod differential;
 #[cfg(test)]
+mod erased;
+#[cfg(test)]
 mod found;
 #[cfg(test)]
 mod fuzz;

@@ -7,7 +7,8 @@ use skein_sim::compare::difference;
 use skein_sim::deployment::Deployment;
 use skein_sim::random::Random;
 use skein_sim::random::data::{Generator, Request};
-use skein_sim::random::question::question;
+use skein_sim::random::question::{erasure, question};
+use skein_sim::reference::filter::passes;
 use skein_sim::reference::{Event, answer};
 
 use crate::differential::{everything, known, report, seeds};
@@ -66,6 +67,57 @@ impl Life {
         found.map_err(|difference| format!("SKEIN_SEED={}, {stage}: {difference}", self.seed))
     }
 
+    /// Erases: what passes the filter, and what belongs to a span that does, is gone. Events and links follow
+    /// their span.
+    fn erase(&mut self, deployment: &Deployment) -> Result<(), String> {
+        let filter = erasure(&mut self.random);
+        deployment.erase(&Environment::default_environment(), &filter)?;
+        let mut span_is_gone = false;
+        self.events.retain(|event| {
+            let mut gone = passes(event, &filter);
+            if event.text("meta.annotation_type").is_some() {
+                gone |= span_is_gone;
+            } else {
+                span_is_gone = gone;
+            }
+            !gone
+        });
+        Ok(())
+    }
+
+    fn live_with_erasure(&mut self) -> Result<(), String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut generator = Generator::new(self.random.fork());
+        let mut deployment = Deployment::open(folder.path())?;
+        for _ in 0..3 {
+            self.send(&deployment, &mut generator)?;
+            if self.random.once_in(2) {
+                deployment.flush()?;
+            }
+        }
+        if self.random.once_in(2) {
+            deployment.compact()?;
+        }
+        // Listings that were worked out before must not be shown after.
+        self.ask(&deployment, "not erased yet")?;
+        self.erase(&deployment)?;
+        self.ask(&deployment, "erased")?;
+        self.send(&deployment, &mut generator)?;
+        self.ask(&deployment, "erased, and then more came")?;
+        deployment = deployment.reopen()?;
+        self.ask(&deployment, "erased and opened again")?;
+        deployment.flush()?;
+        self.ask(&deployment, "erased and flushed")?;
+        if self.random.once_in(2) {
+            deployment.carry_erasures_out()?;
+            self.ask(&deployment, "erased for good")?;
+        }
+        deployment.compact()?;
+        self.ask(&deployment, "erased and compacted")?;
+        deployment = deployment.reopen()?;
+        self.ask(&deployment, "erased, opened at last")
+    }
+
     fn live(&mut self) -> Result<(), String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut generator = Generator::new(self.random.fork());
@@ -93,5 +145,15 @@ impl Life {
 fn the_storage_answers_as_the_reference_in_every_stage_of_its_life() {
     let life =
         |seed: u64| Life { seed, random: Random::new(seed), events: Vec::new(), sent: Vec::new() }.live();
+    report(seeds(LIVES).into_iter().map(life).collect());
+}
+
+#[test]
+fn the_engine_answers_as_the_reference_after_an_erasure() {
+    let life = |seed: u64| {
+        let mut life =
+            Life { seed, random: Random::new(seed ^ 0xe7a5e), events: Vec::new(), sent: Vec::new() };
+        life.live_with_erasure()
+    };
     report(seeds(LIVES).into_iter().map(life).collect());
 }

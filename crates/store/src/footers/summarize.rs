@@ -1,5 +1,7 @@
 //! Makes the summary of a segment by looking at all of it: once, when it is written, or again when `footers.cat` is lost.
 //!
+//! Rows that an erasure takes count for nothing: they belong to no dataset.
+//!
 //! Each column is decoded block by block. Values with a dictionary, and integers of a narrow range, are noted as one bit
 //! per dataset and hashed once each; others are hashed one by one.
 
@@ -25,6 +27,9 @@ const NARROW: u64 = 1 << 16;
 /// Datasets that a word of bits tells apart.
 const WORD: usize = 64;
 
+/// The place of what is not in the summary.
+const NOWHERE: u32 = u32::MAX;
+
 const NO_TIMES: (i64, i64) = (i64::MAX, i64::MIN);
 
 /// What the rows of a dataset, or of a context, have in common.
@@ -49,9 +54,9 @@ struct Rows {
     times: Vec<i64>,
     /// The dataset of each row, by its place among `places`.
     datasets: Vec<u32>,
-    /// The dataset of each context, and what is in it.
+    /// The dataset of each context, and what may be seen of it.
     contexts: Vec<(u32, Tally)>,
-    /// The place in the summary of each dataset that has rows.
+    /// The place in the summary of each dataset that has rows; [`NOWHERE`] of the others.
     places: Vec<u32>,
 }
 
@@ -113,10 +118,17 @@ fn rows_by_dataset(segment: &Segment, merged: &mut Merged) -> Result<Rows, Error
         let next = u32::try_from(known.len()).unwrap_or(u32::MAX);
         contexts.push((*known.entry(name).or_insert(next), NOTHING));
     }
+    // Beside the datasets: where rows go that may not be seen. Its place is none.
+    let hidden = u32::try_from(known.len()).unwrap_or(u32::MAX);
+    let has_hidden = segment.has_erased();
     let mut datasets = Vec::with_capacity(times.len());
     let outside = || Error::damaged("a row names a context that is not there");
-    for (&time, &context) in times.iter().zip(&row_contexts) {
+    for (row, (&time, &context)) in (0_u32..).zip(times.iter().zip(&row_contexts)) {
         let (dataset, tally) = contexts.get_mut(context as usize).ok_or_else(outside)?;
+        if has_hidden && !segment.is_visible(row) {
+            datasets.push(hidden);
+            continue;
+        }
         tally.add(time);
         datasets.push(*dataset);
     }
@@ -126,7 +138,7 @@ fn rows_by_dataset(segment: &Segment, merged: &mut Merged) -> Result<Rows, Error
         tally.rows += of_context.rows;
         tally.times = (tally.times.0.min(of_context.times.0), tally.times.1.max(of_context.times.1));
     }
-    let mut places = vec![u32::MAX; known.len()];
+    let mut places = vec![NOWHERE; known.len() + usize::from(has_hidden)];
     let mut ordered: Vec<(&Option<String>, u32)> = known.into_iter().collect();
     ordered.sort_unstable();
     for (name, dataset) in ordered {
@@ -284,12 +296,13 @@ impl Cells {
         (origin, physical): (Origin, Physical),
         zone: Zone,
     ) {
-        if self.tallies.iter().all(|tally| tally.rows == 0) {
+        let counts = |tally: &Tally, place: u32| tally.rows > 0 && place != NOWHERE;
+        if !self.tallies.iter().zip(&rows.places).any(|(tally, &place)| counts(tally, place)) {
             return;
         }
         let Some(column) = merged.column(hash, name, origin, physical, zone) else { return };
         for ((tally, sketch), &place) in self.tallies.into_iter().zip(self.sketches).zip(&rows.places) {
-            if tally.rows > 0 {
+            if counts(&tally, place) {
                 merged.set_cell(column, place, tally.rows, tally.times, sketch);
             }
         }

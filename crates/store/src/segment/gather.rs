@@ -45,10 +45,13 @@ impl Renumber {
 
 impl Segment {
     /// Takes rows out, in the order given; a row may be asked for more than once. Rows beyond the last are
-    /// an error.
+    /// an error, and so are rows that may not be seen.
     pub fn gather(&self, rows: &[u32]) -> Result<Gathered, Error> {
         if rows.iter().any(|&row| row >= self.rows()) {
             return Err(Error::new(crate::ErrorKind::NotFound, "no such row"));
+        }
+        if self.has_erased() && rows.iter().any(|&row| !self.is_visible(row)) {
+            return Err(Error::new(crate::ErrorKind::Erased, "a row was erased after it was found"));
         }
         let field = |field: RowField| -> Result<Vec<i64>, Error> {
             Ok(self.field(field)?.values_at(rows.iter().map(|&row| row as usize)))

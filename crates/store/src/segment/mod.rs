@@ -51,6 +51,7 @@ mod text;
 mod text_write;
 mod trace_filter;
 mod union;
+mod visible;
 
 pub use arrange::Order;
 pub use check::Problem;

@@ -1,6 +1,7 @@
 //! Reads a segment: finds columns, checks each chunk once, hands out readers.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use skein_event::Fixed;
@@ -8,7 +9,7 @@ use skein_event::batch::{ColumnKey, ContextShape, Origin};
 use skein_event::columns::Level;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 
-use super::bytes::{count, length};
+use super::bytes::length;
 use super::column::ColumnReader;
 use super::header::{Header, Version};
 use super::info::{ColumnId, ColumnInfo, Encoding};
@@ -30,13 +31,15 @@ const ROWS_MAX: u32 = 8 << 20;
 /// Opening reads header and footer only. The first touch of a piece in a process checks its checksum, the first
 /// scan of a chunk every index in it, so that damage is an error of that touch and never undefined behaviour.
 pub struct Segment {
-    pub(super) bytes: SegmentBytes,
-    header: Header,
+    pub(super) bytes: Arc<SegmentBytes>,
+    pub(super) header: Header,
     pub(super) footer: Footer,
     /// Which pieces were compared with their checksums.
-    pub(super) compared: Compared,
+    pub(super) compared: Arc<Compared>,
     /// Which chunks were validated: the fixed ones, then columns and then dictionaries in the footer's order.
-    pub(super) checked: Vec<AtomicBool>,
+    pub(super) checked: Arc<[AtomicBool]>,
+    /// Rows that may not be seen.
+    pub(super) erased: Option<Arc<[u32]>>,
 }
 
 /// Fields that every row has.
@@ -85,8 +88,8 @@ impl Segment {
         }
         let places = CHUNKS + 2 * footer.counts.columns as usize;
         let checked = (0..places).map(|_| AtomicBool::new(trusted)).collect();
-        let compared = Compared::new(footer.start(), trusted);
-        Ok(Segment { bytes, header, footer, compared, checked })
+        let compared = Arc::new(Compared::new(footer.start(), trusted));
+        Ok(Segment { bytes: Arc::new(bytes), header, footer, compared, checked, erased: None })
     }
 
     pub(super) fn version(&self) -> Version {
@@ -235,7 +238,7 @@ impl Segment {
     /// Opens a column to scan it; checks its values at the first touch.
     pub fn column(&self, id: ColumnId) -> Result<ColumnReader<'_>, Error> {
         let info = self.info(id)?;
-        let name = std::sync::Arc::clone(&info.key.name);
+        let name = Arc::clone(&info.key.name);
         let place = CHUNKS + id.0 as usize;
         let opened = self.open_column(info).and_then(|column| {
             self.check_once(place, || column.validate(self.rows_of_level(column.info().level)))?;
@@ -335,10 +338,14 @@ impl Segment {
         Ok(pairs.map(|(resource, scope)| ContextShape { resource, scope }).collect())
     }
 
-    /// The rows of a trace, rising; found by the index of ids, without a scan.
+    /// The rows of a trace that may be seen, rising; found by the index of ids, without a scan.
     pub fn rows_of_trace(&self, id: &[u8; 16]) -> Result<Vec<u32>, Error> {
         let Some(column) = self.column_of(&ColumnKey::fixed(Fixed::TraceId))? else { return Ok(Vec::new()) };
-        Ok(column.code_of_trace_id(id).map_or_else(Vec::new, |code| column.rows_of_code(code)))
+        let mut rows = column.code_of_trace_id(id).map_or_else(Vec::new, |code| column.rows_of_code(code));
+        if self.has_erased() {
+            rows.retain(|&row| self.is_visible(row));
+        }
+        Ok(rows)
     }
 
     /// The identity of some rows.
@@ -373,11 +380,6 @@ impl Segment {
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// All row numbers, for whoever wants everything.
-    pub fn all_rows(&self) -> Vec<u32> {
-        (0..count(self.rows() as usize)).collect()
     }
 }
 

@@ -25,6 +25,7 @@ use crate::data_directory::{lock, read_version};
 use crate::error::{Error, ErrorKind};
 use crate::files::{FileAccess, Files};
 use crate::lease::Lease;
+use crate::retention;
 
 /// How a backup is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -138,7 +139,12 @@ impl Backup<'_> {
             self.take_segment(row)?;
             (self.progress)(Step { what: "backup", done: row.bytes, total: self.total });
         }
+        // Both are noted before the catalog shows it: read before it, they might not say why something is gone. An
+        // erasure does not end while the lease keeps a segment that it takes something of.
         self.take_folder("erasures")?;
+        if self.root.join("state").join(retention::FILE).exists() {
+            self.take_into_run(&Path::new("state").join(retention::FILE))?;
+        }
         for file in log {
             let name = file.path.strip_prefix(self.root).unwrap_or(&file.path).to_path_buf();
             // The last file of a partition may be growing: it belongs to this backup alone.
@@ -182,8 +188,8 @@ impl Backup<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(failed("list", &path, error)),
         };
-        // `readers` is the lock of our own lease.
-        let ours = |name: &str| name != "readers" && !name.ends_with(".new");
+        // `readers` is the lock of our own lease; what retention has removed is read after the catalog.
+        let ours = |name: &str| name != "readers" && name != retention::FILE && !name.ends_with(".new");
         for entry in entries.iter().filter(|entry| !entry.is_directory && ours(&entry.name)) {
             self.take_into_run(&Path::new(folder).join(&entry.name))?;
         }

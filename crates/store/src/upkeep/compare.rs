@@ -1,18 +1,24 @@
 //! The log's second copy against the segments of one partition: each event below the low watermark is in exactly
 //! one segment, unaltered, and none from the watermark on is in any.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use skein_event::ids::Partition;
+use skein_log::DurableRecord;
 use skein_log::inspect::{Content, LogFile, Repetitions};
 
 use super::fingerprint::fingerprints;
 use super::report::{Report, Severity};
 use super::verify::{OpenSegment, Source, relative};
 use crate::catalog::SegmentRow;
+use crate::erasure_file::FOLDER;
+use crate::erasures::Erasures;
 use crate::error::Error;
+use crate::files::Files;
+use crate::retention::Horizons;
 use crate::segment::RowField;
+use crate::taken::rows_taken;
 
 /// Rows taken out of a segment at once, so that memory stays bounded.
 const ROWS_AT_ONCE: usize = 1 << 16;
@@ -49,6 +55,7 @@ pub(crate) struct Comparer<'a> {
     segments: &'a [OpenSegment],
     is_known: bool,
     repetitions: Repetitions,
+    removals: &'a Removals,
     comparison: Comparison,
 }
 
@@ -73,14 +80,32 @@ impl Told {
     }
 }
 
+/// What was removed from segments, and is rightly in the log only.
+pub(crate) struct Removals {
+    erasures: Erasures,
+    horizons: Horizons,
+}
+
+impl Removals {
+    /// Reads what a data directory says of it. After its catalog: an erasure is noted before it removes anything.
+    pub(crate) fn load(files: &Files, report: &mut Report) -> Removals {
+        let erasures = Erasures::load(files).unwrap_or_else(|error| {
+            let advice = "restore it from a backup; a server does not start without it";
+            report.add(Severity::Damage, Path::new(FOLDER), None, error.to_string(), advice);
+            Erasures::default()
+        });
+        Removals { erasures, horizons: Horizons::load(files).unwrap_or_default() }
+    }
+}
+
 impl<'a> Comparer<'a> {
-    /// `is_known`: whether the catalog could be read, so that something should be in segments at all.
+    /// Without a catalog nobody knows what should be in segments.
     pub(crate) fn new(
         source: &'a Source,
         partition: Partition,
         low: u64,
         segments: &'a [OpenSegment],
-        is_known: bool,
+        removals: &'a Removals,
     ) -> Comparer<'a> {
         let repetitions = Repetitions::new(source.hash_key);
         Comparer {
@@ -88,8 +113,9 @@ impl<'a> Comparer<'a> {
             partition,
             low,
             segments,
-            is_known,
+            is_known: source.catalog.is_ok(),
             repetitions,
+            removals,
             comparison: Comparison::default(),
         }
     }
@@ -98,6 +124,8 @@ impl<'a> Comparer<'a> {
     pub(crate) fn compare(&mut self, file: &LogFile, name: &Path, content: &Content, report: &mut Report) {
         let mut wanted: HashMap<(u64, u32), u128> = HashMap::new();
         let mut known: BTreeSet<u64> = BTreeSet::new();
+        // Rightly not in a segment any more; one that is waits to be rewritten.
+        let mut removed: HashSet<(u64, u32)> = HashSet::new();
         for entry in &content.records {
             let record = match content.decode(entry, self.source.hash_key) {
                 Ok(Some(record)) => record,
@@ -121,6 +149,7 @@ impl<'a> Comparer<'a> {
                 continue;
             }
             known.insert(entry.offset);
+            removed.extend(self.removed(&record).into_iter().map(|index| (entry.offset, index)));
             report.checked.compared_events += record.batch.rows() as u64;
             let prints = fingerprints(&record.batch);
             let arrived = u128::from(record.append_time_ns.cast_unsigned());
@@ -147,7 +176,7 @@ impl<'a> Comparer<'a> {
                 report.add(Severity::Damage, &path, None, error.to_string(), REPAIR);
             }
         }
-        for (offset, index) in wanted.into_keys() {
+        for (offset, index) in wanted.into_keys().filter(|event| !removed.contains(event)) {
             self.comparison
                 .missing
                 .entry(self.partition)
@@ -156,6 +185,18 @@ impl<'a> Comparer<'a> {
                 .or_default()
                 .insert(index);
         }
+    }
+
+    /// The events of a record that retention or an erasure may have removed.
+    fn removed(&self, record: &DurableRecord) -> Vec<u32> {
+        let all = || (0..u32::try_from(record.batch.rows()).unwrap_or(u32::MAX)).collect();
+        if self.removals.horizons.may_be_gone(&record.environment, record.append_time_ns) {
+            return all();
+        }
+        let erasures = self.removals.erasures.of_head(&record.environment, record.partition, record.offset);
+        // Whoever cannot tell must not write again what was erased.
+        let taken = rows_taken(self.source.matcher.clone(), &erasures, record, self.source.hash_key);
+        taken.unwrap_or_else(|_| all())
     }
 
     /// Ticks off what a segment holds of the wanted events.

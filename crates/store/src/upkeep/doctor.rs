@@ -15,8 +15,10 @@ use super::report::{Progress, Report, Severity};
 use super::verify::{Source, Verified, look};
 use crate::catalog::{Catalog, SqliteCatalog};
 use crate::data_directory::{Fixed, lock, read_version, recover_version, write_version};
+use crate::erasures::look_again;
 use crate::error::{Error, ErrorKind};
 use crate::files::{FileAccess, Files};
+use crate::taken::RowMatcher;
 
 /// What the doctor is to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,12 +45,17 @@ pub struct DoctorReport {
 }
 
 /// Examines or cures a data directory.
-pub fn doctor(root: &Path, cure: Cure, progress: Progress<'_>) -> Result<DoctorReport, Error> {
+pub fn doctor(
+    root: &Path,
+    cure: Cure,
+    matcher: Option<Arc<dyn RowMatcher>>,
+    progress: Progress<'_>,
+) -> Result<DoctorReport, Error> {
     if !root.is_dir() {
         return Err(Error::new(ErrorKind::NotFound, format!("{} is no folder", root.display())));
     }
     let _lock = lock(root)?;
-    let mut doctor = Doctor { root, report: DoctorReport::default(), progress };
+    let mut doctor = Doctor { root, report: DoctorReport::default(), matcher, progress };
     match (read_version(root), cure) {
         (Ok(Some(fixed)), _) => doctor.treat(fixed, cure)?,
         (Err(error), _) if error.kind() == ErrorKind::Unsupported => return Err(error),
@@ -64,6 +71,7 @@ pub fn doctor(root: &Path, cure: Cure, progress: Progress<'_>) -> Result<DoctorR
 struct Doctor<'a> {
     root: &'a Path,
     report: DoctorReport,
+    matcher: Option<Arc<dyn RowMatcher>>,
     progress: Progress<'a>,
 }
 
@@ -86,7 +94,8 @@ impl Doctor<'_> {
     fn source(&self, fixed: Fixed, catalog: Result<Arc<dyn Catalog>, Error>) -> Source {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let (root, access) = (self.root.to_path_buf(), FileAccess::Map);
-        Source { root, disk, access, hash_key: fixed.hash_key, catalog }
+        let matcher = self.matcher.clone();
+        Source { root, disk, access, hash_key: fixed.hash_key, matcher, catalog }
     }
 
     fn catalog_path(&self) -> PathBuf {
@@ -248,6 +257,7 @@ impl Doctor<'_> {
         }
         let events: u64 = plan.content.segments.iter().map(|row| row.rows).sum();
         self.say(format!("made a catalog of {} segments with {events} events", plan.content.segments.len()));
+        look_again(&files)?;
         self.replace_catalog(&plan)?;
         for (path, reason) in plan.aside.into_iter().chain(replaced) {
             let target = files.set_aside(&path, &format!("doctor: {reason}\n"))?;

@@ -16,6 +16,7 @@ mod rebuild;
 mod repair;
 mod report;
 mod restore;
+mod side_by_side;
 mod verify;
 
 pub use backup::{BackupOptions, BackupReport, backup};

@@ -21,7 +21,8 @@ use skein_event::ids::{Offset, Partition};
 use skein_log::inspect;
 
 use super::report::{Progress, Report, Severity, Step};
-use super::verify::{OpenSegment, Source, relative, row_of, side_by_side};
+use super::side_by_side::side_by_side;
+use super::verify::{OpenSegment, Source, relative, row_of};
 use crate::catalog::{Content, ImportLines, PartitionMark, SegmentId};
 use crate::error::{Error, ErrorKind};
 use crate::files::Files;

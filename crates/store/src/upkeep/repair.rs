@@ -14,6 +14,7 @@ use super::compare::Events;
 use super::report::{Progress, Step};
 use super::verify::{OpenSegment, Source, Verified, row_of};
 use crate::catalog::{Catalog, Commit, PartitionMark, SegmentId, SegmentRow};
+use crate::erasures::look_again;
 use crate::error::{Error, ErrorKind};
 use crate::files::Files;
 use crate::head::{self, HeadKey, Part};
@@ -181,6 +182,8 @@ pub(crate) fn repair(
 ) -> Result<Repaired, Error> {
     let files = Files::new(Arc::clone(&source.disk), source.root.clone(), source.access);
     let mut repaired = Repaired::default();
+    // What is written again may be older than an erasure that has looked at everything.
+    look_again(&files)?;
     let marks = catalog.take_over(partitions)?;
     for mark in marks {
         repair_partition(source, catalog, verified, &files, mark, progress, &mut repaired)?;

@@ -4,25 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use skein_event::hash::HashKey;
 use skein_event::ids::{Offset, Partition};
 use skein_log::disk::{Disk, RealDisk};
 use skein_log::inspect::{self, LogFile, ProblemKind};
 
-use super::compare::{self, Comparison};
+use super::compare::{Comparer, Comparison, Removals};
 use super::fixed_files::{check_lock, check_registry, check_sqlite, check_version};
 use super::report::{Progress, Report, Severity, Step};
+use super::side_by_side::side_by_side;
 use crate::catalog::{Catalog, Content, SegmentRow, SqliteCatalog};
 use crate::error::{Error, ErrorKind};
 use crate::files::{FileAccess, Files};
 use crate::lease::Lease;
+use crate::opener::is_missing;
 use crate::segment::Segment;
-
-/// Threads that check: more than cores do not help.
-const THREADS_MAX: usize = 8;
+use crate::taken::RowMatcher;
 
 const REPAIR: &str = "stop the server and run `skein doctor DIR --repair`: what the log's second copy still holds is \
                       written again, the rest is set aside and named";
@@ -39,6 +37,9 @@ pub struct Source {
     pub access: FileAccess,
     /// The deployment's hash key.
     pub hash_key: HashKey,
+    /// Evaluates the filters of erasures. Without, an event of the log that an erasure may have taken is not
+    /// missed in the segments.
+    pub matcher: Option<Arc<dyn RowMatcher>>,
     /// The catalog, or why it cannot be read.
     pub catalog: Result<Arc<dyn Catalog>, Error>,
 }
@@ -66,7 +67,11 @@ pub(crate) struct Verified {
 }
 
 /// Checks a data directory. An error says that it could not be looked at; what is wrong with it is in the report.
-pub fn verify(root: &Path, progress: Progress<'_>) -> Result<Report, Error> {
+pub fn verify(
+    root: &Path,
+    matcher: Option<Arc<dyn RowMatcher>>,
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
     if !root.is_dir() {
         let message = format!("{} is no folder", root.display());
         return Err(Error::new(ErrorKind::NotFound, message));
@@ -90,6 +95,7 @@ pub fn verify(root: &Path, progress: Progress<'_>) -> Result<Report, Error> {
         disk: Arc::new(RealDisk),
         access: FileAccess::Map,
         hash_key: fixed.hash_key,
+        matcher,
         catalog: catalog.map(|catalog| Arc::new(catalog) as Arc<dyn Catalog>),
     };
     let verified = verify_source(source, progress)?;
@@ -148,35 +154,8 @@ pub(crate) fn look(source: &Source, progress: Progress<'_>) -> Result<Verified, 
     Ok(verified)
 }
 
-pub(crate) fn is_missing(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    source.is_some_and(|source| source.kind() == std::io::ErrorKind::NotFound)
-}
-
 pub(crate) fn relative(root: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(root).unwrap_or(path).to_path_buf()
-}
-
-/// Runs a piece of work for each item, side by side, and keeps the order of results.
-pub(crate) fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    if threads == 1 || items.len() < 2 {
-        return items.iter().map(work).collect();
-    }
-    let results: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(items.len()) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some(item), Some(slot)) = (items.get(number), results.get(number)) else { return };
-                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(work(item));
-                }
-            });
-        }
-    });
-    results.into_iter().filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 /// Each segment that counts: there, the one that the catalog names, every checksum and index sound.
@@ -293,7 +272,10 @@ fn check_log(
         work.push(PartitionWork { partition, files, sound, lost });
     }
     let total = work.iter().flat_map(|work| &work.files).map(|file| file.bytes).sum();
-    let results = side_by_side(&work, |work| check_partition(source, work, lows, total, progress));
+    let files = Files::new(Arc::clone(&source.disk), source.root.clone(), source.access);
+    let removals = Removals::load(&files, &mut verified.report);
+    let check = |work: &PartitionWork| check_partition(source, work, (lows, &removals), total, progress);
+    let results = side_by_side(&work, check);
     for result in results {
         let (report, comparison) = result?;
         verified.report.append(report);
@@ -313,7 +295,7 @@ struct PartitionWork {
 fn check_partition(
     source: &Source,
     work: &PartitionWork,
-    lows: &BTreeMap<Partition, Offset>,
+    (lows, removals): (&BTreeMap<Partition, Offset>, &Removals),
     total: u64,
     progress: Progress<'_>,
 ) -> Result<(Report, Comparison), Error> {
@@ -322,8 +304,7 @@ fn check_partition(
     let low = lows.get(&work.partition).map_or(0, |low| low.0);
     check_extent(source, work, low, &mut report)?;
     // Without a catalog nobody knows what should be in segments.
-    let mut comparer =
-        compare::Comparer::new(source, work.partition, low, &work.sound, source.catalog.is_ok());
+    let mut comparer = Comparer::new(source, work.partition, low, &work.sound, removals);
     for file in &work.files {
         let name = relative(&source.root, &file.path);
         let proven = inspect::closed_at(&*source.disk, &source.root, file).unwrap_or(0).max(low);

@@ -4,8 +4,11 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
 
 mod catalog;
+mod compaction;
+mod erasures;
 mod footers;
 mod model;
+mod retention;
 mod rewrite;
 mod segment;
 mod store;

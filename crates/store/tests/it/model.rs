@@ -42,6 +42,36 @@ pub(crate) fn batch_of_datasets(seed: u64, rows: usize) -> EventBatch {
     build(seed, rows, true)
 }
 
+/// Events of one dataset, each with the text `<tag>-<row>` as its name, from a time on.
+pub(crate) fn batch_of(dataset: &str, tag: &str, rows: usize, time_ns: i64) -> EventBatch {
+    let mut builder = BatchBuilder::new(KEY);
+    let context = builder.begin_context();
+    builder.context_value(ColumnKey::fixed(Fixed::Dataset), context, ContextValue::Bytes(dataset.as_bytes()));
+    let name = builder.fixed(Fixed::Name);
+    for row in 0..rows {
+        let number = builder.begin_row(time_ns + row as i64, context);
+        builder.push_bytes(name, number, format!("{tag}-{row}").as_bytes());
+    }
+    let batch = builder.finish();
+    batch.validate().expect("a built batch is valid");
+    batch
+}
+
+/// The dataset of an event; empty when it has none.
+pub(crate) fn dataset_of(batch: &EventBatch, row: usize) -> String {
+    let Some(column) = batch.context_column(&ColumnKey::fixed(Fixed::Dataset)) else { return String::new() };
+    let context = batch.contexts[row];
+    let place = match &column.presence {
+        Presence::All => context as usize,
+        Presence::Rows(rows) => match rows.binary_search(&context) {
+            Ok(place) => place,
+            Err(_) => return String::new(),
+        },
+    };
+    let Values::Code(codes) = &column.values else { return "a dataset that is not text".to_owned() };
+    String::from_utf8_lossy(batch.dictionary.get(codes[place])).into_owned()
+}
+
 fn build(seed: u64, rows: usize, with_datasets: bool) -> EventBatch {
     let mut random = Random(seed);
     let mut builder = BatchBuilder::new(KEY);

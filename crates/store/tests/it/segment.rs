@@ -1,7 +1,7 @@
 //! A segment holds what went in, and tells when it does not.
 
 use proptest::prelude::*;
-use skein_event::batch::{Presence, Token, TokenKind, Values};
+use skein_event::batch::{Token, TokenKind, Values};
 use skein_event::builder::{BatchBuilder, ColumnIndex};
 use skein_event::ids::EventId;
 use skein_event::{ColumnKey, EventBatch, Fixed, Origin, Physical};
@@ -11,7 +11,7 @@ use skein_store::segment::{
     trace_hash,
 };
 
-use crate::model::{KEY, batch_of_datasets, encode, random_batch, rows_of, target};
+use crate::model::{KEY, batch_of_datasets, dataset_of, encode, random_batch, rows_of, target};
 
 fn all(segment: &Segment) -> Vec<String> {
     let gathered = segment.gather(&segment.all_rows()).expect("gathers");
@@ -27,14 +27,14 @@ fn clustered(sources: &[Source<'_>]) -> Segment {
 /// A row with what decides about its place.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Identified {
-    dataset: Option<String>,
+    dataset: String,
     time: i64,
     id: EventId,
     text: String,
 }
 
 impl Identified {
-    fn key(&self) -> (Option<String>, i64, EventId) {
+    fn key(&self) -> (String, i64, EventId) {
         (self.dataset.clone(), self.time, self.id)
     }
 }
@@ -42,21 +42,9 @@ impl Identified {
 fn identified(segment: &Segment) -> Vec<Identified> {
     let gathered = segment.gather(&segment.all_rows()).expect("gathers");
     let batch = &gathered.batch;
-    let column = batch.context_column(&ColumnKey::fixed(Fixed::Dataset)).cloned();
-    let dataset = |context: u32| {
-        let column = column.as_ref()?;
-        let place = match &column.presence {
-            Presence::All => context as usize,
-            Presence::Rows(rows) => rows.binary_search(&context).ok()?,
-        };
-        let Values::Code(codes) = &column.values else {
-            return Some("a dataset that is not text".to_owned());
-        };
-        Some(String::from_utf8_lossy(batch.dictionary.get(codes[place])).into_owned())
-    };
     let texts = rows_of(batch).into_iter().zip(&gathered.ids).zip(&gathered.ingest_times).enumerate();
     let row = |(row, ((text, id), ingest)): (usize, ((String, &EventId), &i64))| Identified {
-        dataset: dataset(batch.contexts[row]),
+        dataset: dataset_of(batch, row),
         time: batch.times[row],
         id: *id,
         text: format!("{ingest} {text}"),

@@ -8,7 +8,7 @@ use skein_event::flow::BatchKey;
 use skein_event::ids::{Environment, Partition};
 use skein_event::{EventBatch, Fixed};
 use skein_log::Follower as _;
-use skein_store::{ErrorKind, FindingKind, SegmentHandle, Store};
+use skein_store::{Closing, ErrorKind, FindingKind, SegmentHandle, Store};
 
 use crate::model::{KEY, random_batch};
 use crate::world::{START_NS, World, found, wrong};
@@ -173,7 +173,7 @@ fn compaction_keeps_every_event_and_open_snapshots() {
     let before = store.snapshot(&ours()).expect("a snapshot");
     let segments = store.stats(&ours()).segments;
     world.steps.take();
-    assert!(store.compact().expect("compacts"));
+    assert!(store.compact_as(Closing::All).expect("compacts"));
     assert!(store.stats(&ours()).segments < segments);
     let removed = |steps: Vec<String>| {
         steps.iter().filter(|step| step.ends_with(".seg") && step.starts_with("remove")).count()
@@ -182,11 +182,11 @@ fn compaction_keeps_every_event_and_open_snapshots() {
     check(&world, &store);
     assert!(found(&before) == world.expected(&ours()), "the snapshot from before still reads its files");
     drop(before);
-    while store.compact().expect("compacts") {}
+    while store.compact_as(Closing::All).expect("compacts") {}
     store.flush_all().expect("flushes");
     world.append(&store, &ours(), 0, random_batch(77, 5));
     store.flush_all().expect("flushes");
-    assert_eq!(removed(world.steps.take()), 9, "eight replaced files and a temporary name");
+    assert_eq!(removed(world.steps.take()), 10, "nine replaced files and a temporary name");
     check(&world, &world.open());
     assert!(wrong(&world.open()).is_empty());
 }
@@ -201,13 +201,13 @@ fn a_compaction_that_fails_anywhere_loses_and_doubles_nothing() {
             store.flush_all().expect("flushes");
         }
         world.steps.fail_after(Some(fail_after));
-        let outcome = store.compact();
+        let outcome = store.compact_as(Closing::All);
         check(&world, &store);
         world.steps.fail_after(None);
         let reopened = world.open();
         check(&world, &reopened);
         assert!(wrong(&reopened).is_empty(), "{:?}", wrong(&reopened));
-        while reopened.compact().expect("compacts") {}
+        while reopened.compact_as(Closing::All).expect("compacts") {}
         check(&world, &reopened);
         assert_eq!(reopened.stats(&ours()).segments, 1);
         if outcome.is_ok() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use skein_event::EventBatch;
-use skein_event::flow::BatchKey;
+use skein_event::flow::{BatchKey, Erasure};
 use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::observe::{Clock, Observation, Observer};
 use skein_log::disk::{DirectoryEntry, Disk, DiskFile, RealDisk, Space};
@@ -15,7 +15,10 @@ use skein_log::{DurableRecord, Follower as _};
 use skein_store::catalog::{
     Catalog, Commit, Content, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow,
 };
-use skein_store::{Error, FileAccess, Snapshot, Store, StoreConfig, Surroundings};
+use skein_store::segment::Segment;
+use skein_store::{
+    Error, FileAccess, MatchFailure, Retention, RowMatcher, Snapshot, Store, StoreConfig, Surroundings,
+};
 
 use crate::model::{KEY, rows_of};
 
@@ -216,6 +219,22 @@ pub(crate) struct World {
     pub(crate) partitions: u16,
     pub(crate) rows_max: usize,
     pub(crate) open_max: usize,
+    pub(crate) retention: Retention,
+    /// The erasures in the log, with whose they are.
+    pub(crate) erased: Vec<(Environment, Arc<Erasure>)>,
+    /// Whether filters of erasures can be evaluated.
+    pub(crate) can_match: bool,
+}
+
+/// A filter is a text; it matches the events whose text holds it.
+pub(crate) struct TextMatcher;
+
+impl RowMatcher for TextMatcher {
+    fn matches(&self, filter: &str, segment: &Segment) -> Result<Vec<u32>, MatchFailure> {
+        let gathered = segment.gather(&segment.all_rows()).map_err(MatchFailure::Segment)?;
+        let rows = segment.all_rows().into_iter().zip(rows_of(&gathered.batch));
+        Ok(rows.filter(|(_, text)| text.contains(filter)).map(|(row, _)| row).collect())
+    }
 }
 
 impl World {
@@ -232,6 +251,9 @@ impl World {
             partitions: 2,
             rows_max: 1 << 20,
             open_max: 8,
+            retention: Retention::default(),
+            erased: Vec::new(),
+            can_match: true,
         }
     }
 
@@ -240,6 +262,7 @@ impl World {
         config.access = FileAccess::Read;
         config.segment_rows_max = self.rows_max;
         config.open_segments_max = self.open_max;
+        config.retention = self.retention.clone();
         let surroundings = Surroundings {
             disk: Arc::new(RecordingDisk(Arc::clone(&self.steps))),
             catalog: Arc::clone(&self.catalog) as Arc<dyn Catalog>,
@@ -247,6 +270,9 @@ impl World {
             observer: Arc::clone(&self.observed) as Arc<dyn Observer>,
         };
         let store = Store::open(config, surroundings)?;
+        if self.can_match {
+            store.attach_matcher(Arc::new(TextMatcher));
+        }
         // What the log does when it is opened: it replays from the watermarks on.
         let lows = store.watermarks();
         let replayed = self.log.iter().filter(|record| {
@@ -289,12 +315,46 @@ impl World {
             append_time_ns: self.clock.now_ns(),
             key,
             batch: Arc::new(batch),
+            erasure: None,
         };
         self.log.push(record.clone());
         store.apply(vec![record]);
     }
 
-    /// Every event of an environment in the log, as text with its identity, sorted.
+    /// Makes an erasure durable and applies it: of everything that is in the log now.
+    pub(crate) fn erase(&mut self, store: &Store, environment: &Environment, filter: &str) -> u128 {
+        let next = |partition: u16| {
+            Offset(self.log.iter().filter(|record| record.partition.0 == partition).count() as u64)
+        };
+        let erasure = Arc::new(Erasure {
+            id: self.erased.len() as u128 + 1,
+            cuts: (0..self.partitions).map(next).collect(),
+            filter: filter.into(),
+        });
+        let record = DurableRecord {
+            environment: environment.clone(),
+            partition: Partition(0),
+            offset: next(0),
+            append_time_ns: self.clock.now_ns(),
+            key: BatchKey::Unique(erasure.id),
+            batch: Arc::default(),
+            erasure: Some(Arc::clone(&erasure)),
+        };
+        self.erased.push((environment.clone(), Arc::clone(&erasure)));
+        self.log.push(record.clone());
+        store.apply(vec![record]);
+        erasure.id
+    }
+
+    fn is_erased(&self, record: &DurableRecord, row: &str) -> bool {
+        self.erased.iter().any(|(environment, erasure)| {
+            *environment == record.environment
+                && erasure.is_older(record.partition, record.offset)
+                && row.contains(&*erasure.filter)
+        })
+    }
+
+    /// Every event of an environment in the log that no erasure has taken, as text with its identity, sorted.
     pub(crate) fn expected(&self, environment: &Environment) -> Vec<String> {
         let records = self.log.iter().filter(|record| record.environment == *environment);
         let mut rows: Vec<String> = records
@@ -302,6 +362,7 @@ impl World {
                 let id = format!("{}-{}", record.partition.0, record.offset.0);
                 let time = record.append_time_ns;
                 let rows = rows_of(&record.batch).into_iter().enumerate();
+                let rows = rows.filter(|(_, row)| !self.is_erased(record, row));
                 rows.map(move |(index, row)| format!("{id}-{index} {time} {row}")).collect::<Vec<_>>()
             })
             .collect();
