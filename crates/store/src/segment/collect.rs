@@ -8,6 +8,7 @@ use super::reader::RowField;
 use crate::error::Error;
 
 /// A row column under collection. While every row so far has a value, rows are only counted.
+#[derive(Clone, Debug)]
 pub(super) struct Collected {
     rows: Option<Vec<u32>>,
     covered: u32,

@@ -5,17 +5,19 @@
 //! memory holds one decoded column and its dictionary beside the output. Values are renumbered by hash and
 //! bytes, never hashed again.
 
+mod contexts;
 mod rows;
+mod stage;
 
 use std::collections::HashMap;
 
-use skein_event::batch::{Column, ColumnKey, Physical, Presence, Token, Values};
+use skein_event::batch::{Column, ColumnKey, Physical, Token, Values};
 use skein_event::columns::{Fixed, Level};
-use skein_event::limits::SEGMENT_ROWS_MAX;
+use skein_event::limits::{DATASET_COLUMNS_MAX, SEGMENT_ROWS_MAX};
 
 use super::arrange::{Arrangement, Order};
 use super::bytes::{count, length};
-use super::collect::{Collected, extend, present_rows};
+use super::collect::{Collected, extend};
 use super::encode::{Input, Settings, encode_column};
 use super::footer_write::FooterWriter;
 use super::hashes::write_hashes;
@@ -33,6 +35,8 @@ use super::text_write::write_text;
 use super::trace_filter::TraceFilter;
 use super::union::{MergedColumn, union};
 use crate::error::{Error, ErrorKind};
+use contexts::ContextSignature;
+use stage::{Piece, Recode, stage};
 
 /// What the merged segment says about itself.
 #[derive(Clone, Debug)]
@@ -63,9 +67,14 @@ pub fn merge_with(
     order: Order,
     pause: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<Vec<u8>, Error> {
-    let narrowed = narrow(sources, target.header.hash_key)?;
-    let mut merger = Merger::open(&narrowed.sources(sources), target)?;
+    let narrowed;
+    let mut merger = Merger::open(sources, target)?;
+    if merger.columns.len() > DATASET_COLUMNS_MAX {
+        narrowed = narrow(sources, target.header.hash_key)?;
+        merger = Merger::open(&narrowed.sources(sources), target)?;
+    }
     merger.merge_contexts()?;
+    merger.stage()?;
     if order == Order::Clustered {
         merger.cluster()?;
     }
@@ -83,10 +92,6 @@ pub fn merge_in_memory(sources: &[Source<'_>], target: &Target) -> Result<Segmen
     Segment::trusted(merge(sources, target)?)
 }
 
-/// All there is to a context: column and value bits of each of its values, then the shapes of resource and
-/// scope.
-type ContextSignature = (Vec<(u32, u64)>, [u32; 2]);
-
 struct Merger<'a> {
     sources: Vec<Open<'a>>,
     columns: Vec<MergedColumn>,
@@ -97,6 +102,9 @@ struct Merger<'a> {
     pool: Pool,
     /// Values of all columns of contexts.
     context_values: Pool,
+    recode: Recode,
+    /// The sources' row columns, those of batches transposed.
+    pieces: Vec<Piece>,
     has_collision: bool,
     trace_hashes: Vec<u64>,
     rows: u32,
@@ -105,6 +113,8 @@ struct Merger<'a> {
     contexts: Vec<ContextSignature>,
     context_index: HashMap<ContextSignature, u32>,
     shapes: ShapeSet,
+    /// Tokens of the shape at hand.
+    tokens: Vec<Token>,
     out: Vec<u8>,
     footer: FooterWriter,
 }
@@ -128,6 +138,8 @@ impl<'a> Merger<'a> {
             names: Pool::default(),
             pool: Pool::default(),
             context_values: Pool::default(),
+            recode: Recode::default(),
+            pieces: Vec::new(),
             has_collision: false,
             trace_hashes: Vec::new(),
             rows: count(rows),
@@ -135,20 +147,21 @@ impl<'a> Merger<'a> {
             contexts: Vec::new(),
             context_index: HashMap::new(),
             shapes: ShapeSet::default(),
+            tokens: Vec::new(),
             out,
             footer: FooterWriter::default(),
         })
     }
 
-    /// The merged number of a source's shape.
-    fn shape(&mut self, source: usize, level: Level, old: u32) -> Result<u32, Error> {
+    /// The merged number of a source's shape. `likely` is a shape that it may be.
+    fn shape(&mut self, source: usize, level: Level, old: u32, likely: Option<u32>) -> Result<u32, Error> {
         let open = &mut self.sources[source];
         if open.shapes[old as usize] != UNUSED {
             return Ok(open.shapes[old as usize]);
         }
-        let mut tokens: Vec<Token> = Vec::new();
-        let is_template = open.tokens(old, &mut tokens)?;
-        for token in &mut tokens {
+        let tokens = &mut self.tokens;
+        let is_template = open.tokens(old, tokens)?;
+        for token in tokens.iter_mut() {
             token.key = open.name(&mut self.names, token.key)?;
             if token.kind.targets_column() {
                 let numbers = &open.columns[usize::from(level == Level::Context)];
@@ -159,11 +172,13 @@ impl<'a> Merger<'a> {
                 token.target = open.name(&mut self.names, token.target)?;
             }
         }
+        let may_be = is_template || (open.names_all && level == Level::Row);
         let columns = &self.columns;
         let origin_of = |column: u32| columns[column as usize].key.origin;
-        let may_be = is_template || (open.names_all && level == Level::Row);
-        let merged = if may_be && can_be_template(&tokens, origin_of) {
-            self.shapes.template(&tokens)
+        let merged = if may_be && let Some(known) = self.shapes.known(tokens, likely) {
+            known
+        } else if may_be && can_be_template(tokens, origin_of) {
+            self.shapes.template(tokens)
         } else if is_template {
             return Err(Error::damaged("a template of shapes holds more than attributes"));
         } else {
@@ -173,64 +188,17 @@ impl<'a> Merger<'a> {
         Ok(merged)
     }
 
-    /// Finds equal contexts of different sources and encodes each once.
-    fn merge_contexts(&mut self) -> Result<(), Error> {
-        for source in 0..self.sources.len() {
-            let mut values = vec![Vec::new(); self.sources[source].contexts.len()];
-            for id in 0..self.columns.len() {
-                let merged = &self.columns[id];
-                if merged.key.level() != Level::Context {
-                    continue;
-                }
-                let Ok(place) = merged.places.binary_search_by_key(&source, |place| place.0) else {
-                    continue;
-                };
-                let number = merged.places[place].1;
-                let open = &mut self.sources[source];
-                if Values::fits(&Values::Code(Vec::new()), merged.key.physical) {
-                    let taking =
-                        Taking { column: count(id), hash_key: self.settings.hash_key, unlike: false };
-                    let mut codes = Vec::new();
-                    let pool = &mut self.context_values;
-                    let presence = open.take_codes(Level::Context, number, &taking, pool, &mut codes)?;
-                    for (context, code) in present_rows(&presence, values.len()).zip(codes) {
-                        values[context as usize].push((count(id), u64::from(code)));
-                    }
-                    continue;
-                }
-                let column = open.column(Level::Context, number)?;
-                for (place, context) in present_rows(&column.presence, values.len()).enumerate() {
-                    let bits = match &column.values {
-                        Values::Bool(values) => u64::from(values[place]),
-                        Values::I64(values) => values[place].cast_unsigned(),
-                        Values::F64(values) => values[place].to_bits(),
-                        Values::Code(_) | Values::Id16(_) | Values::Id8(_) => {
-                            return Err(Error::damaged("a context has no ids"));
-                        }
-                    };
-                    values[context as usize].push((count(id), bits));
-                }
-            }
-            let shapes = self.sources[source].source.context_shapes()?;
-            for (context, (values, shapes)) in values.into_iter().zip(shapes).enumerate() {
-                let resource = self.shape(source, Level::Context, shapes.resource)?;
-                let scope = self.shape(source, Level::Context, shapes.scope)?;
-                let signature = (values, [resource, scope]);
-                let next = count(self.contexts.len());
-                let merged = *self.context_index.entry(signature.clone()).or_insert(next);
-                if merged == next {
-                    self.contexts.push(signature);
-                }
-                self.sources[source].contexts[context] = merged;
-            }
-        }
+    /// Transposes the sources that are batches.
+    fn stage(&mut self) -> Result<(), Error> {
+        let physical_of: Vec<Physical> = self.columns.iter().map(|column| column.key.physical).collect();
+        self.pieces = stage(&self.sources, &physical_of, &mut self.recode)?;
         Ok(())
     }
 
     fn merge_column(&mut self, id: usize) -> Result<(), Error> {
         let key = self.columns[id].key.clone();
         self.pool.clear();
-        let (column, rows) = match key.level() {
+        let (column, rows) = match self.columns[id].level {
             Level::Row => (self.collect_rows(id, key)?, self.rows as usize),
             Level::Context => (self.collect_contexts(id, key)?, self.contexts.len()),
         };
@@ -261,26 +229,40 @@ impl<'a> Merger<'a> {
         }
     }
 
-    /// A row column's values of all sources, with merged codes.
+    /// A row column's values of all sources, with codes of the pool.
     fn collect_rows(&mut self, id: usize, key: ColumnKey) -> Result<Column, Error> {
         let mut collected = Collected::new(Values::empty(key.physical));
-        let unlike = self.is_unlike(id)?;
-        let taking = Taking { column: count(id), hash_key: self.settings.hash_key, unlike };
+        let taking = Taking { hash_key: self.settings.hash_key, unlike: self.is_unlike(id)? };
         let mut places = self.columns[id].places.iter().copied().peekable();
         let mut base = 0;
-        for source in 0..self.sources.len() {
-            let open = &mut self.sources[source];
-            if let Some((_, number)) = places.next_if(|&(place, _)| place == source) {
-                if let Values::Code(merged) = &mut collected.values {
-                    let presence = open.take_codes(Level::Row, number, &taking, &mut self.pool, merged)?;
-                    collected.add_rows(&presence, base, open.rows);
-                } else {
-                    let column = open.column(Level::Row, number)?;
-                    collected.add_rows(&column.presence, base, open.rows);
-                    extend(&mut collected.values, &column.values)?;
+        for piece in &mut self.pieces {
+            match piece {
+                Piece::Segment { source, rows } => {
+                    if let Some((_, number)) = places.next_if(|&(place, _)| place == *source) {
+                        let open = &self.sources[*source];
+                        if let Values::Code(merged) = &mut collected.values {
+                            let presence = open.take_codes(number, taking, &mut self.pool, merged)?;
+                            collected.add_rows(&presence, base, *rows);
+                        } else {
+                            let column = open.column(number)?;
+                            collected.add_rows(&column.presence, base, *rows);
+                            extend(&mut collected.values, &column.values)?;
+                        }
+                    }
+                    base += *rows;
+                }
+                Piece::Batches(stage) => {
+                    // The ids of spans are asked for twice: their parents are places among them.
+                    let staged = match key.physical {
+                        Physical::SpanId => stage.columns[id].clone(),
+                        _ => stage.columns[id].take(),
+                    };
+                    if let Some(staged) = staged {
+                        staged.append_to(&mut collected, &mut self.pool, (base, stage.rows))?;
+                    }
+                    base += stage.rows;
                 }
             }
-            base += open.rows;
         }
         let (presence, values) = (collected.presence(self.rows), collected.values);
         let (presence, values) = match &self.arrangement {
@@ -292,35 +274,14 @@ impl<'a> Merger<'a> {
 
     /// Whether a column's values are mostly different in every source, so that none needs to be looked for.
     fn is_unlike(&self, id: usize) -> Result<bool, Error> {
-        if self.settings.compression == Compression::None {
+        let is_staged =
+            |piece: &Piece| matches!(piece, Piece::Batches(stage) if stage.columns[id].is_some());
+        if self.settings.compression == Compression::None || self.pieces.iter().any(is_staged) {
             return Ok(false);
         }
         let places = &self.columns[id].places;
         let unlike = places.iter().map(|&(source, number)| self.sources[source].is_unlike(number));
         Ok(unlike.collect::<Result<Vec<bool>, Error>>()?.into_iter().all(|unlike| unlike))
-    }
-
-    fn collect_contexts(&mut self, id: usize, key: ColumnKey) -> Result<Column, Error> {
-        let mut values = Values::empty(key.physical);
-        let mut present = Vec::new();
-        for (context, (pairs, _)) in (0_u32..).zip(&self.contexts) {
-            let Some(&(_, bits)) = pairs.iter().find(|pair| pair.0 as usize == id) else { continue };
-            present.push(context);
-            match &mut values {
-                Values::Bool(values) => values.push(bits != 0),
-                Values::I64(values) => values.push(bits.cast_signed()),
-                Values::F64(values) => values.push(f64::from_bits(bits)),
-                Values::Code(codes) => {
-                    let code = u32::try_from(bits).unwrap_or(0);
-                    let (value, hash) =
-                        (self.context_values.get(code), self.context_values.hashes()[code as usize]);
-                    codes.push(self.pool.code(value, hash)?);
-                }
-                Values::Id16(_) | Values::Id8(_) => {}
-            }
-        }
-        let all = present.len() == self.contexts.len();
-        Ok(Column { key, presence: if all { Presence::All } else { Presence::Rows(present) }, values })
     }
 
     fn finish(mut self, target: &Target) -> Result<Vec<u8>, Error> {

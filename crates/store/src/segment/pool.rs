@@ -5,7 +5,7 @@ use super::bytes::count;
 use crate::error::{Error, ErrorKind};
 
 /// Distinct values of one column in order of first appearance.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     bytes: Vec<u8>,
     /// Start and length of each value in `bytes`.
@@ -17,7 +17,7 @@ pub(super) struct Pool {
 }
 
 /// Slots of an empty table: most columns have a handful of values.
-const SLOTS_MIN: usize = 64;
+const SLOTS_MIN: usize = 16;
 
 impl Pool {
     /// Forgets all values and keeps the room.
@@ -45,10 +45,11 @@ impl Pool {
             }
             if found >> 32 == hash >> 32 {
                 let code = low_half(found) - 1;
+                if self.get(code) == value {
+                    return Ok(code);
+                }
+                // Two values that share half of their hash may share all of it.
                 if self.hashes[code as usize] == hash {
-                    if self.get(code) == value {
-                        return Ok(code);
-                    }
                     self.collided = true;
                 }
             }

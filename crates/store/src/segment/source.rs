@@ -3,8 +3,7 @@
 
 use std::borrow::Cow;
 
-use skein_event::batch::{Column, ColumnKey, ContextShape, EventBatch, Presence, Token, Values};
-use skein_event::columns::Level;
+use skein_event::batch::{Column, ContextShape, EventBatch, Presence, Token, Values};
 use skein_event::dictionary::Dictionary;
 use skein_event::hash::HashKey;
 use skein_event::ids::Offset;
@@ -54,8 +53,6 @@ pub(super) struct Open<'a> {
     pub(super) names_all: bool,
     /// Merged numbers of its names.
     merged_names: Vec<u32>,
-    /// Of a batch: for each value of its dictionary the column that used it last, and its merged code there.
-    merged_codes: Vec<(u32, u32)>,
     /// Columns of rows, then (of a batch) columns of contexts; a segment has one numbering for both.
     pub(super) columns: [Vec<u32>; 2],
     pub(super) contexts: Vec<u32>,
@@ -71,8 +68,6 @@ enum Names<'a> {
 /// How the values of a column are taken over.
 #[derive(Clone, Copy)]
 pub(super) struct Taking {
-    /// The number of the merged column, for each of which a pool starts empty.
-    pub(super) column: u32,
     pub(super) hash_key: HashKey,
     /// Whether no value is looked for among the others: most are different.
     pub(super) unlike: bool,
@@ -138,7 +133,6 @@ impl<'a> Open<'a> {
             }
             _ => return Err(Error::damaged("a source without events")),
         };
-        let of_batch = if source.batch().is_some() { length } else { 0 };
         Ok(Open {
             source,
             names,
@@ -148,48 +142,23 @@ impl<'a> Open<'a> {
                 (_, batch) => batch.is_some_and(names_all),
             },
             merged_names: vec![UNUSED; length],
-            merged_codes: vec![(UNUSED, 0); of_batch],
             columns: [Vec::new(), Vec::new()],
             contexts: vec![UNUSED; contexts],
             shapes: vec![UNUSED; shapes],
         })
     }
 
-    /// The keys of its columns with their numbers there.
-    pub(super) fn keys(&self) -> Result<Vec<(ColumnKey, u32)>, Error> {
-        let numbered = |columns: &[Column], level: Level| {
-            let keys = (0_u32..).zip(columns).filter(|(_, column)| !column.values.is_empty());
-            let keyed = keys.map(|(number, column)| {
-                let fits = column.key.level() == level;
-                let wrong = || Error::damaged(format!("{:?} is at the wrong level", column.key));
-                if fits { Ok((column.key.clone(), number)) } else { Err(wrong()) }
-            });
-            keyed.collect::<Result<Vec<_>, Error>>()
-        };
+    /// A column of contexts, or any of a segment; codes are those of the source.
+    pub(super) fn column(&self, number: u32) -> Result<Cow<'a, Column>, Error> {
+        let unknown = || Error::damaged("a source without columns");
         match (self.source, self.source.batch()) {
             (_, Some(batch)) => {
-                let mut keys = numbered(&batch.columns, Level::Row)?;
-                keys.extend(numbered(&batch.context_columns, Level::Context)?);
-                Ok(keys)
-            }
-            (Source::Segment(segment), _) => {
-                segment.columns().map(|info| info.map(|info| (info.key, info.id.0))).collect()
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// A column; codes are those of the source.
-    pub(super) fn column(&self, level: Level, number: u32) -> Result<Cow<'a, Column>, Error> {
-        match (self.source, self.source.batch()) {
-            (_, Some(batch)) => {
-                let columns = if level == Level::Row { &batch.columns } else { &batch.context_columns };
-                Ok(Cow::Borrowed(&columns[number as usize]))
+                Ok(Cow::Borrowed(batch.context_columns.get(number as usize).ok_or_else(unknown)?))
             }
             (Source::Segment(segment), _) => {
                 Ok(Cow::Owned(segment.column(ColumnId(number))?.to_batch_column()))
             }
-            _ => Err(Error::damaged("a source without columns")),
+            _ => Err(unknown()),
         }
     }
 
@@ -215,57 +184,38 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// Appends the merged codes of a column of text, bytes or json; its values go into `pool`.
+    /// Appends the merged codes of a segment's column of text, bytes or json; its values go into `pool`.
     pub(super) fn take_codes(
-        &mut self,
-        level: Level,
+        &self,
         number: u32,
-        taking: &Taking,
+        taking: Taking,
         pool: &mut Pool,
         out: &mut Vec<u32>,
-    ) -> Result<Cow<'a, Presence>, Error> {
-        let other_type = || Error::damaged("a column's values are of another type");
-        match (self.source, self.source.batch()) {
-            (_, Some(batch)) => {
-                let columns = if level == Level::Row { &batch.columns } else { &batch.context_columns };
-                let column = &columns[number as usize];
-                let Values::Code(codes) = &column.values else { return Err(other_type()) };
-                out.reserve(codes.len());
-                for &old in codes {
-                    let slot = &mut self.merged_codes[old as usize];
-                    if slot.0 != taking.column {
-                        let dictionary = &batch.dictionary;
-                        *slot = (taking.column, pool.code(dictionary.get(old), dictionary.hash(old))?);
-                    }
-                    out.push(slot.1);
-                }
-                Ok(Cow::Borrowed(&column.presence))
-            }
-            (Source::Segment(segment), _) => {
-                let column = segment.column(ColumnId(number))?;
-                let Column { presence, values: Values::Code(codes), .. } = column.to_batch_column() else {
-                    return Err(other_type());
-                };
-                let mut text = column.text()?;
-                if column.has_hashes() {
-                    let hashes = column.hashes()?;
-                    let merged = (0_u32..).zip(hashes).map(|(code, hash)| pool.code(text.get(code)?, hash));
-                    let merged = merged.collect::<Result<Vec<u32>, Error>>()?;
-                    out.extend(codes.iter().map(|&code| merged[code as usize]));
+    ) -> Result<Presence, Error> {
+        let Source::Segment(segment) = self.source else {
+            return Err(Error::damaged("a source without columns"));
+        };
+        let column = segment.column(ColumnId(number))?;
+        let Column { presence, values: Values::Code(codes), .. } = column.to_batch_column() else {
+            return Err(Error::damaged("a column's values are of another type"));
+        };
+        let mut text = column.text()?;
+        if column.has_hashes() {
+            let hashes = column.hashes()?;
+            let merged = (0_u32..).zip(hashes).map(|(code, hash)| pool.code(text.get(code)?, hash));
+            let merged = merged.collect::<Result<Vec<u32>, Error>>()?;
+            out.extend(codes.iter().map(|&code| merged[code as usize]));
+        } else {
+            for code in codes {
+                let value = text.get(code)?;
+                out.push(if taking.unlike {
+                    pool.push(value, 0)?
                 } else {
-                    for code in codes {
-                        let value = text.get(code)?;
-                        out.push(if taking.unlike {
-                            pool.push(value, 0)?
-                        } else {
-                            pool.code(value, taking.hash_key.hash(value))?
-                        });
-                    }
-                }
-                Ok(Cow::Owned(presence))
+                    pool.code(value, taking.hash_key.hash(value))?
+                });
             }
-            _ => Err(Error::damaged("a source without columns")),
         }
+        Ok(presence)
     }
 
     /// Replaces `out` by the tokens of one of its shapes; tells whether it is a template.

@@ -102,25 +102,40 @@ pub(super) fn names_all(batch: &EventBatch) -> bool {
 
 impl ShapeSet {
     /// The number of an exact shape.
-    pub(super) fn exact(&mut self, tokens: Vec<Token>) -> u32 {
-        if let Some(&shape) = self.exact.get(tokens.as_slice()) {
+    pub(super) fn exact(&mut self, tokens: &[Token]) -> u32 {
+        if let Some(&shape) = self.exact.get(tokens) {
             return shape;
         }
         let shape = count(self.shapes.len());
-        self.exact.insert(tokens.clone().into_boxed_slice(), shape);
-        self.shapes.push(Shape { tokens, template: None });
+        self.exact.insert(Box::from(tokens), shape);
+        self.shapes.push(Shape { tokens: tokens.to_vec(), template: None });
         shape
     }
 
-    /// The number of a template that holds these attributes in this order.
+    /// The number of a template that already holds these attributes in this order: the likely one, or one of
+    /// those used last. What a template holds can be one, so nothing else needs to be checked.
+    pub(super) fn known(&mut self, tokens: &[Token], likely: Option<u32>) -> Option<u32> {
+        if tokens.is_empty() {
+            return None;
+        }
+        if let Some(likely) = likely.filter(|&likely| self.shapes[likely as usize].holds(tokens)) {
+            return Some(likely);
+        }
+        let tried = self.recent.len().min(TEMPLATES_TRIED);
+        let place =
+            self.recent[..tried].iter().position(|&shape| self.shapes[shape as usize].holds(tokens))?;
+        self.recent[..=place].rotate_right(1);
+        Some(self.recent[0])
+    }
+
+    /// The number of a template that holds these attributes in this order, which no known one does.
     pub(super) fn template(&mut self, tokens: &[Token]) -> u32 {
+        if let Some(known) = self.known(tokens, None) {
+            return known;
+        }
         let mut best: Option<(usize, usize)> = None;
         for (place, &shape) in self.recent.iter().enumerate().take(TEMPLATES_TRIED) {
             match self.shapes[shape as usize].shared(tokens) {
-                Some(shared) if shared == tokens.len() => {
-                    self.recent[..=place].rotate_right(1);
-                    return shape;
-                }
                 Some(shared) if best.is_none_or(|(_, most)| shared > most) => best = Some((place, shared)),
                 _ => {}
             }
@@ -152,6 +167,19 @@ impl ShapeSet {
 }
 
 impl Shape {
+    /// Whether it is a template of all these attributes in this order.
+    fn holds(&self, tokens: &[Token]) -> bool {
+        let Some(places) = &self.template else { return false };
+        let mut next = 0;
+        tokens.iter().all(|token| match places.get(token.target) {
+            Some(place) if place >= next && self.tokens[place] == *token => {
+                next = place + 1;
+                true
+            }
+            _ => false,
+        })
+    }
+
     /// How many of the attributes the template has; `None` when one is another there or the order differs.
     fn shared(&self, tokens: &[Token]) -> Option<usize> {
         let places = self.template.as_ref()?;
@@ -220,8 +248,8 @@ mod tests {
         assert_eq!(set.template(&tokens(&[1, 3])), 0);
         let renamed = Token { key: 9, ..tokens(&[3])[0] };
         assert_eq!(set.template(&[renamed]), 3);
-        assert_eq!(set.exact(tokens(&[1, 3])), 4);
-        assert_eq!(set.exact(tokens(&[1, 3])), 4);
+        assert_eq!(set.exact(&tokens(&[1, 3])), 4);
+        assert_eq!(set.exact(&tokens(&[1, 3])), 4);
     }
 
     #[test]

@@ -61,17 +61,23 @@ impl Merger<'_> {
             self.write_chunk(chunk, |out| write_ints(&all, effort, out));
         }
         let (mut contexts, mut shapes) = (Vec::new(), Vec::new());
+        // The events of a service mostly have the template of the one before.
+        let mut likely = vec![None; self.contexts.len()];
         for source in 0..self.sources.len() {
             let open = &self.sources[source];
             let numbers = open.field(RowField::Context)?;
+            let first = contexts.len();
             contexts.extend(numbers.iter().map(|&old| open.contexts[place(old)]));
-            for &old in &*open.field(RowField::Shape)? {
-                // The usual row repeats a shape that is known.
+            for (row, &old) in (first..).zip(&*open.field(RowField::Shape)?) {
                 let known = self.sources[source].shapes[place(old)];
                 shapes.push(if known != UNUSED {
                     known
                 } else {
-                    self.shape(source, Level::Row, u32::try_from(old).unwrap_or(UNUSED))?
+                    let likely = &mut likely[contexts[row] as usize];
+                    let old = u32::try_from(old).unwrap_or(UNUSED);
+                    let shape = self.shape(source, Level::Row, old, *likely)?;
+                    *likely = Some(shape);
+                    shape
                 });
             }
         }
