@@ -11,7 +11,7 @@ use super::footer_write::Entry;
 use super::hashes::write_hashes;
 use super::info::Encoding;
 use super::ints::BLOCK_VALUES;
-use super::ints_write::{Effort, write_ints, write_random_access};
+use super::ints_write::{Effort, write_codes, write_ints, write_random_access};
 use super::layout::Reference;
 use super::links::write_links;
 use super::pool::Pool;
@@ -153,6 +153,11 @@ fn bounds<T: Copy + Into<i64>>(values: &[T], entry: &mut Entry) {
     }
 }
 
+/// Of codes every one up to the last occurs.
+fn code_bounds(distinct: usize, entry: &mut Entry) {
+    (entry.min, entry.max) = (0, length(distinct.saturating_sub(1)));
+}
+
 fn doubles(values: &[f64], effort: Effort, entry: &mut Entry, chunk: &mut Chunk, out: &mut Vec<u8>) {
     if let Some((scale, scaled)) =
         (0..=SCALE_MAX).find_map(|scale| Some((scale, scale_exactly(values, scale)?)))
@@ -191,12 +196,14 @@ fn scale_exactly(values: &[f64], scale: u8) -> Option<Vec<i64>> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let divisor = divisor(scale);
     let exact = values.iter().map(|&value| {
-        let scaled = (value * divisor).round();
+        let scaled = value * divisor;
         if !(-EXACT..=EXACT).contains(&scaled) {
             return None;
         }
+        // The nearest integer; beyond half of what is exact a double is one.
+        let half = if scaled.abs() < EXACT / 2.0 { 0.5_f64.copysign(scaled) } else { 0.0 };
         #[expect(clippy::cast_possible_truncation, reason = "the bounds were checked")]
-        let integer = scaled as i64;
+        let integer = (scaled + half) as i64;
         (unscale(integer, divisor).to_bits() == value.to_bits()).then_some(integer)
     });
     exact.collect()
@@ -243,7 +250,8 @@ fn codes(
     entry.collided = pool.has_collision();
     let (codec, effort) = (settings.dictionary_codec(), settings.effort());
     if effort == Effort::Low {
-        integers(codes, effort, entry, out);
+        code_bounds(pool.len(), entry);
+        write_codes(codes, effort, out);
         write_hashes(pool.hashes(), false, dictionary);
         let values = (0..entry.distinct).map(|code| pool.get(code));
         return write_text(values, codec, DICTIONARY_BLOCK_BYTES, dictionary);
@@ -255,7 +263,8 @@ fn codes(
         ranks[code as usize] = rank;
     }
     let ranked: Vec<u32> = codes.iter().map(|&code| ranks[code as usize]).collect();
-    integers(&ranked, effort, entry, out);
+    code_bounds(order.len(), entry);
+    write_codes(&ranked, effort, out);
     let hashes: Vec<u64> = order.iter().map(|&code| pool.hashes()[code as usize]).collect();
     write_hashes(&hashes, true, dictionary);
     write_text(order.iter().map(|&code| pool.get(code)), codec, DICTIONARY_BLOCK_BYTES, dictionary)
@@ -292,7 +301,8 @@ fn trace_ids(
     let mut order: Vec<(u64, u32)> = hashes.iter().copied().zip(0_u32..).collect();
     order.sort_unstable();
     write_random_access(&order.iter().map(|&(_, code)| code).collect::<Vec<_>>(), dictionary);
-    integers(&codes, settings.effort(), entry, out);
+    code_bounds(distinct.len(), entry);
+    write_codes(&codes, settings.effort(), out);
     entry.encoding = Encoding::Ids16;
     entry.distinct = count(distinct.len());
     hashes

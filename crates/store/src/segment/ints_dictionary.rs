@@ -11,6 +11,9 @@ use super::ints_write::{
 /// Values of a dictionary of integers at most: what a reader may have to expand.
 const DICTIONARY_VALUES_MAX: usize = 1 << 16;
 
+/// Values that lie within such a range are counted in a table of it instead of being looked for.
+const NARROW_RANGE: usize = 1 << 16;
+
 /// The different values of a sequence, few enough to be listed, and the place of each value among them.
 pub(super) struct Dictionary {
     values: Vec<i64>,
@@ -23,6 +26,9 @@ impl Dictionary {
     /// `None` when there are too many different values for a dictionary to pay.
     pub(super) fn of<T: Copy + Into<i64>>(values: &[T]) -> Option<Dictionary> {
         let most = (values.len() / 8).min(DICTIONARY_VALUES_MAX);
+        if let Some((values, codes)) = of_narrow(values, most) {
+            return Some(Dictionary::with(values?, codes));
+        }
         let mut table = Distinct::new();
         let mut codes: Vec<u32> = Vec::with_capacity(values.len());
         for &value in values {
@@ -39,10 +45,14 @@ impl Dictionary {
         }
         codes.iter_mut().for_each(|code| *code = ranks[*code as usize]);
         let values: Vec<i64> = order.iter().map(|&place| table.values[place as usize]).collect();
+        Some(Dictionary::with(values, codes))
+    }
+
+    fn with(values: Vec<i64>, codes: Vec<u32>) -> Dictionary {
         let frame = Frame::of(&codes, Effort::Low);
         let choice = frame.as_ref().map(|frame| cheapest(&codes, frame));
         let choice = choice.unwrap_or(Choice { form: Form { deltas: false, exceptions: false }, bits: 0 });
-        Some(Dictionary { values, codes, frame, choice })
+        Dictionary { values, codes, frame, choice }
     }
 
     pub(super) fn bits(&self) -> u64 {
@@ -66,6 +76,29 @@ impl Dictionary {
         write_random_access(&self.values, out);
         close(start, out);
     }
+}
+
+/// The different values and the place of each among them, of a sequence whose values lie close together; without
+/// values when there are more than `most`. `None` for any other sequence.
+#[expect(clippy::type_complexity, reason = "two lists of which the first may be too long")]
+fn of_narrow<T: Copy + Into<i64>>(values: &[T], most: usize) -> Option<(Option<Vec<i64>>, Vec<u32>)> {
+    let all = values.iter().map(|&value| value.into());
+    let (min, max) = all.fold((i64::MAX, i64::MIN), |(min, max), value| (value.min(min), value.max(max)));
+    let range = usize::try_from(distance(max, min)).ok().filter(|&range| range < NARROW_RANGE)?;
+    let place_of = |value: T| usize::try_from(distance(value.into(), min)).unwrap_or(0);
+    let mut places = vec![0_u32; range + 1];
+    values.iter().for_each(|&value| places[place_of(value)] = 1);
+    let mut different = Vec::new();
+    for (above, place) in (0_i64..).zip(&mut places) {
+        if *place != 0 {
+            *place = count(different.len());
+            different.push(min.wrapping_add(above));
+        }
+    }
+    if different.len() > most {
+        return Some((None, Vec::new()));
+    }
+    Some((Some(different), values.iter().map(|&value| places[place_of(value)]).collect()))
 }
 
 /// Numbers different values in order of appearance: an open-addressing table.

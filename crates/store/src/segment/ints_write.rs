@@ -21,8 +21,9 @@ pub(crate) enum Effort {
     Full,
 }
 
-/// Blocks that a form is tried on.
+/// Blocks that a form is tried on: at most so many, one in so many.
 const SAMPLE_BLOCKS: usize = 6;
+const SAMPLED_ONE_IN: usize = 4;
 /// About what an exception costs beside its bits: its place, and its part of the decoding time.
 const EXCEPTION_BITS: u64 = 14;
 
@@ -42,14 +43,44 @@ pub(crate) fn write_ints<T: Copy + Into<i64>>(values: &[T], effort: Effort, out:
     write_packed(values, &frame, plain.form, out);
 }
 
+/// Appends a sequence of codes: numbers without gaps, which neither a step nor a dictionary makes smaller.
+pub(crate) fn write_codes(codes: &[u32], effort: Effort, out: &mut Vec<u8>) {
+    let Some(frame) = Frame::of(codes, Effort::Low) else { return write_constant(codes, out) };
+    let form = match effort {
+        Effort::Low => Form { deltas: false, exceptions: false },
+        Effort::Full => cheapest(codes, &frame).form,
+    };
+    write_packed(codes, &frame, form, out);
+}
+
 /// Appends a sequence that rises: rows, hashes.
 pub(crate) fn write_rising<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
-    let Some(frame) = Frame::of(values, Effort::Low) else { return write_constant(values, out) };
+    write_rising_within(values, effort, u64::MAX, out);
+}
+
+/// The same unless it would take more than about so many bits. Returns whether it was appended.
+pub(crate) fn write_rising_within<T: Copy + Into<i64>>(
+    values: &[T],
+    effort: Effort,
+    bits_max: u64,
+    out: &mut Vec<u8>,
+) -> bool {
+    let Some(frame) = Frame::of(values, Effort::Low) else {
+        write_constant(values, out);
+        return true;
+    };
     let form = match effort {
         Effort::Low => Form { deltas: true, exceptions: false },
-        Effort::Full => cheapest(values, &frame).form,
+        Effort::Full => {
+            let choice = cheapest(values, &frame);
+            if choice.bits > bits_max {
+                return false;
+            }
+            choice.form
+        }
     };
     write_packed(values, &frame, form, out);
+    true
 }
 
 /// Appends a sequence whose values are read one by one at random: without deltas and exceptions.
@@ -145,24 +176,30 @@ pub(super) struct Choice {
 /// The cheapest form without a dictionary, by a sample of blocks.
 pub(super) fn cheapest<T: Copy + Into<i64>>(values: &[T], frame: &Frame) -> Choice {
     let blocks = values.len().div_ceil(BLOCK_VALUES);
-    let every = blocks.div_ceil(SAMPLE_BLOCKS).max(1);
+    let every = blocks.div_ceil(blocks.div_ceil(SAMPLED_ONE_IN).clamp(1, SAMPLE_BLOCKS)).max(1);
     let mut costs = [0_u64; 4];
     let mut sampled = 0;
-    let mut steps = [0; BLOCK_VALUES];
+    let (mut steps, mut deltas) = ([0; BLOCK_VALUES], [0; BLOCK_VALUES]);
     for block in values.chunks(BLOCK_VALUES).step_by(every) {
-        sampled += block.len() as u64;
-        let mut cost = |place: usize, plan: fn(&mut [u64]) -> Plan| {
-            let lanes = frame.load(block, &mut steps);
-            let plan = plan(lanes);
-            costs[place] += match place % 2 {
-                0 => u64::from(plan.width) * block.len() as u64 + 48,
-                _ => narrowest(lanes, plan.width).1 + 60,
-            };
+        let len = block.len() as u64;
+        sampled += len;
+        let lanes = frame.load(block, &mut steps);
+        let deltas = &mut deltas[..block.len()];
+        deltas.copy_from_slice(lanes);
+        let packed = |width: u32| u64::from(width) * len + 48;
+        let width = to_distances(lanes).width;
+        costs[0] += packed(width);
+        costs[1] += narrowest(lanes, width).1 + 60;
+        let width = to_deltas(deltas).width;
+        costs[2] += packed(width);
+        // Where most values repeat the one before, deltas from zero leave the falling ones to exceptions; elsewhere
+        // both forms have the same lanes.
+        let is_repeated = lanes.windows(2).filter(|pair| pair[0] == pair[1]).count() * 2 > block.len();
+        let width = match is_repeated {
+            true => to_deltas_from_zero(frame.load(block, &mut steps)).width,
+            false => width,
         };
-        cost(0, to_distances);
-        cost(1, to_distances);
-        cost(2, to_deltas);
-        cost(3, to_deltas_from_zero);
+        costs[3] += narrowest(if is_repeated { &steps[..block.len()] } else { deltas }, width).1 + 60;
     }
     let mut best = (0, u64::MAX);
     for (place, &cost) in costs.iter().enumerate() {
@@ -248,14 +285,18 @@ fn bounds(steps: &[u64]) -> (u64, u64) {
 
 /// The width that with its exceptions takes the fewest bits, and how many.
 fn narrowest(lanes: &[u64], widest: u32) -> (u32, u64) {
-    let mut lengths = [0_u32; 65];
-    for &lane in lanes {
-        lengths[(64 - lane.leading_zeros()) as usize] += 1;
+    // Four counts each, so that neighbours of one length need not wait for each other.
+    let mut counts = [[0_u32; 65]; 4];
+    for four in lanes.chunks(4) {
+        for (counts, lane) in counts.iter_mut().zip(four) {
+            counts[(64 - lane.leading_zeros()) as usize] += 1;
+        }
     }
+    let length = |bits: usize| counts.iter().map(|counts| u64::from(counts[bits])).sum::<u64>();
     let mut best = (widest, u64::from(widest) * lanes.len() as u64);
     let mut above = 0_u64;
     for width in (0..widest).rev() {
-        above += u64::from(lengths[width as usize + 1]);
+        above += length(width as usize + 1);
         let cost =
             u64::from(width) * lanes.len() as u64 + above * (EXCEPTION_BITS + u64::from(widest - width));
         if cost < best.1 {

@@ -6,12 +6,11 @@
 //! bytes, never hashed again.
 
 mod contexts;
+mod intake;
 mod rows;
 mod stage;
 
-use std::collections::HashMap;
-
-use skein_event::batch::{Column, ColumnKey, Physical, Token, Values};
+use skein_event::batch::{Column, ColumnKey, Physical, Values};
 use skein_event::columns::{Fixed, Level};
 use skein_event::limits::{DATASET_COLUMNS_MAX, SEGMENT_ROWS_MAX};
 
@@ -28,15 +27,16 @@ use super::overflow::narrow;
 use super::pool::Pool;
 use super::reader::Segment;
 use super::shapes::write_shapes;
-use super::source::{Open, Source, Taking, UNUSED};
-use super::templates::{ShapeSet, can_be_template};
+use super::source::{Open, Source, Taking};
+use super::templates::ShapeSet;
 use super::text::{Compression, LONG_TEXT_BLOCK_BYTES};
 use super::text_write::write_text;
 use super::trace_filter::TraceFilter;
-use super::union::{MergedColumn, union};
+use super::union::MergedColumn;
 use crate::error::{Error, ErrorKind};
 use contexts::ContextSignature;
-use stage::{Piece, Recode, stage};
+use intake::Intake;
+use stage::Piece;
 
 /// What the merged segment says about itself.
 #[derive(Clone, Debug)]
@@ -73,8 +73,6 @@ pub fn merge_with(
         narrowed = narrow(sources, target.header.hash_key)?;
         merger = Merger::open(&narrowed.sources(sources), target)?;
     }
-    merger.merge_contexts()?;
-    merger.stage()?;
     if order == Order::Clustered {
         merger.cluster()?;
     }
@@ -102,97 +100,55 @@ struct Merger<'a> {
     pool: Pool,
     /// Values of all columns of contexts.
     context_values: Pool,
-    recode: Recode,
     /// The sources' row columns, those of batches transposed.
     pieces: Vec<Piece>,
     has_collision: bool,
     trace_hashes: Vec<u64>,
     rows: u32,
+    /// Context and shape of each row.
+    row_contexts: Vec<u32>,
+    row_shapes: Vec<u32>,
     /// Where rows go, unless they keep the order of the sources.
     arrangement: Option<Arrangement>,
     contexts: Vec<ContextSignature>,
-    context_index: HashMap<ContextSignature, u32>,
     shapes: ShapeSet,
-    /// Tokens of the shape at hand.
-    tokens: Vec<Token>,
     out: Vec<u8>,
     footer: FooterWriter,
 }
 
 impl<'a> Merger<'a> {
     fn open(sources: &[Source<'a>], target: &Target) -> Result<Merger<'a>, Error> {
-        let mut sources = sources.iter().map(|&source| Open::new(source)).collect::<Result<Vec<_>, _>>()?;
-        let rows: usize = sources.iter().map(|source| source.rows as usize).sum();
+        let rows: usize = sources.iter().map(Source::len).sum();
         if rows == 0 || rows > 2 * SEGMENT_ROWS_MAX.max(skein_event::limits::BATCH_ROWS_MAX) {
             return Err(Error::new(ErrorKind::TooLarge, format!("a segment of {rows} rows")));
         }
-        let columns = union(&mut sources, target.header.hash_key)?;
+        let mut intake = Intake::new(target.header.hash_key, rows);
+        for &source in sources {
+            intake.add(source)?;
+        }
         let mut out = Vec::new();
-        let append_times = sources.iter().map(|open| open.source.append_time_ns());
-        let append_time_ns = append_times.min().unwrap_or(0);
+        let append_time_ns = sources.iter().map(Source::append_time_ns).min().unwrap_or(0);
         Header { append_time_ns, ..target.header.clone() }.write(&mut out);
+        let taken = intake.finish();
         Ok(Merger {
-            sources,
-            columns,
+            sources: taken.sources,
+            columns: taken.columns,
             settings: Settings { compression: target.compression, hash_key: target.header.hash_key },
-            names: Pool::default(),
+            names: taken.names,
             pool: Pool::default(),
-            context_values: Pool::default(),
-            recode: Recode::default(),
-            pieces: Vec::new(),
+            context_values: taken.context_values,
+            pieces: taken.pieces,
             has_collision: false,
             trace_hashes: Vec::new(),
             rows: count(rows),
+            row_contexts: taken.row_contexts,
+            row_shapes: taken.row_shapes,
             arrangement: None,
-            contexts: Vec::new(),
-            context_index: HashMap::new(),
-            shapes: ShapeSet::default(),
-            tokens: Vec::new(),
+            contexts: taken.contexts,
+            shapes: taken.shapes,
             out,
             footer: FooterWriter::default(),
         })
-    }
-
-    /// The merged number of a source's shape. `likely` is a shape that it may be.
-    fn shape(&mut self, source: usize, level: Level, old: u32, likely: Option<u32>) -> Result<u32, Error> {
-        let open = &mut self.sources[source];
-        if open.shapes[old as usize] != UNUSED {
-            return Ok(open.shapes[old as usize]);
-        }
-        let tokens = &mut self.tokens;
-        let is_template = open.tokens(old, tokens)?;
-        for token in tokens.iter_mut() {
-            token.key = open.name(&mut self.names, token.key)?;
-            if token.kind.targets_column() {
-                let numbers = &open.columns[usize::from(level == Level::Context)];
-                let target = numbers.get(token.target as usize).copied().filter(|&target| target != UNUSED);
-                token.target =
-                    target.ok_or_else(|| Error::damaged("a shape names a column without values"))?;
-            } else if token.kind.targets_dictionary() {
-                token.target = open.name(&mut self.names, token.target)?;
-            }
-        }
-        let may_be = is_template || (open.names_all && level == Level::Row);
-        let columns = &self.columns;
-        let origin_of = |column: u32| columns[column as usize].key.origin;
-        let merged = if may_be && let Some(known) = self.shapes.known(tokens, likely) {
-            known
-        } else if may_be && can_be_template(tokens, origin_of) {
-            self.shapes.template(tokens)
-        } else if is_template {
-            return Err(Error::damaged("a template of shapes holds more than attributes"));
-        } else {
-            self.shapes.exact(tokens)
-        };
-        open.shapes[old as usize] = merged;
-        Ok(merged)
-    }
-
-    /// Transposes the sources that are batches.
-    fn stage(&mut self) -> Result<(), Error> {
-        let physical_of: Vec<Physical> = self.columns.iter().map(|column| column.key.physical).collect();
-        self.pieces = stage(&self.sources, &physical_of, &mut self.recode)?;
-        Ok(())
     }
 
     fn merge_column(&mut self, id: usize) -> Result<(), Error> {
@@ -274,8 +230,7 @@ impl<'a> Merger<'a> {
 
     /// Whether a column's values are mostly different in every source, so that none needs to be looked for.
     fn is_unlike(&self, id: usize) -> Result<bool, Error> {
-        let is_staged =
-            |piece: &Piece| matches!(piece, Piece::Batches(stage) if stage.columns[id].is_some());
+        let is_staged = |piece: &Piece| matches!(piece, Piece::Batches(stage) if stage.columns[id].is_some());
         if self.settings.compression == Compression::None || self.pieces.iter().any(is_staged) {
             return Ok(false);
         }

@@ -16,22 +16,33 @@ thread_local! {
     static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
+/// What is known of a block's values before it is packed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Digits {
+    /// The length of all of them, where they have one.
+    pub(super) common: Option<u32>,
+    /// Whether values of hex digits are kept as such without a comparison with zstd: they were before.
+    pub(super) are_best: bool,
+}
+
 fn refuses(error: std::io::Error) -> Error {
     Error::with_source(ErrorKind::Io, "zstd refuses to start", error)
 }
 
-/// A block smaller than its plain bytes, its codec before it; `None` when it does not get smaller. `common` is
-/// the length of all values, where they have one.
-pub(super) fn pack(codec: Codec, plain: &[u8], common: Option<u32>) -> Result<Option<Vec<u8>>, Error> {
+/// A block smaller than its plain bytes, its codec before it; `None` when it does not get smaller.
+pub(super) fn pack(codec: Codec, plain: &[u8], digits: &Digits) -> Result<Option<Vec<u8>>, Error> {
     let (codec, packed) = match codec {
         Codec::Plain | Codec::Digits => return Ok(None),
         Codec::Lz4 => (codec, lz4_flex::block::compress(plain)),
         Codec::Zstd => {
-            let squeezed = squeeze(plain)?;
-            let digits = common.and_then(|common| to_digits(plain, common));
-            match digits.filter(|digits| digits.len() < squeezed.len()) {
-                Some(digits) => (Codec::Digits, digits),
-                None => (codec, squeezed),
+            let found = digits.common.and_then(|common| to_digits(plain, common));
+            match found {
+                Some(found) if digits.are_best => (Codec::Digits, found),
+                Some(found) => {
+                    let squeezed = squeeze(plain)?;
+                    if found.len() < squeezed.len() { (Codec::Digits, found) } else { (codec, squeezed) }
+                }
+                None => (codec, squeeze(plain)?),
             }
         }
     };
@@ -78,13 +89,18 @@ pub(super) fn unpack(codec: Codec, packed: &[u8], plain_length: usize) -> Result
     if plain.len() == plain_length { Ok(plain) } else { Err(damaged()) }
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// The number of each hex digit; other bytes have a number above 15.
+const NUMBER_OF: [u8; 256] = {
+    let mut numbers = [u8::MAX; 256];
+    let mut number = 0;
+    while number < 16 {
+        numbers[HEX[number as usize] as usize] = number;
+        number += 1;
     }
-}
+    numbers
+};
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Values of one length that differ in hex digits only, such as ids and UUIDs: the pattern, then four bits a
 /// digit. `None` when they are not of that kind.
@@ -94,32 +110,37 @@ fn to_digits(plain: &[u8], common: u32) -> Option<Vec<u8>> {
     if length == 0 || values.len() < 2 * length {
         return None;
     }
-    let mut pattern = values[..length].to_vec();
+    let (first, mut differs) = (&values[..length], vec![0_u8; length]);
     for value in values.chunks_exact(length) {
-        for (place, &byte) in pattern.iter_mut().zip(value) {
-            if *place != byte && *place != DIGIT {
-                digit(*place)?;
-                *place = DIGIT;
-            }
-            if *place == DIGIT {
-                digit(byte)?;
-            }
+        for ((differs, &byte), &other) in differs.iter_mut().zip(value).zip(first) {
+            *differs |= byte ^ other;
         }
     }
-    let mut out = Vec::with_capacity(length + 5 + values.len() / 2);
+    let places: Vec<usize> = (0..length).filter(|&place| differs[place] != 0).collect();
+    let mut pattern = first.to_vec();
+    places.iter().for_each(|&place| pattern[place] = DIGIT);
+    if pattern.iter().zip(&differs).any(|(&byte, &differs)| byte == DIGIT && differs == 0) {
+        return None;
+    }
+    let mut digits = Vec::with_capacity(values.len() / length * places.len() + 1);
+    for value in values.chunks_exact(length) {
+        let mut largest = 0;
+        for &place in &places {
+            let number = NUMBER_OF[usize::from(value[place])];
+            largest |= number;
+            digits.push(number);
+        }
+        if largest > 15 {
+            return None;
+        }
+    }
+    let mut out = Vec::with_capacity(length + 6 + digits.len() / 2);
     push_varint(u64::from(common), &mut out);
     out.extend_from_slice(&pattern);
-    let digits = values.chunks_exact(length).flat_map(|value| {
-        value.iter().zip(&pattern).filter(|(_, place)| **place == DIGIT).filter_map(|(&byte, _)| digit(byte))
-    });
-    let mut half = None;
-    for digit in digits {
-        match half.take() {
-            None => half = Some(digit),
-            Some(low) => out.push(low | digit << 4),
-        }
+    if digits.len() % 2 == 1 {
+        digits.push(0);
     }
-    out.extend(half);
+    out.extend(digits.as_chunks::<2>().0.iter().map(|[low, high]| low | high << 4));
     Some(out)
 }
 
@@ -129,20 +150,18 @@ fn from_digits(packed: &[u8], plain_length: usize) -> Option<Vec<u8>> {
     let (pattern, halves) = rest.split_at_checked(length)?;
     let mut plain = Vec::with_capacity(plain_length.min(packed.len() * 2 + plain_length / 2));
     push_varint(common + 1, &mut plain);
-    let mut digits = halves.iter().flat_map(|byte| [byte & 15, byte >> 4]);
     let values = plain_length.checked_sub(plain.len())? / length;
-    let has_digits = pattern.contains(&DIGIT);
-    if has_digits && values > halves.len() * 2 {
+    let places: Vec<usize> = (0..length).filter(|&place| pattern[place] == DIGIT).collect();
+    if !places.is_empty() && values > halves.len() * 2 / places.len() {
         return None;
     }
+    let mut digits = halves.iter().flat_map(|byte| [byte & 15, byte >> 4]);
     for _ in 0..values {
-        for &place in pattern {
-            plain.push(if place == DIGIT {
-                let digit = digits.next()?;
-                if digit < 10 { b'0' + digit } else { b'a' + digit - 10 }
-            } else {
-                place
-            });
+        let start = plain.len();
+        plain.extend_from_slice(pattern);
+        let value = &mut plain[start..];
+        for (&place, digit) in places.iter().zip(&mut digits) {
+            value[place] = HEX[usize::from(digit)];
         }
     }
     Some(plain)
@@ -167,7 +186,9 @@ mod tests {
         let values: Vec<String> =
             (1..400).map(|n| format!("req-{:016x}-{:03x}", noise(n), noise(n + 7) >> 52)).collect();
         let (plain, common) = plain_of(&values);
-        let packed = pack(Codec::Zstd, &plain, Some(common)).expect("packs").expect("gets smaller");
+        let packed = pack(Codec::Zstd, &plain, &Digits { common: Some(common), are_best: false })
+            .expect("packs")
+            .expect("gets smaller");
         assert_eq!(packed[0], Codec::Digits as u8);
         assert!(packed.len() < 399 * 10, "{}", packed.len());
         assert_eq!(unpack(Codec::Digits, &packed[1..], plain.len()).expect("unpacks"), plain);

@@ -6,10 +6,10 @@
 
 use skein_event::Presence;
 
-use super::bytes::{count, u32_at, u64_at};
+use super::bytes::{count, length, u32_at, u64_at};
 use super::header::Version;
 use super::ints::{BLOCK_VALUES, Ints};
-use super::ints_write::{Effort, write_rising};
+use super::ints_write::{Effort, write_rising_within};
 use crate::error::Error;
 
 /// Below one row in five, rows as deltas are smaller than one bit per row, whatever their pattern.
@@ -50,8 +50,8 @@ pub(crate) fn write_presence(
     let bitmap_bytes = rows.div_ceil(64) * 8 + rows.div_ceil(RANK_ROWS) * 4;
     if effort == Effort::Full || present.len() * ROWS_BELOW_ONE_IN < rows {
         let start = out.len();
-        write_rising(present, effort, out);
-        if out.len() - start <= bitmap_bytes {
+        let is_written = write_rising_within(present, effort, length(bitmap_bytes) * 9, out);
+        if is_written && out.len() - start <= bitmap_bytes {
             return PresenceForm::Rows;
         }
         out.truncate(start);
@@ -393,6 +393,7 @@ fn read_gaps(bytes: &[u8], rows: u32) -> Result<PresentRows<'static>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ints_write::write_rising;
     use super::*;
     use proptest::prelude::*;
 

@@ -101,7 +101,8 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn len(&self) -> usize {
+    /// Number of its events.
+    pub(super) fn len(&self) -> usize {
         match self {
             Source::Batch(source) => source.batch.rows(),
             Source::Gathered(gathered) => gathered.batch.rows(),
@@ -146,6 +147,14 @@ impl<'a> Open<'a> {
             contexts: vec![UNUSED; contexts],
             shapes: vec![UNUSED; shapes],
         })
+    }
+
+    /// Lets go of what only taking it in needed.
+    pub(super) fn close(&mut self) {
+        self.merged_names = Vec::new();
+        self.columns = [Vec::new(), Vec::new()];
+        self.contexts = Vec::new();
+        self.shapes = Vec::new();
     }
 
     /// A column of contexts, or any of a segment; codes are those of the source.

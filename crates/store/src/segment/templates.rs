@@ -70,28 +70,29 @@ pub(super) fn names_all(batch: &EventBatch) -> bool {
         let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed ^ mixed >> 32
     };
+    // Of each column; columns of other origins do not count.
+    let mut numbers = vec![0_u64; batch.columns.len()];
     let mut everywhere = 0_u64;
     let mut sums = vec![0_u64; batch.rows()];
     for (place, column) in batch.columns.iter().enumerate() {
         if column.key.origin != Origin::Item {
             continue;
         }
+        let number = number(place);
+        numbers[place] = number;
         match &column.presence {
-            Presence::All => everywhere = everywhere.wrapping_add(number(place)),
+            Presence::All => everywhere = everywhere.wrapping_add(number),
             Presence::Rows(rows) => {
-                let number = number(place);
                 for &row in rows {
                     sums[row as usize] = sums[row as usize].wrapping_add(number);
                 }
             }
         }
     }
-    let is_item = |token: &&Token| {
-        token.kind.targets_column() && batch.columns[token.target as usize].key.origin == Origin::Item
-    };
     let of_shape = |shape: u32| {
-        let tokens = batch.shape_table.get(shape).iter().filter(is_item);
-        tokens.fold(0_u64, |sum, token| sum.wrapping_add(number(token.target as usize)))
+        let tokens = batch.shape_table.get(shape).iter().filter(|token| token.kind.targets_column());
+        let numbers = tokens.map(|token| numbers.get(token.target as usize).copied().unwrap_or(0));
+        numbers.fold(0_u64, u64::wrapping_add)
     };
     let mut shapes: Vec<Option<u64>> = vec![None; batch.shape_table.len()];
     sums.iter().zip(&batch.shapes).all(|(sum, &shape)| {
@@ -152,6 +153,17 @@ impl ShapeSet {
         self.shapes.push(Shape { tokens: tokens.to_vec(), template: Some(Places::of(tokens)) });
         self.recent.insert(0, shape);
         shape
+    }
+
+    /// Numbers the columns of all tokens anew, when no more shapes come.
+    pub(super) fn rank(&mut self, ranks: &[u32]) {
+        for token in self.shapes.iter_mut().flat_map(|shape| &mut shape.tokens) {
+            if token.kind.targets_column()
+                && let Some(&rank) = ranks.get(token.target as usize)
+            {
+                token.target = rank;
+            }
+        }
     }
 
     /// Tokens of all shapes, where each shape ends among them, and which are templates.

@@ -2,9 +2,12 @@
 
 use super::bytes::count;
 use super::ints_write::write_random_access;
-use super::packing::pack;
+use super::packing::{Digits, pack};
 use super::text::{BLOCK_BYTES_MAX, Codec, push_varint};
 use crate::error::{Error, ErrorKind};
+
+/// Of blocks of ids in hex digits every so many are tried with zstd too: it seldom does better.
+const COMPARED_ONE_IN: usize = 16;
 
 /// Appends values in blocks.
 pub(super) fn write_text<'v>(
@@ -22,6 +25,7 @@ pub(super) fn write_text<'v>(
         lengths: Vec::new(),
         bytes: Vec::new(),
         plain: Vec::new(),
+        won_digits: 0,
     };
     let mut number = 0_u32;
     for value in values {
@@ -56,6 +60,8 @@ struct TextWriter {
     lengths: Vec<u32>,
     bytes: Vec<u8>,
     plain: Vec<u8>,
+    /// Blocks in a row that were smallest as digits.
+    won_digits: usize,
 }
 
 impl TextWriter {
@@ -75,7 +81,10 @@ impl TextWriter {
             return Err(Error::new(ErrorKind::TooLarge, "a value is larger than a request may be"));
         }
         // A block that does not get smaller is stored plain: its lengths are equal.
-        let packed = pack(self.codec, &self.plain, common)?;
+        let are_best = !self.won_digits.is_multiple_of(COMPARED_ONE_IN);
+        let packed = pack(self.codec, &self.plain, &Digits { common, are_best })?;
+        let is_digits = packed.as_ref().is_some_and(|packed| packed.first() == Some(&(Codec::Digits as u8)));
+        self.won_digits = if is_digits { self.won_digits + 1 } else { 0 };
         self.stored.extend_from_slice(packed.as_deref().unwrap_or(&self.plain));
         self.ends.push(i64::try_from(self.stored.len()).unwrap_or(i64::MAX));
         self.plain_lengths.push(count(self.plain.len()));

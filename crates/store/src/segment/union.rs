@@ -1,10 +1,10 @@
-//! The columns of several sources as one list, in the order of the footer.
+//! The columns of several sources as one list.
 //!
-//! A head block is made of a hundred batches of hundreds of columns each, so a column that is known costs one
-//! hash of its name and one comparison.
+//! A head block is made of a hundred batches of hundreds of columns each, so a column that is known costs a
+//! comparison with the one that came next the last time, and only otherwise a hash of its name.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use skein_event::batch::{Column, ColumnKey};
 use skein_event::columns::Level;
@@ -12,7 +12,7 @@ use skein_event::hash::HashKey;
 
 use super::bytes::count;
 use super::footer_write::Entry;
-use super::source::{Open, Source, UNUSED};
+use super::source::UNUSED;
 use crate::error::{Error, ErrorKind};
 
 /// A column of the merged segment.
@@ -23,27 +23,12 @@ pub(super) struct MergedColumn {
     /// Source and column there, of sources that are segments.
     pub(super) places: Vec<(usize, u32)>,
     pub(super) entry: Option<Entry>,
-}
-
-/// A key that carries the keyed hash of its name.
-struct HashedKey<'k> {
-    hash: u64,
-    key: &'k ColumnKey,
-}
-
-impl PartialEq for HashedKey<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for HashedKey<'_> {}
-
-impl Hash for HashedKey<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // Names that occur with several types or origins are few.
-        state.write_u64(self.hash);
-    }
+    /// Another column whose name has this hash: mostly of the same name and another type.
+    next_alike: u32,
+    /// The column that came next in the last source.
+    next_seen: u32,
+    /// The source that had it last.
+    source: usize,
 }
 
 /// Hands a keyed hash on: nobody outside can prepare names that meet.
@@ -64,35 +49,74 @@ impl Hasher for Given {
     }
 }
 
-/// The columns under collection, in order of first appearance.
-struct Union<'k> {
+/// The columns under collection, numbered in order of first appearance.
+pub(super) struct Union {
     hash_key: HashKey,
-    index: HashMap<HashedKey<'k>, u32, BuildHasherDefault<Given>>,
-    columns: Vec<MergedColumn>,
-    /// The source that had each column last.
-    last_source: Vec<usize>,
+    /// The first column whose name has a hash.
+    index: HashMap<u64, u32, BuildHasherDefault<Given>>,
+    pub(super) columns: Vec<MergedColumn>,
+    /// The column before.
+    last: u32,
 }
 
-impl<'k> Union<'k> {
-    fn number(&mut self, key: &'k ColumnKey, source: usize) -> Result<u32, Error> {
-        let hash = self.hash_key.hash(key.name.as_bytes());
-        let next = count(self.columns.len());
-        let number = *self.index.entry(HashedKey { hash, key }).or_insert(next);
-        if number == next {
-            if key.name.len() > usize::from(u16::MAX) {
-                return Err(Error::new(ErrorKind::TooLarge, "a column's name is longer than 65,535 bytes"));
-            }
-            let (key, level) = (key.clone(), key.level());
-            self.columns.push(MergedColumn { key, name_hash: hash, level, places: Vec::new(), entry: None });
-            self.last_source.push(source);
-        } else if std::mem::replace(&mut self.last_source[number as usize], source) == source {
+impl Union {
+    pub(super) fn new(hash_key: HashKey) -> Union {
+        Union { hash_key, index: HashMap::default(), columns: Vec::new(), last: UNUSED }
+    }
+
+    fn number(&mut self, key: &ColumnKey, source: usize) -> Result<u32, Error> {
+        let known = |columns: &[MergedColumn], number: u32| {
+            columns.get(number as usize).is_some_and(|column| column.key == *key)
+        };
+        let seen = self.columns.get(self.last as usize).map_or(UNUSED, |last| last.next_seen);
+        let number = if known(&self.columns, seen) { seen } else { self.find(key)? };
+        if let Some(last) = self.columns.get_mut(self.last as usize) {
+            last.next_seen = number;
+        }
+        self.last = number;
+        let column = &mut self.columns[number as usize];
+        if std::mem::replace(&mut column.source, source) == source {
             return Err(Error::damaged(format!("{key:?} occurs twice in one batch")));
         }
         Ok(number)
     }
 
-    /// The numbers of a batch's columns of one level.
-    fn batch(&mut self, columns: &'k [Column], level: Level, source: usize) -> Result<Vec<u32>, Error> {
+    /// Finds a column by its name; adds it when it is new.
+    fn find(&mut self, key: &ColumnKey) -> Result<u32, Error> {
+        let name_hash = self.hash_key.hash(key.name.as_bytes());
+        let first = self.index.get(&name_hash).copied().unwrap_or(UNUSED);
+        let mut number = first;
+        while let Some(column) = self.columns.get(number as usize) {
+            if column.key == *key {
+                return Ok(number);
+            }
+            number = column.next_alike;
+        }
+        if key.name.len() > usize::from(u16::MAX) {
+            return Err(Error::new(ErrorKind::TooLarge, "a column's name is longer than 65,535 bytes"));
+        }
+        let number = count(self.columns.len());
+        self.index.insert(name_hash, number);
+        self.columns.push(MergedColumn {
+            key: key.clone(),
+            name_hash,
+            level: key.level(),
+            places: Vec::new(),
+            entry: None,
+            next_alike: first,
+            next_seen: UNUSED,
+            source: usize::MAX,
+        });
+        Ok(number)
+    }
+
+    /// The numbers of a batch's columns of one level; columns without a value have none.
+    pub(super) fn batch(
+        &mut self,
+        columns: &[Column],
+        level: Level,
+        source: usize,
+    ) -> Result<Vec<u32>, Error> {
         let mut numbers = Vec::with_capacity(columns.len());
         for column in columns {
             if column.values.is_empty() {
@@ -107,53 +131,24 @@ impl<'k> Union<'k> {
         }
         Ok(numbers)
     }
-}
 
-/// The columns of all sources in the order of the footer, and each source's way there.
-pub(super) fn union(sources: &mut [Open<'_>], hash_key: HashKey) -> Result<Vec<MergedColumn>, Error> {
-    let keys = sources.iter().map(segment_keys).collect::<Result<Vec<_>, Error>>()?;
-    let mut union =
-        Union { hash_key, index: HashMap::default(), columns: Vec::new(), last_source: Vec::new() };
-    for (source, open) in sources.iter_mut().enumerate() {
-        if let Some(batch) = open.source.batch() {
-            let rows = union.batch(&batch.columns, Level::Row, source)?;
-            open.columns = [rows, union.batch(&batch.context_columns, Level::Context, source)?];
-            continue;
-        }
-        let mut numbers = Vec::new();
-        for (key, old) in &keys[source] {
-            let number = union.number(key, source)?;
-            union.columns[number as usize].places.push((source, *old));
-            numbers.resize(numbers.len().max(*old as usize + 1), UNUSED);
-            numbers[*old as usize] = number;
-        }
-        open.columns = [numbers.clone(), numbers];
+    /// The number of a segment's column.
+    pub(super) fn of_segment(&mut self, key: &ColumnKey, source: usize, old: u32) -> Result<u32, Error> {
+        let number = self.number(key, source)?;
+        self.columns[number as usize].places.push((source, old));
+        Ok(number)
     }
-    let columns = union.columns;
-    let mut order: Vec<u32> = (0..count(columns.len())).collect();
-    order.sort_by(|&a, &b| {
-        let (a, b) = (&columns[a as usize], &columns[b as usize]);
-        (a.name_hash, &a.key.name, &a.key).cmp(&(b.name_hash, &b.key.name, &b.key))
-    });
-    let mut ranks = vec![0; order.len()];
-    for (rank, &old) in (0_u32..).zip(&order) {
-        ranks[old as usize] = rank;
-    }
-    let numbers = sources.iter_mut().flat_map(|open| open.columns.iter_mut().flatten());
-    for number in numbers.filter(|number| **number != UNUSED) {
-        *number = ranks[*number as usize];
-    }
-    let mut ranked: Vec<(u32, MergedColumn)> = ranks.into_iter().zip(columns).collect();
-    ranked.sort_unstable_by_key(|(rank, _)| *rank);
-    Ok(ranked.into_iter().map(|(_, column)| column).collect())
-}
 
-/// The keys of a segment's columns with their numbers there; none of a batch.
-fn segment_keys(open: &Open<'_>) -> Result<Vec<(ColumnKey, u32)>, Error> {
-    match open.source {
-        Source::Segment(segment) => {
-            segment.columns().map(|info| info.map(|info| (info.key, info.id.0))).collect()
+    /// The columns in the order of the footer, and the place of each number there.
+    pub(super) fn ranked(self) -> (Vec<MergedColumn>, Vec<u32>) {
+        let mut numbered: Vec<(u32, MergedColumn)> = (0_u32..).zip(self.columns).collect();
+        numbered.sort_by(|(_, a), (_, b)| {
+            (a.name_hash, &a.key.name, &a.key).cmp(&(b.name_hash, &b.key.name, &b.key))
+        });
+        let mut ranks = vec![0; numbered.len()];
+        for (rank, (number, _)) in (0_u32..).zip(&numbered) {
+            ranks[*number as usize] = rank;
         }
-        Source::Batch(_) | Source::Gathered(_) => Ok(Vec::new()),
+        (numbered.into_iter().map(|(_, column)| column).collect(), ranks)
     }
 }

@@ -1,15 +1,14 @@
 //! What every row of a merged segment has: its place, its times, its identity, its context, its shape.
 
 use skein_event::batch::ColumnKey;
-use skein_event::columns::{Fixed, Level};
+use skein_event::columns::Fixed;
 
 use super::super::arrange::{Arrangement, RowKeys, text_ranks};
 use super::super::bytes::count;
 use super::super::collect::chunk_of;
-use super::super::ints_write::write_ints;
+use super::super::ints_write::{write_codes, write_ints};
 use super::super::layout::Chunk;
 use super::super::reader::RowField;
-use super::super::source::UNUSED;
 use super::Merger;
 use crate::error::Error;
 
@@ -23,10 +22,9 @@ impl Merger<'_> {
             Some(self.context_values.get(u32::try_from(pair.1).ok()?))
         };
         let ranks = text_ranks(&self.contexts.iter().map(|(pairs, _)| text_of(pairs)).collect::<Vec<_>>());
-        let mut keys = RowKeys::default();
+        let datasets = self.row_contexts.iter().map(|&context| ranks[context as usize]).collect();
+        let mut keys = RowKeys { datasets, ..RowKeys::default() };
         for open in &self.sources {
-            let contexts = open.field(RowField::Context)?;
-            keys.datasets.extend(contexts.iter().map(|&old| ranks[open.contexts[place(old)] as usize]));
             keys.times.extend_from_slice(&open.field(RowField::Time)?);
             keys.offsets.extend_from_slice(&open.field(RowField::Offset)?);
             keys.indexes.extend_from_slice(&open.field(RowField::Index)?);
@@ -60,37 +58,14 @@ impl Merger<'_> {
             let effort = self.settings.effort();
             self.write_chunk(chunk, |out| write_ints(&all, effort, out));
         }
-        let (mut contexts, mut shapes) = (Vec::new(), Vec::new());
-        // The events of a service mostly have the template of the one before.
-        let mut likely = vec![None; self.contexts.len()];
-        for source in 0..self.sources.len() {
-            let open = &self.sources[source];
-            let numbers = open.field(RowField::Context)?;
-            let first = contexts.len();
-            contexts.extend(numbers.iter().map(|&old| open.contexts[place(old)]));
-            for (row, &old) in (first..).zip(&*open.field(RowField::Shape)?) {
-                let known = self.sources[source].shapes[place(old)];
-                shapes.push(if known != UNUSED {
-                    known
-                } else {
-                    let likely = &mut likely[contexts[row] as usize];
-                    let old = u32::try_from(old).unwrap_or(UNUSED);
-                    let shape = self.shape(source, Level::Row, old, *likely)?;
-                    *likely = Some(shape);
-                    shape
-                });
-            }
-        }
+        let mut contexts = std::mem::take(&mut self.row_contexts);
+        let mut shapes = std::mem::take(&mut self.row_shapes);
         if let Some(arranged) = &self.arrangement {
             (contexts, shapes) = (arranged.field(&contexts), arranged.field(&shapes));
         }
         let effort = self.settings.effort();
-        self.write_chunk(Chunk::Context, |out| write_ints(&contexts, effort, out));
-        self.write_chunk(Chunk::Shape, |out| write_ints(&shapes, effort, out));
+        self.write_chunk(Chunk::Context, |out| write_codes(&contexts, effort, out));
+        self.write_chunk(Chunk::Shape, |out| write_codes(&shapes, effort, out));
         Ok(())
     }
-}
-
-fn place(number: i64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

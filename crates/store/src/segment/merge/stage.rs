@@ -5,12 +5,13 @@
 //! What this costs in memory is bounded by what the batches themselves take: staged values are as large as
 //! theirs, and a value that several batches hold is staged once.
 
-use skein_event::batch::{Column, Physical, Values};
+use skein_event::batch::{Column, ColumnKey, EventBatch, Values};
 use skein_event::dictionary::Dictionary;
 
+use super::super::bytes::count;
 use super::super::collect::{Collected, extend};
 use super::super::pool::Pool;
-use super::super::source::{Open, UNUSED};
+use super::super::source::UNUSED;
 use crate::error::Error;
 
 /// Sources of one kind that follow one another.
@@ -72,41 +73,47 @@ impl Recode {
     }
 }
 
-/// Stages all sources that are batches.
-pub(super) fn stage(
-    sources: &[Open<'_>],
-    physical_of: &[Physical],
-    recode: &mut Recode,
-) -> Result<Vec<Piece>, Error> {
-    let mut pieces = Vec::new();
-    for (number, open) in sources.iter().enumerate() {
-        let Some(batch) = open.source.batch() else {
-            pieces.push(Piece::Segment { source: number, rows: open.rows });
-            continue;
-        };
-        if !matches!(pieces.last(), Some(Piece::Batches(_))) {
-            let columns = physical_of.iter().map(|_| None).collect();
-            pieces.push(Piece::Batches(Stage { rows: 0, columns }));
-        }
-        let Some(Piece::Batches(stage)) = pieces.last_mut() else { continue };
-        for (column, &merged) in batch.columns.iter().zip(&open.columns[0]) {
-            if merged == UNUSED {
+// === impl Stage ===
+
+impl Stage {
+    /// Adds a batch's columns; `numbers` are their merged numbers.
+    pub(super) fn add(
+        &mut self,
+        batch: &EventBatch,
+        numbers: &[u32],
+        recode: &mut Recode,
+    ) -> Result<(), Error> {
+        let rows = count(batch.rows());
+        for (column, &number) in batch.columns.iter().zip(numbers) {
+            if number == UNUSED {
                 continue;
             }
-            let staged = stage.columns[merged as usize]
-                .get_or_insert_with(|| Box::new(Staged::new(physical_of[merged as usize])));
-            staged.add(column, &batch.dictionary, stage.rows, open.rows, recode)?;
+            let number = number as usize;
+            if self.columns.len() <= number {
+                self.columns.resize_with(number + 1, || None);
+            }
+            let staged = self.columns[number].get_or_insert_with(|| Box::new(Staged::new(&column.key)));
+            staged.add(column, &batch.dictionary, self.rows, rows, recode)?;
         }
-        stage.rows += open.rows;
+        self.rows += rows;
+        Ok(())
     }
-    Ok(pieces)
+
+    /// Numbers its columns anew.
+    pub(super) fn rank(&mut self, ranks: &[u32]) {
+        let columns = std::mem::take(&mut self.columns);
+        self.columns.resize_with(ranks.len(), || None);
+        for (column, &rank) in columns.into_iter().zip(ranks) {
+            self.columns[rank as usize] = column;
+        }
+    }
 }
 
 // === impl Staged ===
 
 impl Staged {
-    fn new(physical: Physical) -> Staged {
-        Staged { collected: Collected::new(Values::empty(physical)), pool: Pool::default() }
+    fn new(key: &ColumnKey) -> Staged {
+        Staged { collected: Collected::new(Values::empty(key.physical)), pool: Pool::default() }
     }
 
     fn add(
