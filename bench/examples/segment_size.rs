@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p skein-bench --example segment_size [-- ROWS]`. The events are the wide ones of the
 //! benchmarks, those of one partition of eight, as a flush is given them: first to head blocks, then to a file,
-//! then (twice the file) what compaction costs.
+//! then (twice the file) what compaction costs. The sizes are those of a file that compaction has clustered.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,14 @@ use skein_event::limits::HEAD_BLOCK_ROWS;
 use skein_event::split::split;
 use skein_ingest::{DoorContext, Signal, decode_protobuf};
 use skein_store::segment::{
-    BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge, merge_in_memory,
+    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, merge, merge_in_memory,
+    merge_with,
 };
 use skein_workload::wide::WideConfig;
+
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const KEY: HashKey = HashKey(42);
 const COLUMNS_SHOWN: usize = 45;
@@ -89,6 +94,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Source::Batch(BatchSource { batch, offset: Offset(offset), append_time_ns, indexes: None })
         })
         .collect();
+    // The first time warms memory up.
+    merge(&sources, &target(Compression::Zstd))?;
     let before = cpu_ns();
     let direct = merge(&sources, &target(Compression::Zstd))?;
     report("batches to a file", cpu_ns() - before, rows, direct.len());
@@ -119,6 +126,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = cpu_ns();
     let merged = merge(&[Source::Segment(&file), Source::Segment(&file)], &target(Compression::Zstd))?;
     report("two files to one", cpu_ns() - before, rows * 2, merged.len());
+
+    let before = cpu_ns();
+    let clustered = merge_with(&block_sources, &target(Compression::Zstd), Order::Clustered, &mut || Ok(()))?;
+    report("head blocks to a clustered file", cpu_ns() - before, rows, clustered.len());
+    let file = Segment::open(clustered)?;
+    file.verify()?;
 
     let sizes = file.sizes()?;
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();

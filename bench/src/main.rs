@@ -26,6 +26,10 @@ mod traces;
 
 use clap::{Parser, Subcommand};
 
+/// That of the server, whose parts are measured here too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser, Debug)]
 #[command(about = "Measures Skein")]
 struct Program {

@@ -14,6 +14,9 @@ use skein_event::batch::{Presence, Values};
 use super::bytes::count;
 use crate::error::Error;
 
+/// Fewer rows than this are sorted; of more, every row of the segment has a bit.
+const SORTED_BELOW_ONE_IN: usize = 256;
+
 /// The order of a merged segment's rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
@@ -71,17 +74,51 @@ impl Arrangement {
         match presence {
             Presence::All => Ok((Presence::All, take(&values, &self.old_rows)?)),
             Presence::Rows(rows) => {
-                // The new row above the place of its value: sorting puts both in order.
-                let mut moved: Vec<u64> = (0_u64..)
-                    .zip(&rows)
-                    .map(|(place, &row)| u64::from(self.new_rows[row as usize]) << 32 | place)
-                    .collect();
-                moved.sort();
-                let places: Vec<u32> = moved.iter().map(|&pair| low(pair)).collect();
-                let rows = moved.iter().map(|&pair| low(pair >> 32)).collect();
+                let (rows, places) = if rows.len() * SORTED_BELOW_ONE_IN < self.new_rows.len() {
+                    self.by_sorting(&rows)
+                } else {
+                    self.by_ranking(&rows)
+                };
                 Ok((Presence::Rows(rows), take(&values, &places)?))
             }
         }
+    }
+
+    /// The new rows of some old ones, rising, and the place of each among the old.
+    fn by_sorting(&self, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        // The new row above the place of its value: sorting puts both in order.
+        let mut moved: Vec<u64> = (0_u64..)
+            .zip(rows)
+            .map(|(place, &row)| u64::from(self.new_rows[row as usize]) << 32 | place)
+            .collect();
+        moved.sort();
+        (moved.iter().map(|&pair| low(pair >> 32)).collect(), moved.iter().map(|&pair| low(pair)).collect())
+    }
+
+    /// The same for many rows: where one goes is how many are before it, which their bits tell.
+    fn by_ranking(&self, rows: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        let mut words = vec![0_u64; self.new_rows.len().div_ceil(64)];
+        for &row in rows {
+            let new = self.new_rows[row as usize];
+            words[new as usize / 64] |= 1 << (new % 64);
+        }
+        let mut sorted = Vec::with_capacity(rows.len());
+        let mut before = Vec::with_capacity(words.len());
+        for (number, &word) in (0_u32..).zip(&words) {
+            before.push(count(sorted.len()));
+            let mut bits = word;
+            while bits != 0 {
+                sorted.push(number * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+        let mut places = vec![0; rows.len()];
+        for (place, &row) in (0_u32..).zip(rows) {
+            let new = self.new_rows[row as usize];
+            let below = words[new as usize / 64] & ((1 << (new % 64)) - 1);
+            places[(before[new as usize / 64] + below.count_ones()) as usize] = place;
+        }
+        (sorted, places)
     }
 
     /// The places of a column's values, in order of the rows' times: ids are numbered so, which keeps the
@@ -148,6 +185,24 @@ mod tests {
         let arranged = arrangement();
         assert_eq!(arranged.old_rows, [3, 1, 4, 2, 0]);
         assert_eq!(arranged.field(&[50, 10, 20, 10, 20]), [10, 10, 20, 20, 50]);
+    }
+
+    #[test]
+    fn few_rows_and_many_are_put_in_the_same_order() {
+        let noise = |n: u32| n.wrapping_mul(0x9e37_79b1) >> 7;
+        let rows = 3_000;
+        let arranged = Arrangement::clustered(&RowKeys {
+            datasets: (0..rows).map(|n| noise(n) % 5).collect(),
+            times: (0..rows).map(|n| i64::from(noise(n + 9) % 700)).collect(),
+            offsets: (0..rows).map(i64::from).collect(),
+            indexes: vec![0; rows as usize],
+        });
+        for one_in in [1, 2, 3, 64, 700, 3_500] {
+            let some: Vec<u32> = (0..rows).filter(|&n| noise(n + 77) % one_in == 0).collect();
+            let sorted = arranged.by_sorting(&some);
+            assert_eq!(arranged.by_ranking(&some), sorted);
+            assert!(sorted.0.windows(2).all(|pair| pair[0] < pair[1]));
+        }
     }
 
     #[test]

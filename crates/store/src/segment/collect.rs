@@ -7,6 +7,9 @@ use super::layout::Chunk;
 use super::reader::RowField;
 use crate::error::Error;
 
+/// Room that a list of rows starts with.
+const LISTED_MIN: usize = 64;
+
 /// A row column under collection. While every row so far has a value, rows are only counted.
 #[derive(Clone, Debug)]
 pub(super) struct Collected {
@@ -20,11 +23,27 @@ impl Collected {
         Collected { rows: None, covered: 0, values }
     }
 
+    /// Makes room for so many values.
+    pub(super) fn reserve(&mut self, values: usize) {
+        match &mut self.values {
+            Values::Bool(list) => list.reserve(values),
+            Values::I64(list) => list.reserve(values),
+            Values::F64(list) => list.reserve(values),
+            Values::Code(list) => list.reserve(values),
+            Values::Id16(list) => list.reserve(values),
+            Values::Id8(list) => list.reserve(values),
+        }
+    }
+
     pub(super) fn add_rows(&mut self, presence: &Presence, base: u32, rows: u32) {
         match (&mut self.rows, presence) {
             (None, Presence::All) if self.covered == base => self.covered = base + rows,
             (list, presence) => {
-                let list = list.get_or_insert_with(|| (0..self.covered).collect());
+                let list = list.get_or_insert_with(|| {
+                    let mut rows = Vec::with_capacity(self.values.len().max(LISTED_MIN));
+                    rows.extend(0..self.covered);
+                    rows
+                });
                 match presence {
                     Presence::All => list.extend(base..base + rows),
                     Presence::Rows(present) => list.extend(present.iter().map(|row| base + row)),

@@ -11,9 +11,20 @@ pub(super) struct Pool {
     /// Start and length of each value in `bytes`.
     places: Vec<(u32, u32)>,
     hashes: Vec<u64>,
-    /// An open-addressing table, at most half full: the upper half of a hash, then code + 1, or 0 for a free slot.
-    slots: Vec<u64>,
+    /// An open-addressing table, at most half full.
+    slots: Vec<Slot>,
     collided: bool,
+}
+
+/// All that finding a value takes beside its bytes, in one place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Upper half of the hash.
+    half: u32,
+    /// 0 for a free slot.
+    code_plus_one: u32,
+    start: u32,
+    length: u32,
 }
 
 /// Slots of an empty table: most columns have a handful of values.
@@ -26,7 +37,7 @@ impl Pool {
         self.places.clear();
         self.hashes.clear();
         self.slots.clear();
-        self.slots.resize(SLOTS_MIN, 0);
+        self.slots.resize(SLOTS_MIN, Slot::default());
         self.collided = false;
     }
 
@@ -40,16 +51,16 @@ impl Pool {
         let mut slot = slot_of(hash, mask);
         loop {
             let found = self.slots[slot];
-            if found == 0 {
+            if found.code_plus_one == 0 {
                 return self.insert(value, hash, slot);
             }
-            if found >> 32 == hash >> 32 {
-                let code = low_half(found) - 1;
-                if same(self.get(code), value) {
-                    return Ok(code);
+            if found.half == upper_half(hash) {
+                let bytes = self.bytes.get(found.start as usize..).unwrap_or(&[]);
+                if same(bytes.get(..found.length as usize).unwrap_or(&[]), value) {
+                    return Ok(found.code_plus_one - 1);
                 }
                 // Two values that share half of their hash may share all of it.
-                if self.hashes[code as usize] == hash {
+                if self.hashes[found.code_plus_one as usize - 1] == hash {
                     self.collided = true;
                 }
             }
@@ -60,7 +71,7 @@ impl Pool {
     #[cold]
     fn insert(&mut self, value: &[u8], hash: u64, slot: usize) -> Result<u32, Error> {
         let code = self.push(value, hash)?;
-        self.slots[slot] = hash >> 32 << 32 | u64::from(code + 1);
+        self.slots[slot] = self.slot(code, hash);
         if self.places.len() * 2 > self.slots.len() {
             self.grow();
         }
@@ -81,15 +92,20 @@ impl Pool {
 
     fn grow(&mut self) {
         let mask = self.slots.len() * 4 - 1;
-        let mut slots = vec![0_u64; mask + 1];
-        for (code_plus_one, &hash) in (1_u32..).zip(&self.hashes) {
+        let mut slots = vec![Slot::default(); mask + 1];
+        for (code, &hash) in (0_u32..).zip(&self.hashes) {
             let mut slot = slot_of(hash, mask);
-            while slots[slot] != 0 {
+            while slots[slot].code_plus_one != 0 {
                 slot = (slot + 1) & mask;
             }
-            slots[slot] = hash >> 32 << 32 | u64::from(code_plus_one);
+            slots[slot] = self.slot(code, hash);
         }
         self.slots = slots;
+    }
+
+    fn slot(&self, code: u32, hash: u64) -> Slot {
+        let (start, length) = self.places[code as usize];
+        Slot { half: upper_half(hash), code_plus_one: code + 1, start, length }
     }
 
     /// The bytes of a value.
@@ -146,9 +162,8 @@ fn slot_of(hash: u64, mask: usize) -> usize {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-fn low_half(slot: u64) -> u32 {
-    slot as u32
+fn upper_half(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).unwrap_or(0)
 }
 
 #[cfg(test)]

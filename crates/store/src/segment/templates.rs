@@ -183,12 +183,13 @@ impl Shape {
     fn holds(&self, tokens: &[Token]) -> bool {
         let Some(places) = &self.template else { return false };
         let mut next = 0;
-        tokens.iter().all(|token| match places.get(token.target) {
-            Some(place) if place >= next && self.tokens[place] == *token => {
-                next = place + 1;
-                true
-            }
-            _ => false,
+        tokens.iter().all(|token| {
+            // One that is nowhere lies beyond all tokens.
+            let place = places.0.get(token.target as usize).map_or(usize::MAX, |&place| place as usize);
+            let held = self.tokens.get(place);
+            let is_held = place >= next && held.is_some_and(|held| *held == *token);
+            next = place.wrapping_add(1);
+            is_held
         })
     }
 

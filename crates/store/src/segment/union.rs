@@ -33,7 +33,7 @@ pub(super) struct MergedColumn {
 
 /// Hands a keyed hash on: nobody outside can prepare names that meet.
 #[derive(Default)]
-struct Given(u64);
+pub(super) struct Given(u64);
 
 impl Hasher for Given {
     fn finish(&self) -> u64 {

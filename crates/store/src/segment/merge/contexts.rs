@@ -1,13 +1,16 @@
 //! The contexts of a merged segment: equal ones of different sources become one.
 
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use skein_event::batch::{Column, ColumnKey, Presence, Values};
+use skein_event::hash::HashKey;
 
 use super::super::bytes::count;
 use super::super::collect::present_rows;
 use super::super::pool::Pool;
-use super::super::source::{Open, Taking};
+use super::super::source::{Open, Taking, UNUSED};
+use super::super::union::Given;
 use super::Merger;
 use super::stage::Recode;
 use crate::error::Error;
@@ -20,19 +23,36 @@ pub(super) type ContextSignature = (Vec<(u32, u64)>, [u32; 2]);
 #[derive(Default)]
 pub(super) struct Contexts {
     pub(super) all: Vec<ContextSignature>,
-    index: HashMap<ContextSignature, u32>,
+    /// The last context whose signature has a keyed hash, and of each context the one before that has the same.
+    index: HashMap<u64, u32, BuildHasherDefault<Given>>,
+    alike: Vec<u32>,
+    /// The signature at hand as bytes.
+    bytes: Vec<u8>,
     /// Values of all their columns.
     pub(super) values: Pool,
 }
 
 impl Contexts {
     /// The number of a context.
-    pub(super) fn number(&mut self, signature: ContextSignature) -> u32 {
-        if let Some(&known) = self.index.get(&signature) {
-            return known;
+    pub(super) fn number(&mut self, hash_key: HashKey, signature: ContextSignature) -> u32 {
+        self.bytes.clear();
+        signature.1.iter().for_each(|shape| self.bytes.extend_from_slice(&shape.to_le_bytes()));
+        for (column, bits) in &signature.0 {
+            self.bytes.extend_from_slice(&column.to_le_bytes());
+            self.bytes.extend_from_slice(&bits.to_le_bytes());
+        }
+        let hash = hash_key.hash(&self.bytes);
+        let last = self.index.get(&hash).copied().unwrap_or(UNUSED);
+        let mut number = last;
+        while let Some(known) = self.all.get(number as usize) {
+            if *known == signature {
+                return number;
+            }
+            number = self.alike[number as usize];
         }
         let number = count(self.all.len());
-        self.index.insert(signature.clone(), number);
+        self.index.insert(hash, number);
+        self.alike.push(last);
         self.all.push(signature);
         number
     }

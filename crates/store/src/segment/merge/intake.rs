@@ -117,7 +117,7 @@ impl<'a> Intake<'a> {
         for (context, (values, shapes)) in values.into_iter().zip(shapes).enumerate() {
             let resource = self.shape(open, Level::Context, shapes.resource, None)?;
             let scope = self.shape(open, Level::Context, shapes.scope, None)?;
-            open.contexts[context] = self.contexts.number((values, [resource, scope]));
+            open.contexts[context] = self.contexts.number(self.hash_key, (values, [resource, scope]));
         }
         self.likely.resize(self.contexts.all.len(), None);
         Ok(())

@@ -14,6 +14,10 @@ use super::super::pool::Pool;
 use super::super::source::UNUSED;
 use crate::error::Error;
 
+/// Room that a column starts with: most columns of a head block have more values, and growing there bit by bit
+/// costs as much as the values.
+const VALUES_EXPECTED: usize = 256;
+
 /// Sources of one kind that follow one another.
 pub(super) enum Piece {
     Segment { source: usize, rows: u32 },
@@ -113,7 +117,9 @@ impl Stage {
 
 impl Staged {
     fn new(key: &ColumnKey) -> Staged {
-        Staged { collected: Collected::new(Values::empty(key.physical)), pool: Pool::default() }
+        let mut collected = Collected::new(Values::empty(key.physical));
+        collected.reserve(VALUES_EXPECTED);
+        Staged { collected, pool: Pool::default() }
     }
 
     fn add(
