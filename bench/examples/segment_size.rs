@@ -132,7 +132,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report("head blocks to a clustered file", cpu_ns() - before, rows, clustered.len());
     let file = Segment::open(clustered)?;
     file.verify()?;
+    show_sizes(&file, rows)
+}
 
+#[expect(clippy::print_stdout, reason = "a measurement prints its figures")]
+fn show_sizes(file: &Segment, rows: u64) -> Result<(), Box<dyn std::error::Error>> {
     let sizes = file.sizes()?;
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
     let mut columns: BTreeMap<String, (u64, BTreeMap<&str, u64>)> = BTreeMap::new();

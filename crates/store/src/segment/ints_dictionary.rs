@@ -2,10 +2,10 @@
 
 use super::bytes::count;
 use super::ints::{BLOCK_VALUES, FORM_DICTIONARY, HEAD_BYTES};
+use super::ints_choice::{Choice, cheapest};
 use super::ints_packed::EntryBytes;
 use super::ints_write::{
-    Choice, Effort, Form, Frame, cheapest, close, distance, write_constant, write_head, write_packed,
-    write_random_access,
+    Effort, Form, Frame, close, distance, write_constant, write_head, write_packed, write_random_access,
 };
 
 /// Values of a dictionary of integers at most: what a reader may have to expand.
@@ -80,7 +80,6 @@ impl Dictionary {
 
 /// The different values and the place of each among them, of a sequence whose values lie close together; without
 /// values when there are more than `most`. `None` for any other sequence.
-#[expect(clippy::type_complexity, reason = "two lists of which the first may be too long")]
 fn of_narrow<T: Copy + Into<i64>>(values: &[T], most: usize) -> Option<(Option<Vec<i64>>, Vec<u32>)> {
     let all = values.iter().map(|&value| value.into());
     let (min, max) = all.fold((i64::MAX, i64::MIN), |(min, max), value| (value.min(min), value.max(max)));

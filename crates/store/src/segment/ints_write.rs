@@ -8,6 +8,7 @@ use super::ints::{
     BLOCK_VALUES, FLAG_EXCEPTIONS, FLAG_STEP, FORM_CONSTANT, FORM_DELTAS, FORM_PACKED, GROUP_BLOCKS,
     HEAD_BYTES, PADDING_BYTES,
 };
+use super::ints_choice::{cheapest, narrowest};
 use super::ints_dictionary::Dictionary;
 use super::ints_packed::EntryBytes;
 use super::kernels::pack;
@@ -20,12 +21,6 @@ pub(crate) enum Effort {
     /// The smallest form.
     Full,
 }
-
-/// Blocks that a form is tried on: at most so many, one in so many.
-const SAMPLE_BLOCKS: usize = 6;
-const SAMPLED_ONE_IN: usize = 4;
-/// About what an exception costs beside its bits: its place, and its part of the decoding time.
-const EXCEPTION_BITS: u64 = 14;
 
 /// Appends a sequence.
 pub(crate) fn write_ints<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
@@ -126,7 +121,11 @@ impl Frame {
     }
 
     /// Replaces the start of `out` by the steps of some values.
-    fn load<'o, T: Copy + Into<i64>>(&self, values: &[T], out: &'o mut [u64; BLOCK_VALUES]) -> &'o mut [u64] {
+    pub(super) fn load<'o, T: Copy + Into<i64>>(
+        &self,
+        values: &[T],
+        out: &'o mut [u64; BLOCK_VALUES],
+    ) -> &'o mut [u64] {
         let out = &mut out[..values.len()];
         for (steps, &value) in out.iter_mut().zip(values) {
             *steps = distance(value.into(), self.smallest);
@@ -167,65 +166,19 @@ impl Form {
     }
 }
 
-pub(super) struct Choice {
-    pub(super) form: Form,
-    /// Bits of the whole sequence, about.
-    pub(super) bits: u64,
-}
-
-/// The cheapest form without a dictionary, by a sample of blocks.
-pub(super) fn cheapest<T: Copy + Into<i64>>(values: &[T], frame: &Frame) -> Choice {
-    let blocks = values.len().div_ceil(BLOCK_VALUES);
-    let every = blocks.div_ceil(blocks.div_ceil(SAMPLED_ONE_IN).clamp(1, SAMPLE_BLOCKS)).max(1);
-    let mut costs = [0_u64; 4];
-    let mut sampled = 0;
-    let (mut steps, mut deltas) = ([0; BLOCK_VALUES], [0; BLOCK_VALUES]);
-    for block in values.chunks(BLOCK_VALUES).step_by(every) {
-        let len = block.len() as u64;
-        sampled += len;
-        let lanes = frame.load(block, &mut steps);
-        let deltas = &mut deltas[..block.len()];
-        deltas.copy_from_slice(lanes);
-        let packed = |width: u32| u64::from(width) * len + 48;
-        let width = to_distances(lanes).width;
-        costs[0] += packed(width);
-        costs[1] += narrowest(lanes, width).1 + 60;
-        let width = to_deltas(deltas).width;
-        costs[2] += packed(width);
-        // Where most values repeat the one before, deltas from zero leave the falling ones to exceptions; elsewhere
-        // both forms have the same lanes.
-        let is_repeated = lanes.windows(2).filter(|pair| pair[0] == pair[1]).count() * 2 > block.len();
-        let width = match is_repeated {
-            true => to_deltas_from_zero(frame.load(block, &mut steps)).width,
-            false => width,
-        };
-        costs[3] += narrowest(if is_repeated { &steps[..block.len()] } else { deltas }, width).1 + 60;
-    }
-    let mut best = (0, u64::MAX);
-    for (place, &cost) in costs.iter().enumerate() {
-        // Deltas and exceptions cost time to read: they have to be worth it.
-        let needed = cost + sampled * [0, 1, 2, 3][place] / 8;
-        if needed < best.1 {
-            best = (place, needed);
-        }
-    }
-    let form = Form { deltas: best.0 >= 2, exceptions: best.0 % 2 == 1 };
-    Choice { form, bits: costs[best.0] * values.len() as u64 / sampled.max(1) }
-}
-
 /// A block as it is packed.
 #[derive(Clone, Copy, Default)]
-struct Plan {
+pub(super) struct Plan {
     base: u64,
     range: u64,
-    width: u32,
+    pub(super) width: u32,
     first: u64,
     least_delta: i64,
     exceptions: usize,
 }
 
 /// Turns the steps of a block into distances from their smallest.
-fn to_distances(steps: &mut [u64]) -> Plan {
+pub(super) fn to_distances(steps: &mut [u64]) -> Plan {
     let (min, max) = bounds(steps);
     steps.iter_mut().for_each(|step| *step -= min);
     let range = max - min;
@@ -234,13 +187,13 @@ fn to_distances(steps: &mut [u64]) -> Plan {
 
 /// Turns the steps of a block into distances of their deltas from the smallest delta. A difference that does
 /// not fit wraps around, and wraps back when it is read.
-fn to_deltas(steps: &mut [u64]) -> Plan {
+pub(super) fn to_deltas(steps: &mut [u64]) -> Plan {
     let least = |deltas: &[u64]| deltas.iter().map(|delta| delta.cast_signed()).min();
     to_deltas_from(steps, least)
 }
 
 /// The same where most values repeat the one before: from zero, so that falling values are exceptions.
-fn to_deltas_from_zero(steps: &mut [u64]) -> Plan {
+pub(super) fn to_deltas_from_zero(steps: &mut [u64]) -> Plan {
     let least = |deltas: &[u64]| {
         let zeros = deltas.iter().filter(|delta| **delta == 0).count();
         let smallest = deltas.iter().map(|delta| delta.cast_signed()).min();
@@ -281,29 +234,6 @@ fn bounds(steps: &[u64]) -> (u64, u64) {
         max = max.max(step);
     }
     (min, max)
-}
-
-/// The width that with its exceptions takes the fewest bits, and how many.
-fn narrowest(lanes: &[u64], widest: u32) -> (u32, u64) {
-    // Four counts each, so that neighbours of one length need not wait for each other.
-    let mut counts = [[0_u32; 65]; 4];
-    for four in lanes.chunks(4) {
-        for (counts, lane) in counts.iter_mut().zip(four) {
-            counts[(64 - lane.leading_zeros()) as usize] += 1;
-        }
-    }
-    let length = |bits: usize| counts.iter().map(|counts| u64::from(counts[bits])).sum::<u64>();
-    let mut best = (widest, u64::from(widest) * lanes.len() as u64);
-    let mut above = 0_u64;
-    for width in (0..widest).rev() {
-        above += length(width as usize + 1);
-        let cost =
-            u64::from(width) * lanes.len() as u64 + above * (EXCEPTION_BITS + u64::from(widest - width));
-        if cost < best.1 {
-            best = (width, cost);
-        }
-    }
-    best
 }
 
 pub(super) fn write_constant<T: Copy + Into<i64>>(values: &[T], out: &mut Vec<u8>) {

@@ -28,6 +28,7 @@ mod hashes;
 mod header;
 mod info;
 mod ints;
+mod ints_choice;
 mod ints_dictionary;
 mod ints_lanes;
 mod ints_packed;
