@@ -68,6 +68,15 @@ pub(crate) const SCALE_MUTANTS: &[Mutant] = &[
         test: "opening_touches_no_file_and_open_files_are_bounded",
     },
     Mutant {
+        name: "sketch-loses-outliers",
+        breaks: "a stored sketch forgets the registers that do not fit its width",
+        file: "crates/store/src/footers/sketch.rs",
+        find: "        registers[index] = exception.to_le_bytes()[1] >> (INDEX_BITS - 8);",
+        replace: "        registers[index] = base;",
+        package: "skein-store",
+        test: "registers_come_back_from_few_bits_each",
+    },
+    Mutant {
         name: "sketches-do-not-merge",
         breaks: "the number of different values of two segments is that of the last one",
         file: "crates/store/src/footers/sketch.rs",

@@ -1,8 +1,8 @@
 //! How many different values there are, without keeping them: a HyperLogLog of 1,024 registers over 32-bit hashes, and
-//! below 256 values the hashes themselves.
+//! up to 96 values the hashes themselves.
 //!
 //! Sketches of parts merge into the sketch of the whole, whatever the parts share. The standard error is
-//! [`STANDARD_ERROR`]; up to 256 values the number is exact (two of 256 values share a hash with probability 1 in 130,000).
+//! [`STANDARD_ERROR`]; up to 96 values the number is exact (two of 96 values share a hash with probability 1 in 940,000).
 //! The estimator is Ertl's ("New cardinality estimation algorithms for HyperLogLog sketches", 2017, section 4): it needs
 //! no table of corrections and holds from 0 to the range of the hash.
 //!
@@ -16,8 +16,15 @@ const INDEX_BITS: u32 = 10;
 const REGISTERS: usize = 1 << INDEX_BITS;
 /// Bits of a hash that are ranked.
 const RANK_BITS: u32 = 32 - INDEX_BITS;
-/// Up to so many hashes are listed: they take as many bytes as the registers.
-pub(super) const LISTED_MAX: usize = REGISTERS / 4;
+/// Up to so many hashes are listed: from there on stored registers take fewer bytes.
+pub(super) const LISTED_MAX: usize = 96;
+
+/// The first byte of a stored list; the first byte of stored registers is the bits of each.
+const KIND_LISTED: u8 = 0;
+/// Bits of a stored register at most. Of many values nearly all ranks lie within seven of each other.
+const WIDTH_MAX: u32 = 4;
+/// Bytes before stored registers: their bits, the rank that is zero, the number of exceptions.
+const REGISTERS_HEAD_BYTES: usize = 4;
 
 /// A sketch under construction.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,16 +78,13 @@ impl Sketch {
 
     /// Adds the values of a stored sketch. `false` when it is none.
     pub(super) fn merge(&mut self, stored: &[u8]) -> bool {
-        if stored.len() == REGISTERS + 4 {
-            self.spread();
-            if let Sketch::Registers(registers) = self {
-                for (register, &rank) in registers.iter_mut().zip(&stored[4..]) {
-                    *register = (*register).max(rank);
-                }
-            }
+        let Some((&kind, rest)) = stored.split_first() else { return true };
+        if kind != KIND_LISTED {
+            let Some(others) = read_registers(stored) else { return false };
+            self.merge_registers(&others);
             return true;
         }
-        let (hashes, rest) = stored.as_chunks::<4>();
+        let (hashes, rest) = rest.as_chunks::<4>();
         if !rest.is_empty() || hashes.len() > LISTED_MAX {
             return false;
         }
@@ -88,29 +92,32 @@ impl Sketch {
         true
     }
 
-    /// Adds the values of another sketch.
-    pub(super) fn merge_sketch(&mut self, other: &Sketch) {
-        match other {
-            Sketch::Listed(listed) => listed.iter().for_each(|&hash| self.insert(hash)),
-            Sketch::Registers(others) => {
-                self.spread();
-                if let Sketch::Registers(registers) = self {
-                    for (register, &rank) in registers.iter_mut().zip(others.iter()) {
-                        *register = (*register).max(rank);
-                    }
-                }
+    fn merge_registers(&mut self, others: &[u8; REGISTERS]) {
+        self.spread();
+        if let Sketch::Registers(registers) = self {
+            for (register, &rank) in registers.iter_mut().zip(others) {
+                *register = (*register).max(rank);
             }
         }
     }
 
-    /// Appends it: the listed hashes, or a word of zeros and the registers.
+    /// Adds the values of another sketch.
+    pub(super) fn merge_sketch(&mut self, other: &Sketch) {
+        match other {
+            Sketch::Listed(listed) => listed.iter().for_each(|&hash| self.insert(hash)),
+            Sketch::Registers(others) => self.merge_registers(others),
+        }
+    }
+
+    /// Appends it: nothing when it is empty, the listed hashes, or the registers in few bits each.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Sketch::Listed(listed) => out.extend(listed.iter().flat_map(|hash| hash.to_le_bytes())),
-            Sketch::Registers(registers) => {
-                out.extend_from_slice(&[0; 4]);
-                out.extend_from_slice(&registers[..]);
+            Sketch::Listed(listed) if listed.is_empty() => {}
+            Sketch::Listed(listed) => {
+                out.push(KIND_LISTED);
+                out.extend(listed.iter().flat_map(|hash| hash.to_le_bytes()));
             }
+            Sketch::Registers(registers) => write_registers(registers, out),
         }
     }
 
@@ -121,6 +128,81 @@ impl Sketch {
             Sketch::Registers(registers) => estimate(registers),
         }
     }
+}
+
+/// The number that stands for a register whose rank is kept beside the others.
+fn exception_of(width: u32) -> u8 {
+    (1 << width) - 1
+}
+
+/// Appends registers above a base in the width that takes the fewest bytes; ranks that do not fit follow, two bytes
+/// each.
+fn write_registers(registers: &[u8; REGISTERS], out: &mut Vec<u8>) {
+    let mut counts = [0_usize; 1 << 6];
+    registers.iter().for_each(|&rank| counts[usize::from(rank & 63)] += 1);
+    let mut best = (usize::MAX, 1, 0);
+    for width in 1..=WIDTH_MAX {
+        for base in 0..=RANK_BITS as usize + 1 {
+            let fitting: usize = counts.iter().skip(base).take(usize::from(exception_of(width))).sum();
+            let bytes = REGISTERS / 8 * width as usize + 2 * (REGISTERS - fitting);
+            best = best.min((bytes, width, base));
+        }
+    }
+    let (_, width, base) = best;
+    let base = u8::try_from(base).unwrap_or(0);
+    let exception = exception_of(width);
+    let mut packed = vec![0_u8; REGISTERS / 8 * width as usize];
+    let mut exceptions = Vec::new();
+    for (index, &rank) in (0_u16..).zip(registers) {
+        let number = match rank.checked_sub(base) {
+            Some(number) if number < exception => number,
+            _ => {
+                exceptions.push(index | u16::from(rank) << INDEX_BITS);
+                exception
+            }
+        };
+        let bit = usize::from(index) * width as usize;
+        let pair = u16::from(number) << (bit % 8);
+        for (byte, part) in packed[bit / 8..].iter_mut().zip(pair.to_le_bytes()) {
+            *byte |= part;
+        }
+    }
+    out.extend_from_slice(&[u8::try_from(width).unwrap_or(0), base]);
+    out.extend_from_slice(&u16::try_from(exceptions.len()).unwrap_or(u16::MAX).to_le_bytes());
+    out.extend_from_slice(&packed);
+    out.extend(exceptions.iter().flat_map(|exception| exception.to_le_bytes()));
+}
+
+/// Stored registers; `None` when they are none.
+fn read_registers(stored: &[u8]) -> Option<Box<[u8; REGISTERS]>> {
+    let (head, rest) = stored.split_at_checked(REGISTERS_HEAD_BYTES)?;
+    let (width, base) = (u32::from(head[0]), head[1]);
+    if !(1..=WIDTH_MAX).contains(&width) {
+        return None;
+    }
+    let (packed, rest) = rest.split_at_checked(REGISTERS / 8 * width as usize)?;
+    let (exceptions, rest) = rest.as_chunks::<2>();
+    if !rest.is_empty() || exceptions.len() != usize::from(u16::from_le_bytes([head[2], head[3]])) {
+        return None;
+    }
+    let mask = exception_of(width);
+    let mut registers = Box::new([0; REGISTERS]);
+    // Eight registers start at a whole byte again.
+    for (eight, bytes) in registers.chunks_exact_mut(8).zip(packed.chunks_exact(width as usize)) {
+        let mut word = bytes.iter().rev().fold(0_u32, |word, &byte| word << 8 | u32::from(byte));
+        for register in eight {
+            let number = word.to_le_bytes()[0] & mask;
+            word >>= width;
+            *register = if number == mask { 0 } else { base.saturating_add(number) };
+        }
+    }
+    for exception in exceptions {
+        let exception = u16::from_le_bytes(*exception);
+        let index = usize::from(exception) % REGISTERS;
+        registers[index] = exception.to_le_bytes()[1] >> (INDEX_BITS - 8);
+    }
+    let largest = RANK_BITS + 1;
+    registers.iter().all(|&rank| u32::from(rank) <= largest).then_some(registers)
 }
 
 #[inline]
@@ -214,15 +296,32 @@ mod tests {
     }
 
     #[test]
+    fn registers_come_back_from_few_bits_each() {
+        for size in [0_u64, 97, 150, 400, 2_000, 30_000, 1_000_000] {
+            let mut registers = [0; REGISTERS];
+            (0..size).for_each(|value| raise(&mut registers, fold(value)));
+            // Ranks of every size, which no hash is likely to have.
+            let odd = (0_u8..23).chain(size.to_le_bytes().map(|byte| byte % 23));
+            registers.iter_mut().step_by(41).zip(odd).for_each(|(register, rank)| *register = rank);
+            let mut stored = Vec::new();
+            write_registers(&registers, &mut stored);
+            assert!(stored.len() < 560, "{size}: {}", stored.len());
+            assert_eq!(read_registers(&stored).as_deref(), Some(&registers));
+            for cut in 0..stored.len() {
+                assert_eq!(read_registers(&stored[..cut]), None);
+            }
+        }
+    }
+
+    #[test]
     fn few_values_are_counted_exactly_and_parts_merge_into_the_whole() {
         let sketch = |range: std::ops::Range<u64>| {
             let mut sketch = Sketch::default();
             range.for_each(|value| sketch.insert(fold(value)));
             sketch
         };
-        assert_eq!([0, 1, 200, 256].map(|n| sketch(0..n).estimate()), [0, 1, 200, 256]);
-        for (a, b, both) in
-            [(0..100, 50..150, 0..150), (0..200, 100..400, 0..400), (0..900, 300..5_000, 0..5_000)]
+        assert_eq!([0, 1, 60, 96].map(|n| sketch(0..n).estimate()), [0, 1, 60, 96]);
+        for (a, b, both) in [(0..50, 30..90, 0..90), (0..90, 70..400, 0..400), (0..900, 300..5_000, 0..5_000)]
         {
             let (mut stored, mut merged) = (Vec::new(), sketch(a));
             sketch(b.clone()).write(&mut stored);
@@ -232,6 +331,8 @@ mod tests {
             assert_eq!(merged, sketch(both.clone()));
             assert_eq!(other, sketch(both));
         }
-        assert!(!Sketch::default().merge(&[1, 2, 3]), "what is no sketch is refused");
+        for wrong in [&[1, 2, 3][..], &[0, 1], &[9; 700], &[1; 700]] {
+            assert!(!Sketch::default().merge(wrong), "what is no sketch is refused");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::segment::bytes::{array_at, u16_at, u32_at, u64_at};
 
 const MAGIC: [u8; 4] = *b"SKFC";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 pub(super) const HEADER_BYTES: u64 = 64;
 pub(super) const SLOT_BYTES: usize = 128;
 const ID_BYTES_MAX: usize = 64;

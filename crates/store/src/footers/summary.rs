@@ -17,7 +17,7 @@ use crate::segment::bytes::{array_at, i64_at, slice_at, u16_at, u32_at, u64_at};
 use crate::segment::machine::SegmentBytes;
 
 pub(super) const MAGIC: [u8; 4] = *b"SKFE";
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 pub(super) const HEAD_BYTES: usize = 64;
 pub(super) const COLUMN_BYTES: usize = 48;
 pub(super) const DATASET_BYTES: usize = 32;
