@@ -205,6 +205,19 @@ impl State {
         self.files.iter().chain(&self.retired)
     }
 
+    /// The open erasures of which nothing is left: none becomes so again, since what comes later is newer.
+    fn ending(&self) -> Vec<u128> {
+        let left = |entry: &Entry| {
+            let in_heads = self
+                .partitions
+                .iter()
+                .any(|partition| entry.stored.erasure.is_older(partition.mark.partition, partition.mark.low));
+            in_heads || self.on_disk().any(|file| entry.may_take_of(file))
+        };
+        let open = self.erasures.entries.iter().filter(|(_, entry)| entry.stored.ended_ns.is_none());
+        open.filter(|(_, entry)| !left(entry)).map(|(id, _)| *id).collect()
+    }
+
     /// Tells the files of an environment which erasures may take something of them.
     fn show_erasures(&mut self, environment: &Environment) {
         for file in self.files.of(environment) {
@@ -327,26 +340,24 @@ impl Inner {
     /// Ends the erasures that no file and no head holds events of. Returns whether any ended.
     fn end_erasures(&self) -> Result<bool, Error> {
         self.collect_garbage();
+        let ending = self.state().ending();
+        if !ending.is_empty() && self.footers.has_dead() {
+            // Entries of files that are gone still say the names of columns and datasets, and largest numbers.
+            let _writing = self.begin_writing()?;
+            let handles: Vec<_> = self.state().files.iter().map(|file| Arc::clone(&file.handle)).collect();
+            self.footers.rewrite(&handles)?;
+        }
         let now_ns = self.clock.now_ns();
         let (ended, forgotten) = {
             let mut state = self.state();
-            let lows: Vec<(Partition, Offset)> = state
-                .partitions
-                .iter()
-                .map(|partition| (partition.mark.partition, partition.mark.low))
-                .collect();
             let mut erasures = std::mem::take(&mut state.erasures);
             let mut ended = false;
-            for entry in erasures.entries.values_mut().filter(|entry| entry.stored.ended_ns.is_none()) {
-                let in_files = state.on_disk().any(|file| entry.may_take_of(file));
-                let in_heads =
-                    lows.iter().any(|&(partition, low)| entry.stored.erasure.is_older(partition, low));
-                if !in_heads && !in_files {
-                    Arc::make_mut(&mut entry.stored).ended_ns = Some(now_ns);
-                    entry.is_durable = false;
-                    entry.clean.clear();
-                    ended = true;
-                }
+            for id in &ending {
+                let Some(entry) = erasures.entries.get_mut(id) else { continue };
+                Arc::make_mut(&mut entry.stored).ended_ns = Some(now_ns);
+                entry.is_durable = false;
+                entry.clean.clear();
+                ended = true;
             }
             let forgotten = erasures.forgettable();
             forgotten.iter().for_each(|id| drop(erasures.entries.remove(id)));

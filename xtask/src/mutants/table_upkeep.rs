@@ -157,4 +157,13 @@ pub(crate) const UPKEEP_MUTANTS: &[Mutant] = &[
         package: "skein-store",
         test: "a_large_flushed_file_is_clustered_once",
     },
+    Mutant {
+        name: "erased-names-stay-in-footers",
+        breaks: "an erasure ends while footers.cat still names what it took",
+        file: "crates/store/src/erasures.rs",
+        find: "if !ending.is_empty() && self.footers.has_dead() {",
+        replace: "if ending.is_empty() && self.footers.has_dead() {",
+        package: "skein-store",
+        test: "nothing_of_what_was_erased_stays_in_a_file",
+    },
 ];

@@ -149,6 +149,12 @@ impl Footers {
         (state.file.is_none() && counted > 0) || full || (data > (1 << 20) && data > 2 * state.live_bytes)
     }
 
+    /// Whether the file may hold entries of segments that count no longer.
+    pub(crate) fn has_dead(&self) -> bool {
+        let state = self.state();
+        state.file.is_none() || state.used as usize > state.live.len()
+    }
+
     /// Writes the file anew with the summaries of these segments: temporary file, sync, rename, as with a segment.
     /// A crash leaves the one before or the one after.
     pub(crate) fn rewrite(&self, handles: &[Arc<SegmentHandle>]) -> Result<(), Error> {
