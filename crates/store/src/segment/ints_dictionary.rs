@@ -83,7 +83,9 @@ impl Dictionary {
 fn of_narrow<T: Copy + Into<i64>>(values: &[T], most: usize) -> Option<(Option<Vec<i64>>, Vec<u32>)> {
     let all = values.iter().map(|&value| value.into());
     let (min, max) = all.fold((i64::MAX, i64::MIN), |(min, max), value| (value.min(min), value.max(max)));
-    let range = usize::try_from(distance(max, min)).ok().filter(|&range| range < NARROW_RANGE)?;
+    // The table has to cost less than looking each value up would.
+    let widest = NARROW_RANGE.min(values.len() * 4);
+    let range = usize::try_from(distance(max, min)).ok().filter(|&range| range < widest)?;
     let place_of = |value: T| usize::try_from(distance(value.into(), min)).unwrap_or(0);
     let mut places = vec![0_u32; range + 1];
     values.iter().for_each(|&value| places[place_of(value)] = 1);

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use skein_event::batch::{Column, ContextShape, EventBatch, Presence, Token, Values};
+use skein_event::batch::{Column, ContextShape, EventBatch, Presence, Token};
 use skein_event::dictionary::Dictionary;
 use skein_event::hash::HashKey;
 use skein_event::ids::Offset;
@@ -11,6 +11,7 @@ use skein_event::ids::Offset;
 use super::bytes::count;
 use super::gather::Gathered;
 use super::info::{ColumnId, Encoding};
+use super::ints::BLOCK_VALUES;
 use super::pool::Pool;
 use super::reader::{RowField, Segment};
 use super::templates::names_all;
@@ -205,17 +206,22 @@ impl<'a> Open<'a> {
             return Err(Error::damaged("a source without columns"));
         };
         let column = segment.column(ColumnId(number))?;
-        let Column { presence, values: Values::Code(codes), .. } = column.to_batch_column() else {
+        if !column.has_text() {
             return Err(Error::damaged("a column's values are of another type"));
-        };
+        }
         let mut text = column.text()?;
+        out.reserve(column.len());
         if column.has_hashes() {
             let hashes = column.hashes()?;
             let merged = (0_u32..).zip(hashes).map(|(code, hash)| pool.code(text.get(code)?, hash));
             let merged = merged.collect::<Result<Vec<u32>, Error>>()?;
-            out.extend(codes.iter().map(|&code| merged[code as usize]));
+            let mut codes = Vec::with_capacity(BLOCK_VALUES);
+            for block in 0..column.blocks() {
+                column.decode_codes(block, &mut codes);
+                out.extend(codes.iter().map(|&code| merged[code as usize]));
+            }
         } else {
-            for code in codes {
+            for code in 0..count(column.len()) {
                 let value = text.get(code)?;
                 out.push(if taking.unlike {
                     pool.push(value, 0)?
@@ -224,7 +230,7 @@ impl<'a> Open<'a> {
                 });
             }
         }
-        Ok(presence)
+        Ok(column.present().to_presence())
     }
 
     /// Replaces `out` by the tokens of one of its shapes; tells whether it is a template.
