@@ -99,7 +99,7 @@ pub(crate) const DOOR_MUTANTS: &[Mutant] = &[
         breaks: "an export that failed ends like one that is complete",
         file: "crates/api/src/routes/export.rs",
         find: "                Some((Err(broken), None))\n",
-        replace: "                drop(broken);\n                None\n",
+        replace: "                drop(broken);\n                None::<(Result<_, std::io::Error>, _)>\n",
         package: "skein-api",
         test: "an_export_streams_and_never_looks_whole_when_it_failed",
     },

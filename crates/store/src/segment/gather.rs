@@ -73,7 +73,7 @@ impl Segment {
             .collect();
         let mut columns = Columns {
             segment: self,
-            places: HashMap::new(),
+            places: vec![NOWHERE; self.column_count() as usize],
             lists: [Vec::new(), Vec::new()],
             dictionary: Dictionary::default(),
         };
@@ -138,8 +138,8 @@ const NOWHERE: u32 = u32::MAX;
 /// Columns under collection: of rows, of contexts.
 struct Columns<'a> {
     segment: &'a Segment,
-    /// Place of a column in its list.
-    places: HashMap<ColumnId, u32>,
+    /// Of each column of the segment: its place in its list, or [`NOWHERE`].
+    places: Vec<u32>,
     lists: [Vec<Column>; 2],
     /// Their values, and the names in shapes.
     dictionary: Dictionary,
@@ -170,7 +170,9 @@ impl Columns<'_> {
         let list = &mut self.lists[usize::from(info.level == Level::Context)];
         let place = count(list.len());
         list.push(Column { key: info.key.clone(), presence, values });
-        self.places.insert(info.id, place);
+        if let Some(slot) = self.places.get_mut(info.id.0 as usize) {
+            *slot = place;
+        }
         place
     }
 
@@ -192,10 +194,9 @@ impl Columns<'_> {
                     token.target = names.code(token.target, &mut self.dictionary)?;
                 }
                 if token.kind.targets_column() {
-                    token.target = match self.places.get(&ColumnId(token.target)) {
-                        Some(&place) => place,
-                        None if is_template => NOWHERE,
-                        None => self.push_empty(ColumnId(token.target))?,
+                    token.target = match self.places.get(token.target as usize) {
+                        Some(&place) if place != NOWHERE || is_template => place,
+                        _ => self.push_empty(ColumnId(token.target))?,
                     };
                 }
             }

@@ -10,7 +10,8 @@
 
 use super::bytes::u32_at;
 use super::header::Version;
-use super::ints_lanes::{Lanes, Plain, V1_ENTRY_BYTES, block_len, damaged, index, split};
+use super::ints_lanes::{Lanes, V1_ENTRY_BYTES, block_len, damaged, index, split};
+use super::ints_plain::Plain;
 use crate::error::Error;
 
 /// Values of one block: a zone small enough to prune with, and a directory entry of a few bytes.
@@ -124,7 +125,8 @@ impl<'a> Ints<'a> {
         let low = index(low);
         let window = index(high).saturating_sub(low).saturating_add(1);
         if window <= VALUE_WINDOW {
-            let known: Vec<i64> = (low..low + window).map(|place| values.get(place)).collect();
+            let mut known = Vec::with_capacity(window);
+            values.each_in(low..low + window, |value| known.push(value));
             for value in out {
                 *value = known.get(index(*value).wrapping_sub(low)).copied().unwrap_or(0);
             }
@@ -183,21 +185,21 @@ impl<'a> Ints<'a> {
 
     /// The values at some places; equal neighbours and places of one block are decoded once.
     pub(crate) fn values_at(&self, places: impl Iterator<Item = usize>) -> Vec<i64> {
+        let places: Vec<usize> = places.collect();
+        if !self.lanes.is_slow(places.len()) {
+            return places.into_iter().map(|place| self.get(place)).collect();
+        }
         let mut decoded: Option<usize> = None;
         let mut values = Vec::new();
-        places
-            .map(|place| {
-                let block = place / BLOCK_VALUES;
-                if !self.lanes.is_slow() {
-                    return self.get(place);
-                }
-                if decoded != Some(block) {
-                    self.decode(block, &mut values);
-                    decoded = Some(block);
-                }
-                values.get(place % BLOCK_VALUES).copied().unwrap_or(0)
-            })
-            .collect()
+        let value = |place: usize| {
+            let block = place / BLOCK_VALUES;
+            if decoded != Some(block) {
+                self.decode(block, &mut values);
+                decoded = Some(block);
+            }
+            values.get(place % BLOCK_VALUES).copied().unwrap_or(0)
+        };
+        places.into_iter().map(value).collect()
     }
 
     /// Checks what the encoding promises and [`Ints::open`] does not: every block's bits are there, every value
@@ -205,8 +207,12 @@ impl<'a> Ints<'a> {
     pub(crate) fn validate(&self, low: i64, high: i64) -> Result<(), Error> {
         let outside = || Error::damaged("a value lies outside of its range");
         if let Some(values) = &self.values {
-            let all = (0..values.len()).map(|place| values.get(place)).collect::<Vec<_>>();
             values.check_bits()?;
+            if values.len() > self.len() {
+                return Err(Error::damaged("a dictionary of integers has more values than are used"));
+            }
+            let mut all = Vec::with_capacity(values.len());
+            values.each_in(0..values.len(), |value| all.push(value));
             if all.windows(2).any(|pair| pair[0] >= pair[1]) {
                 return Err(Error::damaged("a dictionary of integers does not rise"));
             }

@@ -5,7 +5,8 @@ use super::ints::{
     BLOCK_VALUES, FLAG_EXCEPTIONS, FLAG_STEP, FORM_CONSTANT, FORM_DELTAS, FORM_PACKED, GROUP_BLOCKS,
     HEAD_BYTES, PADDING_BYTES,
 };
-use super::ints_packed::{EntryBytes, Packed};
+use super::ints_packed::{Block, EntryBytes, Packed};
+use super::ints_plain::Plain;
 use super::kernels::read_bits;
 use super::machine::{unpack_u32, unpack_u64};
 use crate::error::Error;
@@ -31,11 +32,12 @@ pub(super) enum Lanes<'a> {
     },
 }
 
-/// A sequence without exceptions.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Plain<'a> {
-    Constant { value: i64, len: usize },
-    Packed(Packed<'a>),
+/// Values of a patched block that are read one by one: each looks through the block's exceptions.
+const PATCHED_ONE_BY_ONE: usize = 32;
+
+/// The exceptions of a block: no more than it has values, whatever its entry says.
+fn exceptions_of(block: &Block, values: usize) -> std::ops::Range<usize> {
+    block.exceptions_before..block.exceptions_before.saturating_add(block.exceptions.min(values))
 }
 
 pub(super) fn damaged() -> Error {
@@ -151,68 +153,6 @@ impl<'a> Sequence<'a> {
     }
 }
 
-impl Plain<'_> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Plain::Constant { len, .. } => *len,
-            Plain::Packed(packed) => packed.len,
-        }
-    }
-
-    pub(super) fn zone(&self, block: usize) -> (i64, i64) {
-        match self {
-            Plain::Constant { value, .. } => (*value, *value),
-            Plain::Packed(packed) => packed.zone(block),
-        }
-    }
-
-    pub(super) fn decode(&self, number: usize, out: &mut Vec<i64>) {
-        match self {
-            Plain::Constant { value, len } => {
-                out.clear();
-                out.resize(block_len(*len, number), *value);
-            }
-            Plain::Packed(packed) => {
-                let mut lanes = [0; BLOCK_VALUES];
-                let block = packed.block(number);
-                let values = packed.lanes_of(&block, number, &mut lanes);
-                packed.finish(&block, &lanes[..values], out);
-            }
-        }
-    }
-
-    #[inline]
-    pub(super) fn get(&self, index: usize) -> i64 {
-        match self {
-            Plain::Constant { value, len } => {
-                if index < *len {
-                    *value
-                } else {
-                    0
-                }
-            }
-            Plain::Packed(packed) if index >= packed.len => 0,
-            Plain::Packed(packed) if packed.least_delta.is_some() => {
-                let mut values = Vec::new();
-                self.decode(index / BLOCK_VALUES, &mut values);
-                values.get(index % BLOCK_VALUES).copied().unwrap_or(0)
-            }
-            Plain::Packed(packed) => {
-                let block = packed.block(index / BLOCK_VALUES);
-                let bits = packed.bits.get(block.offset..).unwrap_or(&[]);
-                packed.value(block.base.wrapping_add(read_bits(bits, index % BLOCK_VALUES, block.width)))
-            }
-        }
-    }
-
-    pub(super) fn check_bits(&self) -> Result<(), Error> {
-        match self {
-            Plain::Constant { .. } => Ok(()),
-            Plain::Packed(packed) => packed.check_bits(),
-        }
-    }
-}
-
 impl Lanes<'_> {
     pub(super) fn len(&self) -> usize {
         match self {
@@ -222,13 +162,12 @@ impl Lanes<'_> {
         }
     }
 
-    /// Whether one value costs about as much as its block.
-    pub(super) fn is_slow(&self) -> bool {
+    /// Whether so many values of a block cost more one by one than all of it together.
+    pub(super) fn is_slow(&self, values: usize) -> bool {
         match self {
-            Lanes::V1 { .. } => false,
+            Lanes::V1 { .. } | Lanes::Plain(Plain::Constant { .. }) => false,
             Lanes::Plain(Plain::Packed(packed)) => packed.least_delta.is_some(),
-            Lanes::Plain(Plain::Constant { .. }) => false,
-            Lanes::Patched { .. } => true,
+            Lanes::Patched { packed, .. } => packed.least_delta.is_some() || values > PATCHED_ONE_BY_ONE,
         }
     }
 
@@ -259,11 +198,16 @@ impl Lanes<'_> {
                 let mut lanes = [0; BLOCK_VALUES];
                 let block = packed.block(number);
                 let values = packed.lanes_of(&block, number, &mut lanes);
-                for exception in (block.exceptions_before..).take(block.exceptions.min(values)) {
-                    if let Some(lane) = lanes[..values].get_mut(index(positions.get(exception))) {
-                        *lane |= excess.get(exception).cast_unsigned().checked_shl(block.width).unwrap_or(0);
+                let exceptions = exceptions_of(&block, values);
+                let mut above = Vec::with_capacity(exceptions.len());
+                excess.each_in(exceptions.clone(), |excess| above.push(excess));
+                let mut above = above.into_iter();
+                positions.each_in(exceptions, |position| {
+                    let excess = above.next().unwrap_or(0);
+                    if let Some(lane) = lanes[..values].get_mut(index(position)) {
+                        *lane |= excess.cast_unsigned().checked_shl(block.width).unwrap_or(0);
                     }
-                }
+                });
                 packed.finish(&block, &lanes[..values], out);
             }
         }
@@ -319,6 +263,22 @@ impl Lanes<'_> {
                 let lane = read_bits(bits.get(offset..).unwrap_or(&[]), place % BLOCK_VALUES, width);
                 self.zone(place / BLOCK_VALUES).0.wrapping_add(lane.cast_signed())
             }
+            Lanes::Patched { packed, .. } if place >= packed.len => 0,
+            Lanes::Patched { packed, positions, excess } if packed.least_delta.is_none() => {
+                let block = packed.block(place / BLOCK_VALUES);
+                let bits = packed.bits.get(block.offset..).unwrap_or(&[]);
+                let mut lane = read_bits(bits, place % BLOCK_VALUES, block.width);
+                let exceptions = exceptions_of(&block, block_len(packed.len, place / BLOCK_VALUES));
+                let mut exception = exceptions.start;
+                positions.each_in(exceptions, |position| {
+                    if index(position) == place % BLOCK_VALUES {
+                        lane |= excess.get(exception).cast_unsigned().checked_shl(block.width).unwrap_or(0);
+                    }
+                    exception += 1;
+                });
+                // As the whole block does it: a step counts lanes.
+                packed.value(block.base).wrapping_add(lane.wrapping_mul(packed.step).cast_signed())
+            }
             Lanes::Patched { .. } => {
                 let mut values = Vec::new();
                 self.decode(place / BLOCK_VALUES, &mut values);
@@ -354,8 +314,10 @@ impl Lanes<'_> {
                 let of_block = |block| packed.block(block).exceptions;
                 let blocks = 0..packed.len.div_ceil(BLOCK_VALUES);
                 let exceptions = blocks.map(of_block).fold(0, usize::saturating_add);
-                let inside = (0..positions.len())
-                    .all(|place| index(positions.get(place)) < BLOCK_VALUES.min(packed.len));
+                let mut inside = true;
+                positions.each_in(0..positions.len(), |position| {
+                    inside &= index(position) < BLOCK_VALUES.min(packed.len);
+                });
                 if exceptions != positions.len() || !inside {
                     return Err(Error::damaged("exceptions of a block lie elsewhere"));
                 }

@@ -3,6 +3,7 @@
 use super::bytes::u32_at;
 use super::ints::{BLOCK_VALUES, GROUP_BLOCKS, PADDING_BYTES};
 use super::ints_lanes::{block_len, damaged};
+use super::kernels::read_bits;
 use super::machine::unpack_u64;
 use crate::error::Error;
 
@@ -42,8 +43,6 @@ pub(super) struct Packed<'a> {
 pub(super) struct Block {
     /// Smallest value, in steps above the sequence's smallest.
     pub(super) base: u64,
-    /// Largest value, in steps above the base.
-    pub(super) range: u64,
     pub(super) width: u32,
     /// Of deltas: the first value above the base, and the smallest delta above the sequence's.
     pub(super) first: u64,
@@ -96,7 +95,6 @@ impl<'a> Packed<'a> {
         }
         Block {
             base: part(at, entry.base),
-            range: part(at + entry.base, entry.range),
             width: u32::from(self.entries.get(at + width_place).copied().unwrap_or(0)),
             first: part(at + width_place + 1, entry.first),
             delta: part(at + width_place + 1 + entry.first, entry.delta),
@@ -112,9 +110,29 @@ impl<'a> Packed<'a> {
         self.smallest.wrapping_add(steps.wrapping_mul(self.step).cast_signed())
     }
 
+    #[inline]
     pub(super) fn zone(&self, block: usize) -> (i64, i64) {
-        let block = self.block(block);
-        (self.value(block.base), self.value(block.base.wrapping_add(block.range)))
+        let at = block * self.entry.total();
+        let base = number_at(self.entries, at, self.entry.base);
+        let range = number_at(self.entries, at + self.entry.base, self.entry.range);
+        (self.value(base), self.value(base.wrapping_add(range)))
+    }
+
+    /// Calls `each` with the values of a range of places, of which those beyond the end are 0. The directory is read
+    /// once a block. Not for deltas.
+    pub(super) fn each_in(&self, places: std::ops::Range<usize>, mut each: impl FnMut(i64)) {
+        let mut place = places.start;
+        while place < places.end {
+            let number = place / BLOCK_VALUES;
+            let end = places.end.min((number + 1) * BLOCK_VALUES);
+            let block = self.block(number);
+            let bits = self.bits.get(block.offset..).unwrap_or(&[]);
+            for place in place..end {
+                let steps = block.base.wrapping_add(read_bits(bits, place % BLOCK_VALUES, block.width));
+                each(if place < self.len { self.value(steps) } else { 0 });
+            }
+            place = end;
+        }
     }
 
     pub(super) fn lanes_of(&self, block: &Block, number: usize, lanes: &mut [u64; BLOCK_VALUES]) -> usize {

@@ -6,17 +6,22 @@
 
 use skein_event::Presence;
 
-use super::bytes::{count, length, u32_at, u64_at};
+use super::bytes::{count, length};
 use super::header::Version;
 use super::ints::{BLOCK_VALUES, Ints};
 use super::ints_write::{Effort, write_rising_within};
+use super::presence_blocks::{self, Blocks};
 use crate::error::Error;
 
-/// Below one row in five, rows as deltas are smaller than one bit per row, whatever their pattern.
-const ROWS_BELOW_ONE_IN: usize = 5;
-/// Rows that share a rank in a bitmap, and the bytes of their bits.
-const RANK_ROWS: usize = 1_024;
-const RANK_BYTES: usize = RANK_ROWS / 8;
+/// Bits per value up to which blocks are taken without trying whether rows as deltas are smaller: deltas of rows
+/// that are not neighbours take about as many.
+const BLOCK_BITS_TAKEN: usize = 2;
+/// Bits per value beyond which rows as deltas are taken without trying, when there is no time to try.
+const BLOCK_BITS_MAX: usize = 12;
+
+/// Blocks are taken when they are larger than rows as deltas by this part at most, and so many bytes.
+const BLOCKS_MAY_COST_MORE: usize = 4;
+const BLOCKS_MAY_COST_BYTES: usize = 16;
 
 /// The form of a presence on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,13 +31,17 @@ pub(crate) enum PresenceForm {
     All = 0,
     /// The present rows as an integer sequence; in version 1 the number of rows skipped before each.
     Rows = 1,
-    /// One bit per row in 64-bit words, lowest bit first; since version 2 after a rank u32 per 1,024 rows.
+    /// One bit per row in 64-bit words, lowest bit first. In version 1 only.
     Bitmap = 2,
+    /// By blocks of 1,024 rows. Since version 2.
+    Blocks = 3,
 }
 
 impl PresenceForm {
     pub(crate) fn from_number(number: u8) -> Option<PresenceForm> {
-        [PresenceForm::All, PresenceForm::Rows, PresenceForm::Bitmap].get(usize::from(number)).copied()
+        const FORMS: [PresenceForm; 4] =
+            [PresenceForm::All, PresenceForm::Rows, PresenceForm::Bitmap, PresenceForm::Blocks];
+        FORMS.get(usize::from(number)).copied()
     }
 }
 
@@ -47,26 +56,23 @@ pub(crate) fn write_presence(
     if present.len() == rows {
         return PresenceForm::All;
     }
-    let bitmap_bytes = rows.div_ceil(64) * 8 + rows.div_ceil(RANK_ROWS) * 4;
-    if effort == Effort::Full || present.len() * ROWS_BELOW_ONE_IN < rows {
-        let start = out.len();
-        let is_written = write_rising_within(present, effort, length(bitmap_bytes) * 9, out);
-        if is_written && out.len() - start <= bitmap_bytes {
+    let start = out.len();
+    let bytes = presence_blocks::byte_len(present, rows);
+    let try_rows = match effort {
+        Effort::Full => bytes * 8 > present.len() * BLOCK_BITS_TAKEN,
+        Effort::Low => bytes * 8 > present.len() * BLOCK_BITS_MAX,
+    };
+    if try_rows {
+        let is_written = write_rising_within(present, effort, length(bytes) * 8, out);
+        // Blocks are read without decoding, which is worth some bytes.
+        let rows_bytes = out.len() - start;
+        if is_written && rows_bytes + rows_bytes / BLOCKS_MAY_COST_MORE + BLOCKS_MAY_COST_BYTES < bytes {
             return PresenceForm::Rows;
         }
         out.truncate(start);
     }
-    let mut words = vec![0_u64; rows.div_ceil(64)];
-    for &row in present {
-        words[row as usize / 64] |= 1 << (row % 64);
-    }
-    let mut rank = 0;
-    for words in words.chunks(RANK_ROWS / 64) {
-        out.extend_from_slice(&u32::to_le_bytes(rank));
-        rank += words.iter().map(|word| word.count_ones()).sum::<u32>();
-    }
-    out.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-    PresenceForm::Bitmap
+    presence_blocks::write(present, rows, out);
+    PresenceForm::Blocks
 }
 
 /// Which rows of a segment (or contexts, for a context column) have a value, in encoded form.
@@ -84,23 +90,8 @@ pub enum PresentRows<'a> {
     Rows(Ints<'a>),
     /// The same from a segment of version 1.
     List(Vec<u32>),
-    /// One bit per row.
-    Bitmap(Bitmap<'a>),
-}
-
-/// One bit per row with a rank before each 1,024 rows.
-#[derive(Clone, Debug)]
-pub struct Bitmap<'a> {
-    words: &'a [u8],
-    ranks: Ranks<'a>,
-    rows: u32,
-    present: u32,
-}
-
-#[derive(Clone, Debug)]
-enum Ranks<'a> {
-    Stored(&'a [u8]),
-    Counted(Vec<u32>),
+    /// By blocks of rows.
+    Blocks(Blocks<'a>),
 }
 
 impl<'a> PresentRows<'a> {
@@ -122,7 +113,11 @@ impl<'a> PresentRows<'a> {
             (PresenceForm::All, _) => PresentRows::All { rows },
             (PresenceForm::Rows, Version::V1) => read_gaps(bytes, rows)?,
             (PresenceForm::Rows, Version::V2) => PresentRows::Rows(Ints::open(bytes, version)?.0),
-            (PresenceForm::Bitmap, _) => PresentRows::Bitmap(Bitmap::open(bytes, rows, present, version)?),
+            (PresenceForm::Bitmap, Version::V1) => read_bits(bytes, rows)?,
+            (PresenceForm::Blocks, Version::V2) => PresentRows::Blocks(Blocks::open(bytes, rows, present)?),
+            (PresenceForm::Bitmap, Version::V2) | (PresenceForm::Blocks, Version::V1) => {
+                return Err(Error::damaged("a presence in a form that this version does not have"));
+            }
         };
         if opened.len() == present { Ok(opened) } else { Err(other_count()) }
     }
@@ -147,7 +142,7 @@ impl<'a> PresentRows<'a> {
                 }
                 Ok(())
             }
-            PresentRows::Bitmap(bitmap) => bitmap.validate(),
+            PresentRows::Blocks(blocks) => blocks.validate(),
         }
     }
 
@@ -157,7 +152,7 @@ impl<'a> PresentRows<'a> {
             PresentRows::All { rows } => *rows,
             PresentRows::Rows(ints) => count(ints.len()),
             PresentRows::List(rows) => count(rows.len()),
-            PresentRows::Bitmap(bitmap) => bitmap.present,
+            PresentRows::Blocks(blocks) => blocks.len(),
         }
     }
 
@@ -180,7 +175,7 @@ impl<'a> PresentRows<'a> {
                 count(block * BLOCK_VALUES + rows.partition_point(|&present| present < row))
             }
             PresentRows::List(rows) => count(rows.partition_point(|&present| present < row)),
-            PresentRows::Bitmap(bitmap) => bitmap.rank(row),
+            PresentRows::Blocks(blocks) => blocks.find(row).1,
         }
     }
 
@@ -199,7 +194,10 @@ impl<'a> PresentRows<'a> {
                 rows.binary_search(&row).ok().map(|place| count(block * BLOCK_VALUES + place))
             }
             PresentRows::List(rows) => rows.binary_search(&row).ok().map(count),
-            PresentRows::Bitmap(bitmap) => bitmap.contains(row).then(|| bitmap.rank(row)),
+            PresentRows::Blocks(blocks) => {
+                let (present, rank) = blocks.find(row);
+                present.then_some(rank)
+            }
         }
     }
 
@@ -264,7 +262,7 @@ impl<'a> PresentRows<'a> {
                 }
             }
             PresentRows::List(rows) => out.extend_from_slice(&rows[first as usize..end as usize]),
-            PresentRows::Bitmap(bitmap) => bitmap.rows_of(first, end, out),
+            PresentRows::Blocks(blocks) => blocks.rows_of(first, end, out),
         }
     }
 
@@ -274,7 +272,7 @@ impl<'a> PresentRows<'a> {
             PresentRows::All { .. } => Presence::All,
             PresentRows::Rows(ints) => Presence::Rows(ints.to_vec_u32()),
             PresentRows::List(rows) => Presence::Rows(rows.clone()),
-            PresentRows::Bitmap(_) => {
+            PresentRows::Blocks(_) => {
                 let mut rows = Vec::with_capacity(self.len() as usize);
                 self.rows_of(0, self.len(), &mut rows);
                 Presence::Rows(rows)
@@ -283,92 +281,23 @@ impl<'a> PresentRows<'a> {
     }
 }
 
-impl<'a> Bitmap<'a> {
-    fn open(bytes: &'a [u8], rows: u32, present: u32, version: Version) -> Result<Bitmap<'a>, Error> {
-        let word_bytes = (rows as usize).div_ceil(64) * 8;
-        let rank_bytes = (rows as usize).div_ceil(RANK_ROWS) * 4;
-        let short = || Error::damaged("a bitmap of rows has another length");
-        if version == Version::V2 {
-            let (ranks, words) = bytes.split_at_checked(rank_bytes).ok_or_else(short)?;
-            let words = words.get(..word_bytes).ok_or_else(short)?;
-            return Ok(Bitmap { words, ranks: Ranks::Stored(ranks), rows, present });
-        }
-        let words = bytes.get(..word_bytes).ok_or_else(short)?;
-        let mut ranks = Vec::new();
-        let mut rank = 0;
-        for words in words.chunks(RANK_BYTES) {
-            ranks.push(rank);
-            rank += words.iter().map(|byte| byte.count_ones()).sum::<u32>();
-        }
-        let bitmap = Bitmap { words, ranks: Ranks::Counted(ranks), rows, present };
-        bitmap.validate().map(|()| bitmap)
-    }
-
-    /// POST: on `Ok` exactly `present` bits are set, none beyond the last row, and ranks count them.
-    fn validate(&self) -> Result<(), Error> {
-        let mut rank = 0;
-        for (place, words) in self.words.chunks(RANK_BYTES).enumerate() {
-            if self.rank_before(place) != rank {
-                return Err(Error::damaged("a bitmap's ranks do not count its bits"));
-            }
-            rank += words.iter().map(|byte| byte.count_ones()).sum::<u32>();
-        }
-        let beyond = self.rows % 64;
-        let last = self.word((self.rows as usize).div_ceil(64).saturating_sub(1));
-        if rank != self.present || (beyond != 0 && last >> beyond != 0) {
-            return Err(Error::damaged("a present row lies beyond the last, or is missing"));
-        }
-        Ok(())
-    }
-
-    fn rank_before(&self, place: usize) -> u32 {
-        match &self.ranks {
-            Ranks::Stored(bytes) => u32_at(bytes, place * 4).unwrap_or(self.present),
-            Ranks::Counted(ranks) => ranks.get(place).copied().unwrap_or(self.present),
+/// One bit per row, as version 1 has it.
+fn read_bits(bytes: &[u8], rows: u32) -> Result<PresentRows<'static>, Error> {
+    let word_bytes = (rows as usize).div_ceil(64) * 8;
+    let words =
+        bytes.get(..word_bytes).ok_or_else(|| Error::damaged("a bitmap of rows has another length"))?;
+    let mut present = Vec::new();
+    for (place, word) in (0_u32..).zip(words.as_chunks::<8>().0) {
+        let mut bits = u64::from_le_bytes(*word);
+        while bits != 0 {
+            present.push(place * 64 + bits.trailing_zeros());
+            bits &= bits - 1;
         }
     }
-
-    fn word(&self, place: usize) -> u64 {
-        u64_at(self.words, place * 8).unwrap_or(0)
+    if present.last().is_some_and(|&row| row >= rows) {
+        return Err(Error::damaged("a present row lies beyond the last"));
     }
-
-    fn contains(&self, row: u32) -> bool {
-        row < self.rows && self.word(row as usize / 64) >> (row % 64) & 1 == 1
-    }
-
-    fn rank(&self, row: u32) -> u32 {
-        if row >= self.rows {
-            return self.present;
-        }
-        let word = row as usize / 64;
-        let first = row as usize / RANK_ROWS * (RANK_ROWS / 64);
-        let whole: u32 = (first..word).map(|word| self.word(word).count_ones()).sum();
-        self.rank_before(row as usize / RANK_ROWS)
-            + whole
-            + (self.word(word) & ((1 << (row % 64)) - 1)).count_ones()
-    }
-
-    fn rows_of(&self, first: u32, end: u32, out: &mut Vec<u32>) {
-        let (mut low, mut high) = (0, (self.rows as usize).div_ceil(RANK_ROWS));
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.rank_before(middle) <= first { low = middle + 1 } else { high = middle }
-        }
-        let group = low.saturating_sub(1);
-        let mut place = self.rank_before(group);
-        let mut word = group * (RANK_ROWS / 64);
-        while place < end && word < self.words.len() / 8 {
-            let mut bits = self.word(word);
-            while bits != 0 && place < end {
-                if place >= first {
-                    out.push(count(word) * 64 + bits.trailing_zeros());
-                }
-                bits &= bits - 1;
-                place += 1;
-            }
-            word += 1;
-        }
-    }
+    Ok(PresentRows::List(present))
 }
 
 fn read_gaps(bytes: &[u8], rows: u32) -> Result<PresentRows<'static>, Error> {
@@ -443,7 +372,57 @@ mod tests {
         let rows: Vec<u32> = (400_000..600_000).collect();
         let mut bytes = Vec::new();
         write_presence(&Presence::Rows(rows), 1_000_000, Effort::Full, &mut bytes);
-        assert!(bytes.len() < 2_000, "{}", bytes.len());
+        assert!(bytes.len() < 2_500, "{}", bytes.len());
+    }
+
+    #[test]
+    fn a_run_that_most_rows_have_costs_a_bit_each() {
+        let rows: Vec<u32> = (400_000..600_000).filter(|row| row * 7 % 10 < 8).collect();
+        let mut bytes = Vec::new();
+        write_presence(&Presence::Rows(rows), 1_000_000, Effort::Full, &mut bytes);
+        assert!(bytes.len() < 200_000 / 8 * 11 / 10, "{}", bytes.len());
+    }
+
+    #[test]
+    fn a_list_is_never_taken_for_one_of_the_other_kind() {
+        for rows in 2..140 {
+            for values in 1..rows {
+                check(&(0..rows).map(|row| row < values).collect::<Vec<_>>(), Effort::Full);
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_blocks_are_an_error_and_never_a_panic() {
+        let rows = 5_000;
+        let of = |wanted: fn(u32) -> bool| (0..rows).filter(|&row| wanted(row)).collect::<Vec<u32>>();
+        let lists = [
+            of(|row| row / 1_024 != 2 && row % 3 == 0),
+            of(|row| row % 100 == 7),
+            of(|row| row % 100 != 7),
+            of(|row| (1_000..3_500).contains(&row)),
+        ];
+        for list in lists {
+            let mut bytes = Vec::new();
+            presence_blocks::write(&list, rows as usize, &mut bytes);
+            assert_eq!(bytes.len(), presence_blocks::byte_len(&list, rows as usize));
+            for at in 0..bytes.len() {
+                for flipped in [1, 0x80] {
+                    bytes[at] ^= flipped;
+                    let form = PresenceForm::Blocks;
+                    if let Ok(read) = PresentRows::open(form, &bytes, rows, count(list.len()), Version::V2) {
+                        let is_valid = read.validate(rows).is_ok();
+                        let mut found = Vec::new();
+                        read.rows_of(0, rows, &mut found);
+                        assert!(!is_valid || (found.len() == list.len() && found.is_sorted()));
+                        (0..rows).step_by(97).for_each(|row| {
+                            read.value_of(row);
+                        });
+                    }
+                    bytes[at] ^= flipped;
+                }
+            }
+        }
     }
 
     #[test]
@@ -455,9 +434,6 @@ mod tests {
         };
         assert!(open(PresenceForm::Rows, &bytes, 106, 3).is_ok());
         assert!(open(PresenceForm::Rows, &bytes, 105, 3).is_err());
-        let bitmap = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128];
-        assert!(open(PresenceForm::Bitmap, &bitmap, 64, 1).is_ok());
-        assert!(open(PresenceForm::Bitmap, &bitmap, 63, 1).is_err());
         let mut twice = Vec::new();
         write_rising(&[3, 3, 5], Effort::Low, &mut twice);
         assert!(open(PresenceForm::Rows, &twice, 106, 3).is_err());

@@ -46,10 +46,7 @@ impl Segment {
         };
         let chunk = super::bytes::slice_at(self.bytes(), info.reference.offset, info.reference.length)?;
         let presence = u64::from(super::bytes::u32_at(chunk, 0)?);
-        push(
-            if info.presence == PresenceForm::Bitmap { "presence bitmap" } else { "presence rows" },
-            presence,
-        );
+        push(if info.presence == PresenceForm::Rows { "presence rows" } else { "presence blocks" }, presence);
         let values = match info.encoding {
             Encoding::Ints => "integers",
             Encoding::ScaledDoubles => "scaled doubles",

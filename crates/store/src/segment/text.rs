@@ -7,6 +7,7 @@
 use skein_event::limits::{REQUEST_BYTES_MAX, VALUE_BYTES_MAX};
 
 use super::bytes::{count, length, slice_at, u32_at, u64_at};
+use super::digits::DigitBlock;
 use super::header::Version;
 use super::ints::Ints;
 use super::packing::unpack;
@@ -96,6 +97,8 @@ pub struct TextReader<'a> {
     open: std::ops::Range<u32>,
     plain: Plain<'a>,
     starts: Vec<u32>,
+    /// A value that was unpacked alone.
+    value: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
@@ -119,6 +122,8 @@ struct Block {
 enum Plain<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
+    /// Values that are unpacked one by one.
+    Digits(DigitBlock<'a>),
 }
 
 impl Plain<'_> {
@@ -126,6 +131,7 @@ impl Plain<'_> {
         match self {
             Plain::Borrowed(bytes) => bytes,
             Plain::Owned(bytes) => bytes,
+            Plain::Digits(_) => &[],
         }
     }
 }
@@ -166,6 +172,7 @@ impl<'a> TextReader<'a> {
             open: 0..0,
             plain: Plain::Borrowed(&[]),
             starts: Vec::new(),
+            value: Vec::new(),
         })
     }
 
@@ -194,6 +201,10 @@ impl<'a> TextReader<'a> {
             self.open_block(code)?;
         }
         let place = (code - self.open.start) as usize;
+        if let Plain::Digits(digits) = self.plain {
+            digits.value(place, &mut self.value);
+            return Ok(&self.value);
+        }
         let (start, end) = (self.starts[place] as usize, self.starts[place + 1] as usize);
         self.plain.bytes().get(start..end).ok_or_else(damaged)
     }
@@ -264,6 +275,13 @@ impl<'a> TextReader<'a> {
             }
             (None, None) => return Err(damaged()),
         };
+        let values = (block.values.end - block.values.start) as usize;
+        if codec == Codec::Digits {
+            let digits = DigitBlock::open(packed, values, block.plain_length).ok_or_else(damaged)?;
+            self.plain = Plain::Digits(digits);
+            self.open = block.values;
+            return Ok(());
+        }
         self.plain = match codec {
             Codec::Plain => Plain::Borrowed(packed),
             _ => Plain::Owned(unpack(codec, packed, block.plain_length)?),
@@ -271,7 +289,6 @@ impl<'a> TextReader<'a> {
         if self.plain.bytes().len() != block.plain_length {
             return Err(damaged());
         }
-        let values = (block.values.end - block.values.start) as usize;
         match self.directory {
             Directory::V1(_) => self.read_starts_v1(values)?,
             Directory::V2 { .. } => self.read_starts(values)?,
