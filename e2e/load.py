@@ -45,6 +45,15 @@ def make_batch(first, base_ns):
     return request.SerializeToString()
 
 
+def send_batches(server, first, count, base_ns):
+    """Sends batches by their numbers, each acknowledged before the next."""
+    url = f"http://{server.addresses['otlp_http']}/v1/traces"
+    for number in range(first, first + count):
+        body = make_batch(number * SPANS_PER_BATCH, base_ns)
+        answer = requests.post(url, data=body, headers={"Content-Type": "application/x-protobuf"}, timeout=60)
+        assert answer.status_code == 200, answer.text
+
+
 class Clients:
     """Threads that each send batch after batch; a batch without an answer is sent again, byte for byte."""
 

@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 from conftest import Skein, binary
-from load import SPANS_PER_BATCH, make_batch
+from load import SPANS_PER_BATCH, send_batches
 
 BATCHES = 30
 
@@ -24,14 +24,6 @@ def run(*words, expect=0):
     codes = expect if isinstance(expect, tuple) else (expect,)
     assert done.returncode in codes, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout) if done.stdout.strip() else json.loads(done.stderr.strip().splitlines()[-1])
-
-
-def send(server, first, count, base_ns):
-    url = f"http://{server.addresses['otlp_http']}/v1/traces"
-    for number in range(first, first + count):
-        body = make_batch(number * SPANS_PER_BATCH, base_ns)
-        answer = requests.post(url, data=body, headers={"Content-Type": "application/x-protobuf"}, timeout=60)
-        assert answer.status_code == 200, answer.text
 
 
 def sequences(server):
@@ -46,10 +38,10 @@ def data(tmp_path):
     """A directory with segments and, after a kill, a log that is not flushed."""
     base_ns = time.time_ns() - 60_000_000_000
     server = Skein(tmp_path / "data", tmp_path / "skein.log").start()
-    send(server, 0, BATCHES, base_ns)
+    send_batches(server, 0, BATCHES, base_ns)
     server.stop()
     server.start()
-    send(server, BATCHES, BATCHES, base_ns)
+    send_batches(server, BATCHES, BATCHES, base_ns)
     server.kill()
     return tmp_path / "data"
 
@@ -75,7 +67,7 @@ def flip(path, randomness):
 
 def test_a_sound_directory_verifies_beside_its_server(data, tmp_path):
     server = serve(data, tmp_path / "log")
-    send(server, 2 * BATCHES, 2, time.time_ns() - 1_000_000_000)
+    send_batches(server, 2 * BATCHES, 2, time.time_ns() - 1_000_000_000)
     report = run("verify", data)
     assert report["sound"] and report["findings"] == [], report
     assert report["checked"]["compared_events"] >= BATCHES * SPANS_PER_BATCH
@@ -154,7 +146,7 @@ def test_backup_beside_a_server_and_restore(data, tmp_path):
     server = serve(data, tmp_path / "log")
     backups = tmp_path / "backups"
     first = run("backup", data, backups)
-    send(server, 2 * BATCHES, 1, time.time_ns() - 1_000_000_000)
+    send_batches(server, 2 * BATCHES, 1, time.time_ns() - 1_000_000_000)
     second = run("backup", data, backups, "--copy")
     assert second["number"] == first["number"] + 1
     server.stop()
@@ -185,7 +177,7 @@ def test_questions_are_replayed_against_a_copy(data, tmp_path):
     same = run("replay", "--data", data, "--against", tmp_path / "same", "--save", tmp_path / "questions")
     assert same["questions"] >= 3 and same["differ"] == 0, same
     other = serve(tmp_path / "other", tmp_path / "log")
-    send(other, 2 * BATCHES, 1, time.time_ns() - 1_000_000_000)
+    send_batches(other, 2 * BATCHES, 1, time.time_ns() - 1_000_000_000)
     different = run("replay", "--data", tmp_path / "same", "--against", f"http://{other.addresses['http']}", "--queries", tmp_path / "questions", expect=1)
     assert different["differ"] > 0, different
     other.stop()

@@ -6,7 +6,7 @@ import time
 
 import requests
 from conftest import Skein, binary
-from load import SPANS_PER_BATCH, make_batch
+from load import SPANS_PER_BATCH, send_batches
 
 BATCHES = 12
 
@@ -16,14 +16,6 @@ def run(server, *words):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return json.loads(done.stdout)
-
-
-def send(server, first, count, base_ns):
-    url = f"http://{server.addresses['otlp_http']}/v1/traces"
-    for number in range(first, first + count):
-        body = make_batch(number * SPANS_PER_BATCH, base_ns)
-        answer = requests.post(url, data=body, headers={"Content-Type": "application/x-protobuf"}, timeout=60)
-        assert answer.status_code == 200, answer.text
 
 
 def sequences(server):
@@ -44,11 +36,11 @@ def exported(server):
 def test_what_is_erased_stays_erased_through_kill_9_and_leaves_the_files(tmp_path):
     base_ns = time.time_ns() - 60_000_000_000
     server = Skein(tmp_path / "data", tmp_path / "skein.log").start()
-    send(server, 0, BATCHES, base_ns)
+    send_batches(server, 0, BATCHES, base_ns)
     # One part in files, one in the log and in memory.
     server.stop()
     server.start()
-    send(server, BATCHES, BATCHES, base_ns)
+    send_batches(server, BATCHES, BATCHES, base_ns)
     every = list(range(2 * BATCHES * SPANS_PER_BATCH))
     assert sequences(server) == every
     limit = len(every) // 2 + 7
@@ -68,7 +60,7 @@ def test_what_is_erased_stays_erased_through_kill_9_and_leaves_the_files(tmp_pat
     assert status["filter"]["filters"][0] == {"column": "sequence", "op": "<", "value": limit}
 
     # What comes later stays, also when it matches.
-    send(server, 0, 1, base_ns + 1)
+    send_batches(server, 0, 1, base_ns + 1)
     more = sorted(left + list(range(SPANS_PER_BATCH)))
     assert sequences(server) == more
     requests.post(f"http://{server.addresses['http']}/api/v1/settle", json={}, timeout=60).raise_for_status()

@@ -4,70 +4,19 @@
 //! benchmarks, those of one partition of eight, as a flush is given them: first to head blocks, then to a file,
 //! then (twice the file) what compaction costs. The sizes are those of a file that compaction has clustered.
 
+mod partition;
+
 use std::collections::BTreeMap;
 
-use skein_event::EventBatch;
-use skein_event::hash::HashKey;
-use skein_event::ids::{Environment, Offset, Partition};
+use partition::{batches, cpu_ns, sources, target};
 use skein_event::limits::HEAD_BLOCK_ROWS;
-use skein_event::split::split;
-use skein_ingest::{DoorContext, Signal, decode_protobuf};
-use skein_store::segment::{
-    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, merge, merge_in_memory,
-    merge_with,
-};
-use skein_workload::wide::WideConfig;
+use skein_store::segment::{Compression, Order, Segment, Source, merge, merge_in_memory, merge_with};
 
 /// That of the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const KEY: HashKey = HashKey(42);
 const COLUMNS_SHOWN: usize = 45;
-/// A request's records reach the log together; the next come 10 ms later.
-const APPEND_STEP_NS: i64 = 10_000_000;
-
-fn cpu_ns() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-fn target(compression: Compression) -> Target {
-    let header = Header {
-        hash_key: KEY,
-        environment: Environment::default_environment(),
-        partition: Partition(0),
-        day: 0,
-        append_time_ns: 0,
-    };
-    Target { header, compression, flush: FlushPart::default(), replaces: Vec::new() }
-}
-
-/// Batches of one partition, each with its append time.
-fn batches(rows_wanted: usize) -> Result<Vec<(EventBatch, i64)>, Box<dyn std::error::Error>> {
-    let config = WideConfig::default();
-    let wide = config.generator();
-    let environment = Environment::default_environment();
-    let (mut batches, mut rows) = (Vec::new(), 0);
-    for index in 0..wide.requests() {
-        let request = wide.request(index);
-        let arrival = config.start_ns + i64::try_from(index)? * APPEND_STEP_NS + 3_456_789;
-        for (signal, body) in [(Signal::Traces, &request.traces), (Signal::Logs, &request.logs)] {
-            let context = DoorContext { hash_key: KEY, arrival_ns: arrival };
-            let decoded = decode_protobuf(signal, body, &context).map_err(|_| "a generated request")?;
-            for (partition, part) in split(decoded.batch, &environment, index as u128, 8, KEY) {
-                if partition == Partition(0) && part.rows() > 0 {
-                    rows += part.rows();
-                    batches.push((part, arrival));
-                }
-            }
-        }
-        if rows >= rows_wanted {
-            break;
-        }
-    }
-    Ok(batches)
-}
 
 #[expect(clippy::print_stdout, reason = "a measurement prints its figures")]
 fn report(what: &str, cpu: u64, rows: u64, bytes: usize) {
@@ -87,13 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let values: usize =
         batches.iter().flat_map(|(batch, _)| &batch.columns).map(|column| column.values.len()).sum();
     println!("{rows} rows in {} batches, {:.1} values a row", batches.len(), values as f64 / rows as f64);
-    let sources: Vec<Source<'_>> = (0..)
-        .zip(&batches)
-        .map(|(offset, (batch, append_time_ns))| {
-            let append_time_ns = *append_time_ns;
-            Source::Batch(BatchSource { batch, offset: Offset(offset), append_time_ns, indexes: None })
-        })
-        .collect();
+    let sources = sources(&batches);
     // The first time warms memory up.
     merge(&sources, &target(Compression::Zstd))?;
     let before = cpu_ns();

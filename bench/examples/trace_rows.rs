@@ -4,63 +4,15 @@
 //! `cargo run --release -p skein-bench --example trace_rows [-- ROWS]`. The events are the wide ones of the
 //! benchmarks, those of one partition of eight, in a segment as compaction leaves it.
 
-use rustix::time::{ClockId, clock_gettime};
-use skein_event::EventBatch;
-use skein_event::hash::HashKey;
-use skein_event::ids::{Environment, Offset, Partition};
-use skein_event::split::split;
+mod partition;
+
+use partition::{batches, cpu_ns, sources, target};
 use skein_event::{ColumnKey, Fixed};
-use skein_ingest::{DoorContext, Signal, decode_protobuf};
-use skein_store::segment::{
-    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, merge_with,
-};
-use skein_workload::wide::WideConfig;
+use skein_store::segment::{Compression, Order, Segment, merge_with};
 
-const KEY: HashKey = HashKey(42);
-/// A request's records reach the log together; the next come 10 ms later.
-const APPEND_STEP_NS: i64 = 10_000_000;
-
-fn cpu_ns() -> u64 {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    u64::try_from(now.tv_sec * 1_000_000_000 + now.tv_nsec).unwrap_or(0)
-}
-
-fn target(compression: Compression) -> Target {
-    let header = Header {
-        hash_key: KEY,
-        environment: Environment::default_environment(),
-        partition: Partition(0),
-        day: 0,
-        append_time_ns: 0,
-    };
-    Target { header, compression, flush: FlushPart::default(), replaces: Vec::new() }
-}
-
-/// Batches of one partition, each with its append time.
-fn batches(rows_wanted: usize) -> Result<Vec<(EventBatch, i64)>, Box<dyn std::error::Error>> {
-    let config = WideConfig::default();
-    let wide = config.generator();
-    let environment = Environment::default_environment();
-    let (mut batches, mut rows) = (Vec::new(), 0);
-    for index in 0..wide.requests() {
-        let request = wide.request(index);
-        let arrival = config.start_ns + i64::try_from(index)? * APPEND_STEP_NS + 3_456_789;
-        for (signal, body) in [(Signal::Traces, &request.traces), (Signal::Logs, &request.logs)] {
-            let context = DoorContext { hash_key: KEY, arrival_ns: arrival };
-            let decoded = decode_protobuf(signal, body, &context).map_err(|_| "a generated request")?;
-            for (partition, part) in split(decoded.batch, &environment, index as u128, 8, KEY) {
-                if partition == Partition(0) && part.rows() > 0 {
-                    rows += part.rows();
-                    batches.push((part, arrival));
-                }
-            }
-        }
-        if rows >= rows_wanted {
-            break;
-        }
-    }
-    Ok(batches)
-}
+/// That of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Traces that are asked for, spread over the segment.
 const TRACES: usize = 500;
@@ -69,13 +21,7 @@ const TRACES: usize = 500;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted: usize = std::env::args().nth(1).map_or(Ok(250_000), |text| text.parse())?;
     let batches = batches(wanted)?;
-    let sources: Vec<Source<'_>> = (0..)
-        .zip(&batches)
-        .map(|(offset, (batch, append_time_ns))| {
-            let append_time_ns = *append_time_ns;
-            Source::Batch(BatchSource { batch, offset: Offset(offset), append_time_ns, indexes: None })
-        })
-        .collect();
+    let sources = sources(&batches);
     let bytes = merge_with(&sources, &target(Compression::Zstd), Order::Clustered, &mut || Ok(()))?;
     let segment = Segment::open(bytes)?;
     println!(

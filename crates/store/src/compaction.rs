@@ -234,17 +234,9 @@ impl Inner {
                 "a file that was rewritten has been set aside meanwhile",
             ));
         }
-        let mark = self.mark(partition);
-        let commit = Commit {
-            partition,
-            epoch: mark.epoch,
-            expected_low: mark.low,
-            new_low: mark.low,
-            applied: mark.applied,
-            add: output.iter().map(|file| file.row.clone()).collect(),
-            remove: inputs.iter().map(|file| file.row.id.clone()).collect(),
-            imports: Vec::new(),
-        };
+        let add = output.iter().map(|file| file.row.clone()).collect();
+        let remove = inputs.iter().map(|file| file.row.id.clone()).collect();
+        let commit = Commit::exchange(&self.mark(partition), add, remove);
         self.settle(Prepared { commit, files: output.into_iter().collect(), blocks: Vec::new(), work })
     }
 

@@ -286,17 +286,8 @@ impl Inner {
         }
         self.note_removed(&removed)?;
         let _writing = self.begin_writing()?;
-        let mark = self.mark(partition);
-        let commit = Commit {
-            partition,
-            epoch: mark.epoch,
-            expected_low: mark.low,
-            new_low: mark.low,
-            applied: mark.applied,
-            add: Vec::new(),
-            remove: dropped.iter().map(|file| file.row.id.clone()).collect(),
-            imports: Vec::new(),
-        };
+        let removed_ids = dropped.iter().map(|file| file.row.id.clone()).collect();
+        let commit = Commit::exchange(&self.mark(partition), Vec::new(), removed_ids);
         self.settle(Prepared { commit, files: Vec::new(), blocks: Vec::new(), work: Work::Retention })?;
         let ended = self.clock.now_ns();
         for file in &dropped {

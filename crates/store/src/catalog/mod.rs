@@ -131,6 +131,22 @@ pub struct Commit {
     pub imports: Vec<ImportLines>,
 }
 
+impl Commit {
+    /// Other segments for the same events: the log stays where it is.
+    pub fn exchange(mark: &PartitionMark, add: Vec<SegmentRow>, remove: Vec<SegmentId>) -> Commit {
+        Commit {
+            partition: mark.partition,
+            epoch: mark.epoch,
+            expected_low: mark.low,
+            new_low: mark.low,
+            applied: mark.applied.clone(),
+            add,
+            remove,
+            imports: Vec::new(),
+        }
+    }
+}
+
 /// Everything that a catalog holds.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Content {

@@ -227,16 +227,7 @@ fn repair_partition(
         }
         remove.push(open.row.id.clone());
     }
-    let commit = Commit {
-        partition,
-        epoch: mark.epoch,
-        expected_low: mark.low,
-        new_low: mark.low,
-        applied: mark.applied,
-        add,
-        remove,
-        imports: Vec::new(),
-    };
+    let commit = Commit::exchange(&mark, add, remove);
     catalog.commit(&commit)?;
     let held: u64 = lost.iter().map(|(row, _)| row.rows).sum();
     repaired.events += events;
