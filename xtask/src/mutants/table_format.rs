@@ -50,6 +50,15 @@ pub(crate) const FORMAT_MUTANTS: &[Mutant] = &[
         test: "few_rows_and_many_are_put_in_the_same_order",
     },
     Mutant {
+        name: "batches-keep-their-codes",
+        breaks: "texts of records that follow a block of the head in a flush are those of other records",
+        file: "crates/store/src/segment/merge/stage.rs",
+        find: "out.extend(codes.iter().map(|&code| merged[code as usize]));",
+        replace: "drop(merged);\n                out.extend_from_slice(codes);",
+        package: "skein-store",
+        test: "batches_between_segments_merge_as_batches_alone",
+    },
+    Mutant {
         name: "presence-rank-off-by-one",
         breaks: "a row's value is looked for one place further on in a block of rows kept as bits",
         file: "crates/store/src/segment/presence_blocks.rs",

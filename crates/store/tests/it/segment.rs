@@ -7,11 +7,11 @@ use skein_event::ids::EventId;
 use skein_event::{ColumnKey, EventBatch, Fixed, Origin, Physical};
 use skein_store::ErrorKind;
 use skein_store::segment::{
-    ColumnId, Compression, Order, RowField, Segment, Source, TraceFilter, VERSION, Zone, merge, merge_with,
-    trace_hash,
+    ColumnId, Compression, Order, RowField, Segment, Source, TraceFilter, VERSION, Zone, merge,
+    merge_in_memory, merge_with, trace_hash,
 };
 
-use crate::model::{KEY, batch_of_datasets, dataset_of, encode, random_batch, rows_of, target};
+use crate::model::{KEY, batch_of_datasets, dataset_of, encode, random_batch, rows_of, source, target};
 
 fn all(segment: &Segment) -> Vec<String> {
     let gathered = segment.gather(&segment.all_rows()).expect("gathers");
@@ -249,6 +249,36 @@ fn a_value_is_found_by_its_hash() {
     }
     assert!(column.codes_of_hash(KEY.hash(b"nobody")).expect("finds").is_empty());
     assert!(text.get(50).is_err());
+}
+
+/// A flush is given closed blocks of its head and after them the open one's records.
+#[test]
+fn batches_between_segments_merge_as_batches_alone() {
+    for seed in 0..12_u64 {
+        let batches: Vec<EventBatch> =
+            (0..6).map(|n| random_batch(seed * 6 + n, 5 + n as usize * 9)).collect();
+        let block = |range: std::ops::Range<usize>| {
+            let sources: Vec<Source<'_>> = range.map(|place| source(&batches[place], place as u64)).collect();
+            merge_in_memory(&sources, &target(Compression::None)).expect("encodes")
+        };
+        let (first, second) = (block(0..2), block(3..5));
+        let mixed = [
+            Source::Segment(&first),
+            source(&batches[2], 2),
+            Source::Segment(&second),
+            source(&batches[5], 5),
+        ];
+        let merged = merge(&mixed, &target(Compression::Zstd)).expect("merges");
+        let alone = encode(&batches, Compression::Zstd);
+        let (merged, alone) = (Segment::open(merged).expect("opens"), Segment::open(alone).expect("opens"));
+        merged.verify().expect("verifies");
+        let identities = |segment: &Segment| {
+            let gathered = segment.gather(&segment.all_rows()).expect("gathers");
+            (gathered.ids, gathered.ingest_times)
+        };
+        assert_eq!(all(&merged), all(&alone), "seed {seed}");
+        assert_eq!(identities(&merged), identities(&alone), "seed {seed}");
+    }
 }
 
 #[test]
