@@ -166,9 +166,12 @@ impl Scratch {
             .context("git ls-files")?;
         ensure!(listed.status.success(), "git ls-files failed");
         let listed = String::from_utf8(listed.stdout).context("a path that is not UTF-8")?;
+        let mut wanted = BTreeSet::new();
         for path in listed.split('\0').filter(|path| !path.is_empty()) {
             copy_if_changed(&root.join(path), &tree.join(path))?;
+            wanted.insert(tree.join(path));
         }
+        remove_others(&tree, &wanted)?;
         Ok(Scratch { tree, target })
     }
 
@@ -291,6 +294,20 @@ fn link_foreign(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes the files that an earlier run copied and that are no longer in the repository: a module that has moved
+/// would be there twice.
+fn remove_others(folder: &Path, wanted: &BTreeSet<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(&path, wanted)?;
+        } else if !wanted.contains(&path) {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies a file unless the copy is equal, so that Cargo builds only what changed.
 fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
     let Ok(wanted) = std::fs::read(from) else { return Ok(()) };
@@ -313,6 +330,17 @@ mod tests {
         assert_eq!(first("one"), first("one"));
         assert_ne!(draw("one", "skein-log"), draw("two", "skein-log"));
         assert_ne!(draw("one", "skein-log"), draw("one", "skein-event"));
+    }
+
+    #[test]
+    fn what_left_the_repository_leaves_the_copy() {
+        let folder = std::env::temp_dir().join(format!("skein-mutants-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("kept")).unwrap();
+        let (kept, gone) = (folder.join("kept/mod.rs"), folder.join("kept.rs"));
+        [&kept, &gone].iter().for_each(|path| std::fs::write(path, "").unwrap());
+        remove_others(&folder, &BTreeSet::from([kept.clone()])).unwrap();
+        assert!(kept.exists() && !gone.exists());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
