@@ -94,7 +94,7 @@ proptest! {
         let parts: Vec<Segment> = (0_u64..)
             .zip(&batches)
             .map(|(n, batch)| {
-                let bytes = merge(&[crate::model::source(batch, n)], &target(Compression::None)).expect("encodes");
+                let bytes = merge(&[source(batch, n)], &target(Compression::None)).expect("encodes");
                 Segment::open(bytes).expect("opens")
             })
             .collect();
@@ -115,7 +115,7 @@ proptest! {
     ) {
         let batches: Vec<EventBatch> =
             (0_u64..).zip(sizes).map(|(n, rows)| batch_of_datasets(seed ^ n, rows)).collect();
-        let source = |n: usize| crate::model::source(&batches[n], n as u64);
+        let source = |n: usize| source(&batches[n], n as u64);
         let all_sources: Vec<Source<'_>> = (0..batches.len()).map(source).collect();
         let whole = clustered(&all_sources);
         whole.verify().expect("verifies");
