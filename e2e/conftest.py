@@ -43,6 +43,9 @@ class Skein:
     def start(self):
         http, grpc, otlp = (f"127.0.0.1:{port}" for port in self.ports)
         command = [binary(), "serve", "--data", str(self.data), "--http", http, "--otlp-grpc", grpc, "--otlp-http", otlp]
+        # The default reserve, a GiB for each of some forty servers, would ask more of the disk than the tests do.
+        if "--config" not in self.options:
+            command += ["--config", str(ROOT / "e2e" / "server.json")]
         command += self.options
         self.process = subprocess.Popen(
             self.wrapper + command, stdout=subprocess.PIPE, stderr=open(self.log, "ab"), text=True

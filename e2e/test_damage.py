@@ -11,7 +11,7 @@ import time
 
 import pytest
 import requests
-from conftest import Skein, binary
+from conftest import ROOT, Skein, binary
 from load import SPANS_PER_BATCH, send_batches
 
 BATCHES = 30
@@ -191,7 +191,10 @@ def asked(server):
 
 def test_the_reserve_is_there_and_a_stop_leaves_nothing_to_replay(data, tmp_path):
     server = serve(data, tmp_path / "log")
-    assert (data / "reserve").stat().st_size > 0
+    reserve = data / "reserve"
+    room = shutil.disk_usage(data)
+    assert reserve.exists(), f"no reserve was taken, with {room.free} of {room.total} bytes free: {(tmp_path / 'log').read_text()[-2000:]}"
+    assert reserve.stat().st_size == json.loads((ROOT / "e2e" / "server.json").read_text())["reserve_bytes"]
     server.stop()
     report = run("verify", data)
     # Skein's own last events end in segments as well.
