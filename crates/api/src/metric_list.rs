@@ -118,6 +118,20 @@ pub(crate) const METRICS: &[Described] = &[
         &["environment"],
         "Memory of the rows that are not yet in a segment.",
     ),
+    described(
+        Metric::MemoryBytes,
+        "skein_memory_bytes",
+        Kind::Gauge,
+        &["part"],
+        "Memory by what holds it: head_batches (not encoded yet, by estimate), head_blocks (encoded), merges (of flushes and of compaction), summaries (not mapped yet), log_queue, batch_keys.",
+    ),
+    described(
+        Metric::ResidentBytes,
+        "skein_resident_bytes",
+        Kind::Gauge,
+        &["kind"],
+        "Memory of the process: own, and mapped (pages of files, which the operating system takes back when it needs room).",
+    ),
     described(Metric::Segments, "skein_segments", Kind::Gauge, &["environment"], "Live segments."),
     described(
         Metric::StorageBytes,

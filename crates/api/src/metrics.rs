@@ -55,6 +55,10 @@ pub enum Metric {
     LogQueueBytes,
     /// `skein_head_bytes`
     HeadBytes,
+    /// `skein_memory_bytes{part}`
+    MemoryBytes,
+    /// `skein_resident_bytes{kind}`
+    ResidentBytes,
     /// `skein_findings{kind}`
     Findings,
     /// `skein_observations_dropped_total`

@@ -3,6 +3,7 @@
 //! A command is a function from arguments to an exit code; what goes wrong is one [`failure::Failure`], shown
 //! in one place. The command line computes nothing that the API does not give: it asks, lays out and tells.
 
+mod allocator;
 mod arguments;
 mod client;
 mod commands;
@@ -18,10 +19,6 @@ use clap::Parser as _;
 
 use arguments::Arguments;
 use failure::{Exit, Failure};
-
-/// Allocation is a good part of decoding telemetry; this allocator is faster at it than the system's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();

@@ -130,6 +130,10 @@ pub const HEAD_BYTES_MAX: usize = 512 << 20;
 /// to slow down. The largest flush is a third of it.
 pub const HEAD_BYTES_HARD_MAX: usize = 768 << 20;
 
+/// Batches that a start reads back from the log, before it encodes them while it reads: encoding takes longer than
+/// reading, and what a flush interval of ordinary load leaves behind is to be there within seconds.
+pub const REPLAY_BATCH_BYTES_MAX: usize = 1 << 30;
+
 /// A partition's head is flushed when its oldest event has waited this long (DESIGN.md §3).
 pub const FLUSH_INTERVAL_NS: i64 = 60 * 1_000_000_000;
 
@@ -145,6 +149,10 @@ pub const COMPACTION_TIERS_NS: [i64; 3] =
 /// Segment files that are open at once: each costs a mapping of the 65,530 that Linux allows a process, and a byte
 /// per column. A hundred days of full load are as many.
 pub const OPEN_SEGMENTS_MAX: usize = 8_192;
+
+/// A segment's file that nobody has touched for so long is closed: its pages count as memory of the process, and opening
+/// it again costs a checksum of what is touched then.
+pub const OPEN_SEGMENT_IDLE_NS: i64 = 300 * 1_000_000_000;
 
 /// Columns of one environment that listings name; beyond, they are counted and stay queryable. Ten times the live columns
 /// of a dataset, at about 200 bytes each with their sketches.
@@ -166,6 +174,10 @@ pub const COMPACTION_TEXT_BYTES_MAX: u64 = 256 << 20;
 /// Files of one merge: a day's hours and those that memory pressure adds, several times over. Each open file
 /// costs a few numbers per value of its dictionary.
 pub const COMPACTION_FILES_MAX: usize = 64;
+
+/// Rows from which on a file that is alone in its hour is clustered by itself: what fits one block of values has nothing to
+/// gain from another order.
+pub const COMPACTION_ALONE_ROWS_MIN: u64 = 1_025;
 
 /// The share of one processor that merging takes while events arrive or queries run, in thousandths. Merging does
 /// 270,000 rows of fifty values in a second of work, 700,000 of twenty (the same example, test profile), so that a quarter

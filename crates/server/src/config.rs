@@ -13,7 +13,7 @@ use serde::Deserialize;
 use skein_api::patience::Patience;
 use skein_event::limits;
 use skein_store as store;
-use store::Retention;
+use store::{ReleaseMemory, Retention};
 
 /// Settings of a server.
 #[derive(Clone, PartialEq, Debug)]
@@ -61,6 +61,8 @@ pub struct Config {
     pub retention: Keep,
     /// The same for single datasets; what is left out is as for all.
     pub retention_datasets: BTreeMap<String, Keep>,
+    /// How threads that fall idle give memory back: no setting, but the process's to know.
+    pub release_memory: ReleaseMemory,
 }
 
 /// How long events are kept.
@@ -118,6 +120,7 @@ impl Default for Config {
             patience: Patience::default(),
             retention: Keep::default(),
             retention_datasets: BTreeMap::new(),
+            release_memory: ReleaseMemory::default(),
         }
     }
 }

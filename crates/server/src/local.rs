@@ -29,6 +29,7 @@ use store::{
 use crate::config::Config;
 use crate::findings;
 use crate::keeper::LocalKeeper;
+use crate::memory;
 use crate::storage::Storage;
 use crate::upkeep::Upkeep;
 
@@ -50,6 +51,7 @@ pub(crate) fn open(
         head_bytes_max: config.head_bytes_max,
         head_bytes_hard_max: config.head_bytes_hard_max,
         retention: config.retention(),
+        release_memory: config.release_memory,
         ..StoreConfig::new(config.data.clone(), partitions, hash_key)
     };
     let surroundings = Surroundings {
@@ -202,6 +204,7 @@ impl Gauges for Known {
         let log_bytes = vec![("kind", "log".to_owned())];
         samples.push(Sample::new(Metric::StorageBytes, log_bytes, self.log.bytes() as f64));
         samples.push(Sample::new(Metric::CompactionDue, Vec::new(), self.due() as f64));
+        samples.extend(memory::samples(&self.store, &stats));
         let written = self.store.written();
         for environment in self.store.environments() {
             for work in Work::ALL {

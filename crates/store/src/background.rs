@@ -117,6 +117,7 @@ impl Store {
                 |store| {
                     let flushed = store.flush_due()? > 0;
                     store.inner.collect_garbage();
+                    store.close_idle_files();
                     Ok(flushed || store.keep_footers()?)
                 },
             )?,
@@ -161,9 +162,15 @@ impl Inner {
     /// Works until told to stop; sleeps when there was nothing to do. Failures were observed where they
     /// happened; here they only slow the thread down.
     fn repeat(&self, wake: &Condvar, idle: Duration, work: impl Fn() -> Result<bool, Error>) {
+        let mut has_worked = false;
         loop {
             let pause = match work() {
-                Ok(true) => Duration::ZERO,
+                Ok(true) => {
+                    has_worked = true;
+                    Duration::ZERO
+                }
+                // First as long as it takes to see that it is idle.
+                Ok(false) if has_worked => IDLE,
                 Ok(false) => idle,
                 Err(_) => AFTER_FAILURE,
             };
@@ -172,9 +179,14 @@ impl Inner {
                 return;
             }
             if !pause.is_zero() {
-                let (state, _) = wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
+                let (state, waited) = wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
                 if state.stopping {
                     return;
+                }
+                drop(state);
+                // Nobody has called for so long: what this thread freed is not needed soon.
+                if waited.timed_out() && std::mem::take(&mut has_worked) {
+                    (self.config.release_memory.0)();
                 }
             }
         }

@@ -10,14 +10,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use skein_event::ids::Partition;
-use skein_event::limits::{COMPACTION_BYTES_MAX, COMPACTION_TEXT_BYTES_MAX};
+use skein_event::limits::{COMPACTION_ALONE_ROWS_MIN, COMPACTION_BYTES_MAX, COMPACTION_TEXT_BYTES_MAX};
 
 use crate::catalog::{Commit, SegmentId};
 use crate::error::{Error, ErrorKind};
 use crate::flush::Prepared;
 use crate::head::{self, HeadKey};
-use crate::pace::Pace;
-use crate::segment::{Compression, FlushPart, Order, Segment, Source, merge_with};
+use crate::pace::{Cost, Pace};
+use crate::segment::{Compression, FlushPart, Order, Segment, Source, merge_watched};
 use crate::store::{Inner, Store, StoredFile};
 use crate::tiers::{self, Bounds, Candidate, Group};
 use crate::written::Work;
@@ -68,8 +68,8 @@ impl Store {
         let outcome = inner.merge_files(&chosen);
         let finished = inner.clock.now_ns();
         match &outcome {
-            Ok(Some((file, rested_ns))) => {
-                inner.observe_rewrite(Work::Compaction, (started, finished, *rested_ns), file, &chosen.files);
+            Ok(Some((file, cost))) => {
+                inner.observe_rewrite(Work::Compaction, (started, finished), *cost, file, &chosen.files);
             }
             Ok(None) => {}
             Err(error) if error.kind() == ErrorKind::Stopping => {}
@@ -99,6 +99,7 @@ impl Inner {
             rows_max: self.config.segment_rows_max as u64,
             bytes_max: COMPACTION_BYTES_MAX,
             files_max: self.config.compaction_files_max,
+            alone_rows_min: COMPACTION_ALONE_ROWS_MIN,
         };
         let now_ns = self.clock.now_ns();
         let mut shelves: BTreeMap<Shelf, Vec<StoredFile>> = BTreeMap::new();
@@ -148,7 +149,7 @@ impl Inner {
         Some(Chosen { key: shelf.0, partition: shelf.1, files, tier: group.tier })
     }
 
-    fn merge_files(&self, chosen: &Chosen) -> Result<Option<(StoredFile, i64)>, Error> {
+    fn merge_files(&self, chosen: &Chosen) -> Result<Option<(StoredFile, Cost)>, Error> {
         // Before anything is read: an erasure that comes later finds the new file to be one of those it has
         // to look at.
         let id = self.next_segment_id(chosen.partition);
@@ -174,7 +175,7 @@ impl Inner {
         let mut pace = Pace::new(self);
         let live = self.live_sources(inputs, &open)?;
         let output = self.write_merged(&id, chosen.partition, &chosen.key, inputs, &live, &mut pace)?;
-        let rested_ns = pace.rested_ns;
+        let cost = pace.cost();
         let rewritten = Rewritten {
             partition: chosen.partition,
             inputs: inputs.to_vec(),
@@ -183,7 +184,7 @@ impl Inner {
         };
         self.commit_rewritten(rewritten)?;
         self.pass_tier(output.iter().map(|file| &file.row.id), chosen.tier + 1);
-        Ok(output.map(|file| (file, rested_ns)))
+        Ok(output.map(|file| (file, cost)))
     }
 
     /// Writes what is left of some files into one, clustered. `None` when nothing is.
@@ -208,7 +209,11 @@ impl Inner {
         if sources.is_empty() {
             return Ok(None);
         }
-        let bytes = merge_with(&sources, &target, Order::Clustered, &mut || pace.pause())?;
+        let mut pause = |bytes| {
+            pace.held.note(bytes);
+            pace.pause()
+        };
+        let bytes = merge_watched(&sources, &target, Order::Clustered, &mut pause)?;
         self.write_segment(id.clone(), key, partition, &bytes).map(Some)
     }
 

@@ -10,6 +10,7 @@ use skein_log::disk::Disk;
 
 use crate::catalog::Catalog;
 use crate::files::FileAccess;
+use crate::memory::ReleaseMemory;
 use crate::retention::Retention;
 
 /// Settings of the store. [`StoreConfig::new`] has the defaults of DESIGN.md.
@@ -27,6 +28,8 @@ pub struct StoreConfig {
     pub head_bytes_max: usize,
     /// All heads together; beyond, [`Follower::apply`] waits.
     pub head_bytes_hard_max: usize,
+    /// Batches read back from the log at a start; beyond, they are encoded while more are read.
+    pub replay_batch_bytes_max: usize,
     /// A partition's head is flushed when its oldest event has waited this long.
     pub flush_interval_ns: i64,
     /// Rows of a partition's head that call for a flush, and of the largest segment.
@@ -39,6 +42,8 @@ pub struct StoreConfig {
     pub open_segments_max: usize,
     /// How long events are kept.
     pub retention: Retention,
+    /// What threads of the store do when there is nothing to do for a while.
+    pub release_memory: ReleaseMemory,
 }
 
 impl StoreConfig {
@@ -51,12 +56,14 @@ impl StoreConfig {
             access: FileAccess::Map,
             head_bytes_max: limits::HEAD_BYTES_MAX,
             head_bytes_hard_max: limits::HEAD_BYTES_HARD_MAX,
+            replay_batch_bytes_max: limits::REPLAY_BATCH_BYTES_MAX,
             flush_interval_ns: limits::FLUSH_INTERVAL_NS,
             segment_rows_max: limits::SEGMENT_ROWS_MAX,
             compaction_tiers_ns: limits::COMPACTION_TIERS_NS,
             compaction_files_max: limits::COMPACTION_FILES_MAX,
             open_segments_max: limits::OPEN_SEGMENTS_MAX,
             retention: Retention::default(),
+            release_memory: ReleaseMemory::default(),
         }
     }
 }

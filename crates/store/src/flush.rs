@@ -12,7 +12,7 @@ use crate::catalog::{Commit, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::handle::SegmentHandle;
 use crate::head::{self, Encoding, HeadKey};
-use crate::segment::{Compression, FlushPart, Segment, Source, merge};
+use crate::segment::{Compression, FlushPart, Order, Segment, Source, merge_watched};
 use crate::store::{Inner, Store, StoredFile};
 use crate::written::Work;
 
@@ -178,7 +178,12 @@ impl Inner {
             let mut target = head::target(self.config.hash_key, partition, &key, Compression::Zstd);
             target.flush = FlushPart { low: frozen.low.0, new_low: frozen.new_low.0, part, parts };
             let sources: Vec<Source<'_>> = live.iter().map(|segment| Source::Segment(segment)).collect();
-            let bytes = merge(&sources, &target)?;
+            let mut held = self.merging.begin();
+            let mut note = |bytes| {
+                held.note(bytes);
+                Ok(())
+            };
+            let bytes = merge_watched(&sources, &target, Order::Log, &mut note)?;
             files.push(self.write_segment(id, &key, partition, &bytes)?);
         }
         let commit = Commit {
@@ -213,7 +218,10 @@ impl Inner {
         groups
     }
 
-    /// Writes a segment under a name of its own and opens it.
+    /// Writes a segment under a name of its own, and summarises it.
+    ///
+    /// POST: the file is closed, since its pages would count as memory of the process: it is opened by the first
+    /// question that needs it.
     pub(crate) fn write_segment(
         &self,
         id: SegmentId,
@@ -236,9 +244,8 @@ impl Inner {
             offset_range: segment.offset_range(),
         };
         let handle = Arc::new(SegmentHandle::file(row.clone(), Arc::clone(&self.opener)));
-        handle.keep_open(segment);
         // What is known about a segment is derived: a flush does not fail for want of it.
-        handle.summarize().ok();
+        handle.summarize_from(&segment).ok();
         Ok(StoredFile { row, handle })
     }
 

@@ -114,7 +114,7 @@ impl SegmentHandle {
     /// Bytes of its file, or of its memory.
     pub fn bytes(&self) -> u64 {
         match &self.source {
-            Source::Loaded(segment) => segment.byte_len(),
+            Source::Loaded(segment) => segment.held_bytes(),
             Source::File(file) => file.row.bytes,
         }
     }
@@ -206,6 +206,7 @@ impl SegmentHandle {
             let segment = file.opener.open(&file.row).inspect_err(|error| self.report(error))?;
             Arc::clone(open.insert(Arc::new(segment)))
         };
+        file.touched.store(true, Ordering::Relaxed);
         file.opener.opened(self);
         Ok(segment)
     }
@@ -323,7 +324,12 @@ impl SegmentHandle {
 
     /// Makes the summary from the segment.
     pub(crate) fn summarize(self: &Arc<Self>) -> Result<Arc<Summary>, Error> {
-        let made = summary_of(&*self.open_whole()?);
+        self.summarize_from(&*self.open_whole()?)
+    }
+
+    /// Makes the summary from the segment, which the caller has open.
+    pub(crate) fn summarize_from(&self, segment: &Segment) -> Result<Arc<Summary>, Error> {
+        let made = summary_of(segment);
         let summary = Arc::new(made.inspect_err(|error| self.report(error))?);
         self.remember(Some(Arc::clone(&summary)));
         Ok(summary)
@@ -344,14 +350,6 @@ impl SegmentHandle {
         *self.summary.write().unwrap_or_else(PoisonError::into_inner) = None;
         if let Source::File(file) = &self.source {
             file.opener.summary_is_damaged(&file.row, error);
-        }
-    }
-
-    /// Takes in what was just written, so that it need not be read again.
-    pub(crate) fn keep_open(self: &Arc<Self>, segment: Segment) {
-        if let Source::File(file) = &self.source {
-            *file.open.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(segment));
-            file.opener.opened(self);
         }
     }
 

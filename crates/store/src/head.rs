@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skein_event::batch::{EventBatch, Presence, Values};
+use skein_event::batch::{EventBatch, Presence};
 use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::limits::{FUTURE_NS_MAX, HEAD_BLOCK_BYTES, HEAD_BLOCK_ROWS};
 use skein_event::{ColumnKey, Fixed};
@@ -15,7 +15,9 @@ use skein_log::DurableRecord;
 
 use crate::error::Error;
 use crate::handle::SegmentHandle;
-use crate::segment::{BatchSource, Compression, FlushPart, Header, Segment, Source, Target, merge_in_memory};
+use crate::segment::{
+    BatchSource, Compression, FlushPart, Header, Segment, Source, Target, column_bytes, merge_in_memory,
+};
 
 const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
 
@@ -100,8 +102,17 @@ impl Block {
 
     /// Bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
-        let encoded = self.encoded.as_ref().map_or(0, |(_, segment)| segment.bytes());
-        self.part_bytes + usize::try_from(encoded).unwrap_or(usize::MAX)
+        self.part_bytes + usize::try_from(self.encoded_bytes()).unwrap_or(usize::MAX)
+    }
+
+    /// Those of its batches, by estimate.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.part_bytes
+    }
+
+    /// Those of its encoded form.
+    pub(crate) fn encoded_bytes(&self) -> u64 {
+        self.encoded.as_ref().map_or(0, |(_, segment)| segment.bytes())
     }
 
     /// Whether it is closed and still waits to be sealed.
@@ -278,16 +289,6 @@ fn days_of(record: &DurableRecord, allowed: impl Fn(i32) -> bool) -> Vec<i32> {
 
 /// About how many bytes a batch takes in memory.
 fn batch_bytes(batch: &EventBatch) -> usize {
-    let column_bytes = |column: &skein_event::Column| {
-        let value_bytes = match &column.values {
-            Values::Bool(_) => 1,
-            Values::Code(_) => 4,
-            Values::I64(_) | Values::F64(_) | Values::Id8(_) => 8,
-            Values::Id16(_) => 16,
-        };
-        let rows = if column.presence == Presence::All { 0 } else { column.values.len() * 4 };
-        column.values.len() * value_bytes + rows + size_of::<skein_event::Column>()
-    };
     let columns: usize = batch.columns.iter().chain(&batch.context_columns).map(column_bytes).sum();
     let tokens = batch.shape_table.len() * 32 * size_of::<skein_event::batch::Token>();
     batch.dictionary.bytes().len() + batch.dictionary.len() * 12 + batch.rows() * 16 + columns + tokens

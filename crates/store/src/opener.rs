@@ -3,9 +3,11 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use skein_event::hash::HashKey;
+use skein_event::limits::OPEN_SEGMENT_IDLE_NS;
 
 use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
@@ -38,6 +40,8 @@ pub(crate) struct Opener {
     matcher: Mutex<Option<Arc<dyn RowMatcher>>>,
     /// Open files, roughly from the one that was touched longest ago.
     open: Mutex<VecDeque<Weak<SegmentHandle>>>,
+    /// When files that nobody touches were closed last.
+    looked_ns: AtomicI64,
     /// Waits for the store; each handle reports once.
     failures: Mutex<Vec<Failed>>,
     /// Summaries that were damaged, until the store has said so.
@@ -52,6 +56,7 @@ impl Opener {
             open_max,
             matcher: Mutex::default(),
             open: Mutex::default(),
+            looked_ns: AtomicI64::new(0),
             failures: Mutex::default(),
             damaged_summaries: Mutex::default(),
         }
@@ -98,6 +103,17 @@ impl Opener {
                 open.push_back(oldest);
             }
         }
+    }
+
+    /// Closes the files that nobody has touched since the last look, when that is long ago.
+    pub(crate) fn close_untouched(&self, now_ns: i64) {
+        let looked_ns = self.looked_ns.load(Ordering::Relaxed);
+        if now_ns.saturating_sub(looked_ns) < OPEN_SEGMENT_IDLE_NS {
+            return;
+        }
+        self.looked_ns.store(now_ns, Ordering::Relaxed);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|handle| handle.upgrade().is_some_and(|handle| !handle.close()));
     }
 
     /// How many files are open.

@@ -13,6 +13,7 @@ use skein_event::limits::{
 };
 
 use crate::error::{Error, ErrorKind};
+use crate::memory::Held;
 use crate::store::Inner;
 
 /// Files that wait to be merged beyond which merging has fallen behind: as many as an hour of one partition's
@@ -75,13 +76,28 @@ fn rest_ns(worked_ns: i64, per_mille: i64) -> i64 {
 pub(crate) struct Pace<'a> {
     inner: &'a Inner,
     since_ns: i64,
+    rested_ns: i64,
+    /// What the merge holds in memory.
+    pub(crate) held: Held<'a>,
+}
+
+/// What a merge took of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
     /// Time spent resting.
     pub(crate) rested_ns: i64,
+    /// The most bytes that it held.
+    pub(crate) memory_bytes: u64,
 }
 
 impl<'a> Pace<'a> {
     pub(crate) fn new(inner: &'a Inner) -> Pace<'a> {
-        Pace { inner, since_ns: inner.clock.now_ns(), rested_ns: 0 }
+        Pace { inner, since_ns: inner.clock.now_ns(), rested_ns: 0, held: inner.merging.begin() }
+    }
+
+    /// What it took so far.
+    pub(crate) fn cost(&self) -> Cost {
+        Cost { rested_ns: self.rested_ns, memory_bytes: self.held.highest }
     }
 
     /// Rests as long as the work since the last call asks for. An error when the store stops.

@@ -90,7 +90,7 @@ impl Inner {
         let inputs = vec![file.clone()];
         let passed = self.state().tiers_passed.get(&file.row.id).copied().unwrap_or(0);
         let output = self.write_merged(&id, file.row.partition, &key, &inputs, &live, &mut pace)?;
-        let rested_ns = pace.rested_ns;
+        let cost = pace.cost();
         self.commit_rewritten(Rewritten {
             partition: file.row.partition,
             inputs: inputs.clone(),
@@ -99,8 +99,8 @@ impl Inner {
         })?;
         self.pass_tier(output.iter().map(|file| &file.row.id), passed);
         if let Some(written) = &output {
-            let times = (started, self.clock.now_ns(), rested_ns);
-            self.observe_rewrite(work, times, written, &inputs);
+            let times = (started, self.clock.now_ns());
+            self.observe_rewrite(work, times, cost, written, &inputs);
         }
         Ok(output)
     }

@@ -17,20 +17,20 @@ use skein_log::{DurableRecord, Follower};
 use crate::catalog::{Catalog, PartitionMark, SegmentId, SegmentRow};
 use crate::config::{StoreConfig, Surroundings};
 use crate::erasures::Erasures;
-use crate::error::Error;
 use crate::file_table::FileTable;
 use crate::files::Files;
 use crate::flush::Prepared;
 use crate::footers::Footers;
 use crate::handle::SegmentHandle;
-use crate::head::{self, Encoding, Head, HeadKey, Part};
+use crate::head::{self, Block, Head, HeadKey};
 use crate::imports::Imports;
 use crate::lease::Readers;
+use crate::memory::Merging;
 use crate::opener::Opener;
 use crate::pace::Activity;
 use crate::recovery::Finding;
 use crate::retention::Horizons;
-use crate::segment::{Compression, Segment};
+use crate::segment::Compression;
 use crate::taken::RowMatcher;
 use crate::written::Written;
 
@@ -63,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) maintaining: Mutex<()>,
     /// What others do, for whoever should not be in their way.
     pub(crate) activity: Activity,
+    pub(crate) merging: Merging,
     /// Another writer has taken over.
     pub(crate) fenced: AtomicBool,
     /// There may be blocks to seal.
@@ -144,6 +145,12 @@ impl State {
     pub(crate) fn head_bytes(&self) -> usize {
         self.partitions.iter().map(PartitionState::bytes).sum()
     }
+
+    /// Those of them that are not encoded yet.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        let heads = self.partitions.iter().flat_map(|partition| partition.heads.values());
+        heads.flat_map(|head| &head.blocks).map(Block::batch_bytes).sum()
+    }
 }
 
 impl Store {
@@ -171,6 +178,7 @@ impl Store {
                 writing: Mutex::new(()),
                 maintaining: Mutex::new(()),
                 activity: Activity::default(),
+                merging: Merging::default(),
                 fenced: AtomicBool::new(false),
                 to_seal: Condvar::new(),
                 to_flush: Condvar::new(),
@@ -216,6 +224,11 @@ impl Store {
         self.inner.state().findings.clone()
     }
 
+    /// Closes files that nobody has touched for long.
+    pub fn close_idle_files(&self) {
+        self.inner.opener.close_untouched(self.inner.clock.now_ns());
+    }
+
     /// Segment files that are open: at most [`StoreConfig::open_segments_max`], but for those that are read at this
     /// moment.
     pub fn open_files(&self) -> usize {
@@ -247,51 +260,6 @@ impl Inner {
 
     pub(crate) fn imports(&self) -> MutexGuard<'_, Imports> {
         self.imports.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Encodes a block's parts, and keeps the result with the block if it is still there.
-    pub(crate) fn encode_block(
-        &self,
-        partition: usize,
-        key: &HeadKey,
-        number: u64,
-        parts: &[Part],
-    ) -> Result<Arc<Segment>, Error> {
-        let numbered = Partition(u16::try_from(partition).unwrap_or(u16::MAX));
-        let target = head::target(self.config.hash_key, numbered, key, Compression::None);
-        let segment = head::encode_parts(parts, &target)?;
-        let mut state = self.state();
-        let head = state.partitions.get_mut(partition).and_then(|partition| partition.heads.get_mut(key));
-        let block = head.and_then(|head| head.blocks.iter_mut().find(|block| block.number == number));
-        if let Some(block) = block {
-            block.set_encoded(parts.len(), &segment);
-        }
-        Ok(segment)
-    }
-
-    /// Encodes closed blocks. Returns whether there was any.
-    pub(crate) fn seal(&self) -> Result<bool, Error> {
-        let mut sealed = false;
-        while let Some((partition, key, number, parts)) = self.next_unsealed() {
-            self.encode_block(partition, &key, number, &parts)?;
-            self.room.notify_all();
-            sealed = true;
-        }
-        Ok(sealed)
-    }
-
-    fn next_unsealed(&self) -> Option<(usize, HeadKey, u64, Vec<Part>)> {
-        let state = self.state();
-        for (partition, partition_state) in state.partitions.iter().enumerate() {
-            for (key, head) in &partition_state.heads {
-                let waiting = head.blocks.iter().find(|block| block.wants_sealing());
-                if let Some((block, Encoding::Needed(parts))) = waiting.map(|block| (block, block.encoding()))
-                {
-                    return Some((partition, key.clone(), block.number, parts));
-                }
-            }
-        }
-        None
     }
 
     /// Takes one record over.
@@ -362,6 +330,7 @@ impl Follower for Store {
         for record in &records {
             self.inner.wait_for_room();
             self.inner.apply_record(record);
+            self.inner.seal_in_replay();
         }
         self.inner.to_seal.notify_all();
     }

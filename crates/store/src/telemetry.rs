@@ -6,20 +6,21 @@ use skein_event::value::Value;
 
 use crate::catalog::SegmentRow;
 use crate::error::Error;
+use crate::pace::Cost;
 use crate::store::{Inner, StoredFile};
 use crate::written::Work;
 
 impl Inner {
-    /// Tells about files that were replaced by one. `times`: when it began and ended, and how long it rested
-    /// between.
+    /// Tells about files that were replaced by one. `times`: when it began and ended.
     pub(crate) fn observe_rewrite(
         &self,
         work: Work,
-        times: (i64, i64, i64),
+        times: (i64, i64),
+        cost: Cost,
         file: &StoredFile,
         inputs: &[StoredFile],
     ) {
-        let (start_ns, end_ns, rested_ns) = times;
+        let (start_ns, end_ns) = times;
         let environment = &file.row.environment;
         let amplification = self.state().written.amplification(environment);
         let bytes_read: u64 = inputs.iter().map(|input| input.row.bytes).sum();
@@ -28,7 +29,8 @@ impl Inner {
         fields.extend([
             ("skein.bytes_read", whole(bytes_read)),
             ("skein.rows_removed", whole(rows_read.saturating_sub(file.row.rows))),
-            ("skein.rested_ns", Value::I64(rested_ns)),
+            ("skein.rested_ns", Value::I64(cost.rested_ns)),
+            ("skein.memory_bytes", whole(cost.memory_bytes)),
             ("skein.write_amplification", Value::F64(amplification)),
         ]);
         let duration_ns = end_ns.saturating_sub(start_ns);

@@ -5,7 +5,8 @@
 //! more with the rest of its day. That is the bound on how often an event is rewritten, and it holds for late
 //! data, too: an old day's events arrive in a window of their own.
 //!
-//! A file that is large when it is flushed is merged with no other. It is clustered by itself, once.
+//! A file that is large when it is flushed is merged with no other. It is clustered by itself, once. So is a small one that
+//! found no company in its hour: it waits so long because most do, and are then rewritten once for both windows.
 //!
 //! What it refuses: to look at the time of events, to merge a file that is large already, to plan more than one
 //! merge may hold in memory.
@@ -32,6 +33,8 @@ pub(crate) struct Bounds {
     pub(crate) rows_max: u64,
     pub(crate) bytes_max: u64,
     pub(crate) files_max: usize,
+    /// Rows from which on a small file is clustered by itself.
+    pub(crate) alone_rows_min: u64,
 }
 
 /// Files to merge into one.
@@ -42,6 +45,9 @@ pub(crate) struct Group {
     /// The tier that calls for it, from 0.
     pub(crate) tier: usize,
 }
+
+/// The tier with whose window a small file that is alone in it is clustered.
+const ALONE_TIER: usize = 1;
 
 impl Bounds {
     /// A file of more than half of what a merge takes is merged no more: two of them would not fit.
@@ -81,13 +87,19 @@ pub(crate) fn plan(files: &[Candidate], tiers_ns: &[i64], bounds: Bounds, closed
             groups.extend(of_window.into_iter().map(|members| Group { members, tier }));
         }
     }
-    let shortest_ns = tiers_ns.first().copied().unwrap_or(1).max(1);
-    let is_due = |file: &&Candidate| {
-        let is_alone = !bounds.is_small(file) && bounds.fits(file) && file.tiers_passed == 0;
-        is_alone && end_of_window(file, shortest_ns).1 <= closed_ns
-    };
-    groups.extend(files.iter().filter(is_due).map(|file| Group { members: vec![file.place], tier: 0 }));
+    // `small` are those that no group took.
+    let alone = small.iter().filter(|file| file.rows >= bounds.alone_rows_min);
+    groups.extend(alone.filter_map(|file| by_itself(file, ALONE_TIER, tiers_ns, closed_ns)));
+    let large = files.iter().filter(|file| !bounds.is_small(file) && bounds.fits(file));
+    groups.extend(large.filter_map(|file| by_itself(file, 0, tiers_ns, closed_ns)));
     groups
+}
+
+/// A file that is clustered by itself when its window of a tier has closed, unless it has passed one.
+fn by_itself(file: &Candidate, tier: usize, tiers_ns: &[i64], closed_ns: i64) -> Option<Group> {
+    let length_ns = tiers_ns.get(tier).or(tiers_ns.last()).copied().unwrap_or(1).max(1);
+    let is_due = file.tiers_passed == 0 && end_of_window(file, length_ns).1 <= closed_ns;
+    is_due.then(|| Group { members: vec![file.place], tier })
 }
 
 /// The window in which a file's first event arrived, and where it ends.
@@ -121,14 +133,16 @@ fn cut(window: &[Candidate], bounds: Bounds) -> Vec<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use skein_event::limits::{COMPACTION_BYTES_MAX, COMPACTION_FILES_MAX, COMPACTION_TIERS_NS};
+    use skein_event::limits::{
+        COMPACTION_ALONE_ROWS_MIN, COMPACTION_BYTES_MAX, COMPACTION_FILES_MAX, COMPACTION_TIERS_NS,
+    };
 
     use super::*;
 
     const MINUTE_NS: i64 = 60 * 1_000_000_000;
     const DAY_NS: i64 = 24 * 60 * MINUTE_NS;
 
-    const BOUNDS: Bounds = Bounds { rows_max: 1_000, bytes_max: 100_000, files_max: 64 };
+    const BOUNDS: Bounds = Bounds { rows_max: 1_000, bytes_max: 100_000, files_max: 64, alone_rows_min: 50 };
 
     fn file(place: usize, minute: i64, rows: u64) -> Candidate {
         Candidate {
@@ -170,6 +184,23 @@ mod tests {
         wide.tiers_passed = 0;
         wide.bytes = 100_001;
         assert_eq!(planned(&[wide], 10), [], "more than a merge may hold");
+    }
+
+    #[test]
+    fn a_small_file_is_clustered_by_itself_when_its_hour_brought_no_other() {
+        let alone = [file(0, 5, 100)];
+        assert_eq!(planned(&alone, 10), [], "its hour may bring company");
+        assert_eq!(planned(&alone, 60), [(vec![0], 1)]);
+        assert_eq!(planned(&[file(0, 5, 100), file(1, 45, 100)], 60), [(vec![0, 1], 1)], "rewritten once");
+        assert_eq!(planned(&[file(0, 5, 100), file(1, 65, 100)], 24 * 60), [(vec![0, 1], 2)]);
+        assert_eq!(planned(&[file(0, 5, 49)], 24 * 60), [], "too little to gain");
+        for passed in 1..3 {
+            let clustered = Candidate { tiers_passed: passed, ..alone[0] };
+            assert_eq!(planned(&[clustered], 24 * 60), [], "it is clustered already");
+        }
+        // What is left over of a full merge is alone, too.
+        let files = [file(0, 0, 450), file(1, 1, 450), file(2, 2, 450)];
+        assert_eq!(planned(&files, 60), [(vec![0, 1], 1), (vec![2], 1)]);
     }
 
     #[test]
@@ -249,16 +280,29 @@ mod tests {
     #[test]
     fn every_event_is_rewritten_at_most_three_times_and_files_stay_few() {
         const ARRIVAL_DAYS: i64 = 10;
-        let bounds =
-            Bounds { rows_max: 1 << 20, bytes_max: COMPACTION_BYTES_MAX, files_max: COMPACTION_FILES_MAX };
-        for (name, rows_of_flush) in [("quiet", 3_u64), ("busy", 20_000), ("full", 700_000)] {
+        let bounds = Bounds {
+            rows_max: 1 << 20,
+            bytes_max: COMPACTION_BYTES_MAX,
+            files_max: COMPACTION_FILES_MAX,
+            alone_rows_min: COMPACTION_ALONE_ROWS_MIN,
+        };
+        let cases = [
+            ("quiet", 3_u64, 1),
+            ("busy", 20_000, 1),
+            ("full", 700_000, 1),
+            ("in bursts", 5_000, 25),
+            ("seldom", 5_000, 90),
+            ("a day", 5_000, 2_000),
+        ];
+        for (name, rows_of_flush, every) in cases {
             let mut days = Days::default();
             let mut most = 0;
             for minute in 0..ARRIVAL_DAYS * 24 * 60 {
                 let now_ns = 20_000 * DAY_NS + minute * MINUTE_NS;
                 let late = [(7, 1), (11, 3), (13, 40)].map(|(every, back)| (minute % every == 0, back));
                 let late = late.iter().filter(|(is_due, _)| *is_due).map(|(_, back)| (*back, 5));
-                for (back, rows) in std::iter::once((0, rows_of_flush)).chain(late) {
+                let own = (minute % every == 0).then_some((0, rows_of_flush));
+                for (back, rows) in own.into_iter().chain(late) {
                     days.add(now_ns / DAY_NS - back, rows, rows * 80, now_ns - MINUTE_NS, 0, 0);
                 }
                 days.merge(bounds, now_ns - MINUTE_NS);
@@ -267,7 +311,8 @@ mod tests {
             assert!(days.rewritten_most <= 3, "{name}: {}", days.rewritten_most);
             // Per day of arrival: a file for each late day, one that straddles midnight, and the day's own; and
             // what the last day, hour and ten minutes have not merged yet. A full flush stays a file of its own.
-            let own = if name == "full" { 24 * 60 } else { rows_of_flush * 24 * 60 / (1 << 19) + 2 };
+            let own =
+                if name == "full" { 24 * 60 } else { rows_of_flush * 24 * 60 / every as u64 / (1 << 19) + 2 };
             let bound = ARRIVAL_DAYS as u64 * (own + 3 * 2 + 1) + 4 * (24 + 6 + 10);
             assert!(most as u64 <= bound, "{name}: {most} files, at most {bound} expected");
         }

@@ -58,6 +58,7 @@ pub(super) fn config(arguments: &Serve) -> Result<Config, Failure> {
         config.data.clone_from(&arguments.data);
     }
     config.allow_remote |= arguments.allow_remote;
+    config.release_memory = crate::allocator::RELEASE;
     config.check().map_err(|error| Failure::usage(format!("{error:#}")))?;
     Ok(config)
 }

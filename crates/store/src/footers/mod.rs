@@ -222,6 +222,11 @@ impl Footers {
         Ok(())
     }
 
+    /// Bytes of the summaries that lie in memory.
+    pub(crate) fn owned_bytes(&self) -> usize {
+        self.state().owned_bytes
+    }
+
     /// These segments count no longer: their entries are dead.
     pub(crate) fn remove<'a>(&self, ids: impl Iterator<Item = &'a SegmentId>) {
         let mut state = self.state();

@@ -64,6 +64,11 @@ impl Arrangement {
         Arrangement { old_rows, new_rows, by_time }
     }
 
+    /// Bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        (self.old_rows.capacity() + self.new_rows.capacity() + self.by_time.capacity()) * size_of::<u32>()
+    }
+
     /// A field that every row has, in the new order.
     pub(super) fn field<T: Copy>(&self, values: &[T]) -> Vec<T> {
         self.old_rows.iter().map(|&row| values[row as usize]).collect()

@@ -1,6 +1,6 @@
 //! One column of several sources under collection.
 
-use skein_event::batch::{Presence, Values};
+use skein_event::batch::{Column, Presence, Values};
 
 use super::bytes::count;
 use super::layout::Chunk;
@@ -59,6 +59,23 @@ impl Collected {
             None => Presence::Rows((0..self.covered).collect()),
         }
     }
+}
+
+/// About how many bytes a column takes in memory.
+pub(crate) fn column_bytes(column: &Column) -> usize {
+    let rows = match &column.presence {
+        Presence::All => 0,
+        Presence::Rows(rows) => rows.capacity() * size_of::<u32>(),
+    };
+    let values = match &column.values {
+        Values::Bool(values) => values.capacity(),
+        Values::Code(values) => values.capacity() * size_of::<u32>(),
+        Values::I64(values) => values.capacity() * size_of::<i64>(),
+        Values::F64(values) => values.capacity() * size_of::<f64>(),
+        Values::Id8(values) => values.capacity() * 8,
+        Values::Id16(values) => values.capacity() * 16,
+    };
+    size_of::<Column>() + rows + values
 }
 
 pub(super) fn present_rows(presence: &Presence, rows: usize) -> Box<dyn Iterator<Item = u32> + '_> {

@@ -1,4 +1,4 @@
-//! The one place with `unsafe`: files mapped into memory, and the choice between two compilations of the inner
+//! The store's one place with `unsafe`: files mapped into memory, and the choice between two compilations of the inner
 //! loops.
 //!
 //! Why the mapping is sound: segment files are immutable. They are written under another name, synced, renamed,
@@ -20,6 +20,16 @@ pub(crate) enum SegmentBytes {
     Owned(Vec<u8>),
     /// A file's pages.
     Mapped(memmap2::Mmap),
+}
+
+impl SegmentBytes {
+    /// Bytes that it keeps from others, room for more included.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            SegmentBytes::Owned(bytes) => bytes.capacity(),
+            SegmentBytes::Mapped(_) => 0,
+        }
+    }
 }
 
 impl std::ops::Deref for SegmentBytes {

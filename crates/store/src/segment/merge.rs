@@ -16,7 +16,7 @@ use skein_event::limits::{DATASET_COLUMNS_MAX, SEGMENT_ROWS_MAX};
 
 use super::arrange::{Arrangement, Order};
 use super::bytes::{count, length};
-use super::collect::{Collected, extend};
+use super::collect::{Collected, column_bytes, extend};
 use super::encode::{Input, Settings, encode_column};
 use super::footer_write::FooterWriter;
 use super::hashes::write_hashes;
@@ -67,6 +67,16 @@ pub fn merge_with(
     order: Order,
     pause: &mut dyn FnMut() -> Result<(), Error>,
 ) -> Result<Vec<u8>, Error> {
+    merge_watched(sources, target, order, &mut |_| pause())
+}
+
+/// As [`merge_with`]; `pause` is told how many bytes the merge has held at most since it was called before.
+pub fn merge_watched(
+    sources: &[Source<'_>],
+    target: &Target,
+    order: Order,
+    pause: &mut dyn FnMut(usize) -> Result<(), Error>,
+) -> Result<Vec<u8>, Error> {
     let narrowed;
     let mut merger = Merger::open(sources, target)?;
     if merger.columns.len() > DATASET_COLUMNS_MAX {
@@ -76,18 +86,24 @@ pub fn merge_with(
     if order == Order::Clustered {
         merger.cluster()?;
     }
+    let mut column_bytes = 0;
     for id in 0..merger.columns.len() {
-        pause()?;
-        merger.merge_column(id)?;
+        pause(merger.held_bytes() + column_bytes)?;
+        column_bytes = merger.merge_column(id)?;
     }
-    pause()?;
+    pause(merger.held_bytes() + column_bytes)?;
     merger.merge_rows()?;
     merger.finish(target)
 }
 
 /// As [`merge`], opened: a head block. What this process has just encoded needs no check.
+///
+/// POST: it holds no room beyond its bytes, of which growing leaves up to as much again: heads are bounded by what they
+/// hold.
 pub fn merge_in_memory(sources: &[Source<'_>], target: &Target) -> Result<Segment, Error> {
-    Segment::trusted(merge(sources, target)?)
+    let bytes = merge(sources, target)?;
+    // A copy and no `shrink_to_fit`, which allocators answer in place.
+    Segment::trusted(Vec::from(bytes.as_slice()))
 }
 
 struct Merger<'a> {
@@ -151,7 +167,17 @@ impl<'a> Merger<'a> {
         })
     }
 
-    fn merge_column(&mut self, id: usize) -> Result<(), Error> {
+    /// Bytes that it holds beside its sources and the column at hand.
+    fn held_bytes(&self) -> usize {
+        let rows = self.row_contexts.capacity() + self.row_shapes.capacity();
+        let arranged = self.arrangement.as_ref().map_or(0, Arrangement::held_bytes);
+        let pools = self.pool.held_bytes() + self.names.held_bytes() + self.context_values.held_bytes();
+        let trace_hashes = self.trace_hashes.capacity() * size_of::<u64>();
+        self.out.capacity() + rows * size_of::<u32>() + arranged + pools + trace_hashes
+    }
+
+    /// Encodes a column. Returns how many bytes it took decoded.
+    fn merge_column(&mut self, id: usize) -> Result<usize, Error> {
         let key = self.columns[id].key.clone();
         self.pool.clear();
         let (column, rows) = match self.columns[id].level {
@@ -171,7 +197,7 @@ impl<'a> Merger<'a> {
         self.has_collision |= encoded.entry.collided;
         self.trace_hashes.extend(encoded.trace_hashes.into_iter().flatten());
         self.columns[id].entry = Some(encoded.entry);
-        Ok(())
+        Ok(column_bytes(&column))
     }
 
     /// The ids of all spans; of a head block nobody asks, since finding parents among them takes time.

@@ -59,13 +59,14 @@ mod visible;
 
 pub use arrange::Order;
 pub use check::Problem;
+pub(crate) use collect::column_bytes;
 pub use column::ColumnReader;
 pub use gather::Gathered;
 pub use header::{Header, VERSION};
 pub use info::{ColumnId, ColumnInfo, Zone};
 pub use ints::{BLOCK_VALUES, Ints};
 pub use layout::FlushPart;
-pub use merge::{Target, merge, merge_in_memory, merge_with};
+pub use merge::{Target, merge, merge_in_memory, merge_watched, merge_with};
 pub use presence::PresentRows;
 pub use presence_blocks::Blocks;
 pub use reader::{RowField, Segment};

@@ -124,6 +124,13 @@ impl Pool {
         self.bytes.len()
     }
 
+    /// Bytes that it holds, room for more included.
+    pub(super) fn held_bytes(&self) -> usize {
+        let values =
+            self.places.capacity() * size_of::<(u32, u32)>() + self.hashes.capacity() * size_of::<u64>();
+        self.bytes.capacity() + values + self.slots.capacity() * size_of::<Slot>()
+    }
+
     pub(super) fn hashes(&self) -> &[u64] {
         &self.hashes
     }

@@ -155,6 +155,11 @@ impl Segment {
         self.footer.counts.values
     }
 
+    /// Bytes that it holds in memory: none of a mapped file.
+    pub fn held_bytes(&self) -> u64 {
+        length(self.bytes.held_bytes())
+    }
+
     /// Bytes of the whole file.
     pub fn byte_len(&self) -> u64 {
         length(self.bytes.len())

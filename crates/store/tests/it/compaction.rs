@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use skein_event::ids::Environment;
 use skein_store::segment::RowField;
-use skein_store::{Closing, Work};
+use skein_store::{Closing, Store, Work};
 
 use crate::model::{batch_of, batch_of_datasets};
 use crate::world::{START_NS, World, found};
@@ -88,6 +88,56 @@ fn compacted_files_are_clustered_and_flushed_ones_are_not() {
     assert!(runs.len() > 1 && runs.values().all(|&count| count == 1), "{runs:?}");
 }
 
+/// Of the one file that there is, the runs of rows of one dataset.
+fn runs(store: &Store) -> usize {
+    let snapshot = store.snapshot(&ours()).expect("a snapshot");
+    assert_eq!(snapshot.segments.len(), 1);
+    let segment = snapshot.segments.get(0).expect("one file").open().expect("opens");
+    let batch = segment.gather(&segment.all_rows()).expect("gathers").batch;
+    let datasets = (0..batch.rows()).map(|row| crate::model::dataset_of(&batch, row));
+    let mut datasets: Vec<String> = datasets.collect();
+    datasets.dedup();
+    datasets.len()
+}
+
+#[test]
+fn a_file_that_stays_alone_is_clustered_once() {
+    let mut world = World::new();
+    let store = world.open();
+    world.append(&store, &ours(), 0, batch_of_datasets(1, 2_000));
+    store.flush_all().expect("flushes");
+    let flushed = runs(&store);
+    // START_NS is 13 minutes past an hour.
+    world.clock.pass(20 * MINUTE_NS);
+    assert!(!store.compact().expect("looks"), "others may arrive within its hour");
+    world.clock.pass(60 * MINUTE_NS);
+    while store.compact().expect("compacts") {}
+    let clustered = runs(&store);
+    assert!(clustered < flushed && clustered > 1, "{clustered} runs of {flushed}");
+    world.clock.pass(3 * DAY_NS);
+    while store.compact().expect("compacts") {}
+    assert_eq!(store.written().of(&ours(), Work::Compaction).files, 1, "once in all");
+    drop(store);
+    let store = world.open();
+    while store.compact_as(Closing::All).expect("compacts") {}
+    assert_eq!(store.written().of(&ours(), Work::Compaction).files, 0, "a start does not cluster it again");
+    assert!(found(&store.snapshot(&ours()).expect("a snapshot")) == world.expected(&ours()));
+}
+
+#[test]
+fn settling_clusters_a_file_that_is_alone() {
+    let mut world = World::new();
+    let store = world.open();
+    world.append(&store, &ours(), 0, batch_of_datasets(1, 2_000));
+    store.settle();
+    while store.maintain().expect("works") {}
+    assert!(!store.is_settling());
+    let written = store.written();
+    let files = [Work::Flush, Work::Compaction].map(|work| written.of(&ours(), work).files);
+    assert_eq!(files, [1, 1]);
+    assert!(found(&store.snapshot(&ours()).expect("a snapshot")) == world.expected(&ours()));
+}
+
 #[test]
 fn a_large_flushed_file_is_clustered_once() {
     let mut world = World::new();
@@ -95,16 +145,6 @@ fn a_large_flushed_file_is_clustered_once() {
     let store = world.open();
     world.append(&store, &ours(), 0, batch_of_datasets(1, 200));
     store.flush_all().expect("flushes");
-    let runs = |store: &skein_store::Store| {
-        let snapshot = store.snapshot(&ours()).expect("a snapshot");
-        assert_eq!(snapshot.segments.len(), 1);
-        let segment = snapshot.segments.get(0).expect("one file").open().expect("opens");
-        let batch = segment.gather(&segment.all_rows()).expect("gathers").batch;
-        let datasets = (0..batch.rows()).map(|row| crate::model::dataset_of(&batch, row));
-        let mut datasets: Vec<String> = datasets.collect();
-        datasets.dedup();
-        datasets.len()
-    };
     let flushed = runs(&store);
     while store.compact_as(Closing::All).expect("compacts") {}
     let clustered = runs(&store);

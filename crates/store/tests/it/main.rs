@@ -7,6 +7,7 @@ mod catalog;
 mod compaction;
 mod erasures;
 mod footers;
+mod memory;
 mod model;
 mod retention;
 mod rewrite;

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use skein_event::EventBatch;
@@ -17,12 +17,16 @@ use skein_store::catalog::{
 };
 use skein_store::segment::Segment;
 use skein_store::{
-    Error, FileAccess, MatchFailure, Retention, RowMatcher, Snapshot, Store, StoreConfig, Surroundings,
+    Error, FileAccess, MatchFailure, ReleaseMemory, Retention, RowMatcher, Snapshot, Store, StoreConfig,
+    Surroundings,
 };
 
 use crate::model::{KEY, rows_of};
 
 pub(crate) const START_NS: i64 = 1_700_000_000_000_000_000;
+
+/// How often any store's thread has given memory back.
+pub(crate) static RELEASED: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
 pub(crate) struct TestClock(AtomicI64);
@@ -219,6 +223,7 @@ pub(crate) struct World {
     pub(crate) partitions: u16,
     pub(crate) rows_max: usize,
     pub(crate) open_max: usize,
+    pub(crate) replay_max: usize,
     pub(crate) retention: Retention,
     /// The erasures in the log, with whose they are.
     pub(crate) erased: Vec<(Environment, Arc<Erasure>)>,
@@ -251,6 +256,7 @@ impl World {
             partitions: 2,
             rows_max: 1 << 20,
             open_max: 8,
+            replay_max: 1 << 30,
             retention: Retention::default(),
             erased: Vec::new(),
             can_match: true,
@@ -262,6 +268,10 @@ impl World {
         config.access = FileAccess::Read;
         config.segment_rows_max = self.rows_max;
         config.open_segments_max = self.open_max;
+        config.replay_batch_bytes_max = self.replay_max;
+        config.release_memory = ReleaseMemory(|| {
+            RELEASED.fetch_add(1, Ordering::SeqCst);
+        });
         config.retention = self.retention.clone();
         let surroundings = Surroundings {
             disk: Arc::new(RecordingDisk(Arc::clone(&self.steps))),
