@@ -1,8 +1,8 @@
 //! `skein-bench all`: every benchmark after the other, and the two files with their figures.
 //!
 //! What is measured alone comes first. Then one server takes the wide events; sizes, questions, traces and restarts
-//! are measured on the files that it wrote; then it takes narrow spans for some minutes beside them. The peers come
-//! last, on the same events, when the server has stopped.
+//! are measured on the files that it wrote; then it takes narrow spans for some minutes beside them. What needs data of
+//! its own follows: more columns, many copies, hours on a simulated clock. The peers come last, on the same events, when the server has stopped.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,9 @@ use crate::ingest::{Load, write_amplification};
 use crate::metrics::settle;
 use crate::process::{Server, ServerOptions};
 use crate::report::{Figure, Report};
-use crate::{door, encode, feed, ingest, peers, questions, restart, sizes, traces};
+use crate::{
+    amplify, columns, door, encode, feed, ingest, peers, pressure, questions, restart, scale, sizes, traces,
+};
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -26,6 +28,14 @@ pub(crate) struct Arguments {
     server: ServerOptions,
     #[command(flatten)]
     peers: peers::Options,
+    #[command(flatten)]
+    scale: scale::Options,
+    #[command(flatten)]
+    columns: columns::Options,
+    #[command(flatten)]
+    pressure: pressure::Options,
+    #[command(flatten)]
+    amplify: amplify::Options,
     /// Where results.json and RESULTS.md are written.
     #[arg(long, default_value = "bench")]
     out: PathBuf,
@@ -63,6 +73,11 @@ impl Arguments {
         let fed = self.load_wide(report, &server)?;
         let (server, answers) = self.files(report, server, &fed)?;
         self.sustain(report, server)?;
+        columns::part(report, &self.columns, &self.data, &self.server)?;
+        scale::part(report, &self.scale, &self.data, &self.server)?;
+        pressure::part(report, &self.pressure, &self.data, &self.server)?;
+        let figures = report.timed("amplification", || amplify::measure(&self.amplify, &self.server))?;
+        report.add("Write amplification", amplify::NOTES, figures);
         peers::measure(report, &self.peers, &self.data, &self.server.scratch, &fed, &answers)
     }
 

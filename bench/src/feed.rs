@@ -38,6 +38,19 @@ pub(crate) struct Fed {
 
 /// Sends so many requests of the data, from a place on.
 pub(crate) fn feed(server: &Server, wide: &Wide, requests: std::ops::Range<usize>) -> anyhow::Result<Fed> {
+    feed_changed(server, wide, requests, &|_, _| Ok(()))
+}
+
+/// What is done to a request of a number before it is sent.
+pub(crate) type Change<'a> = dyn Fn(usize, &mut WideRequest) -> anyhow::Result<()> + Sync + 'a;
+
+/// As [`feed`], each request changed.
+pub(crate) fn feed_changed(
+    server: &Server,
+    wide: &Wide,
+    requests: std::ops::Range<usize>,
+    change: &Change<'_>,
+) -> anyhow::Result<Fed> {
     let next = AtomicUsize::new(requests.start);
     let done = AtomicBool::new(false);
     let every = (requests.len() / TRACES_KEPT).max(1);
@@ -46,7 +59,7 @@ pub(crate) fn feed(server: &Server, wide: &Wide, requests: std::ops::Range<usize
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 scope.spawn(move || {
-                    let fed = client(server, wide, next, end, every);
+                    let fed = client(server, (wide, change), next, end, every);
                     // One that failed ends the others.
                     if fed.is_err() {
                         next.store(end, Ordering::Relaxed);
@@ -99,7 +112,13 @@ pub(crate) fn measure(server: &Server, wide: &Wide) -> anyhow::Result<(Fed, Vec<
     Ok((fed, figures))
 }
 
-fn client(server: &Server, wide: &Wide, next: &AtomicUsize, end: usize, every: usize) -> anyhow::Result<Fed> {
+fn client(
+    server: &Server,
+    (wide, change): (&Wide, &Change<'_>),
+    next: &AtomicUsize,
+    end: usize,
+    every: usize,
+) -> anyhow::Result<Fed> {
     let mut connection = Connection::open(&server.otlp_http)?;
     let mut fed = Fed::default();
     loop {
@@ -107,7 +126,8 @@ fn client(server: &Server, wide: &Wide, next: &AtomicUsize, end: usize, every: u
         if index >= end {
             return Ok(fed);
         }
-        let request = wide.request(index);
+        let mut request = wide.request(index);
+        change(index, &mut request)?;
         for (path, body) in [("/v1/traces", &request.traces), ("/v1/logs", &request.logs)] {
             if !body.is_empty() {
                 let begin = clock::now();

@@ -24,6 +24,12 @@ pub(crate) struct ServerOptions {
     /// Where data is written; it is removed before a run.
     #[arg(long, default_value = "bench/out")]
     pub(crate) scratch: PathBuf,
+    /// Its configuration file.
+    #[arg(skip)]
+    pub(crate) config: Option<PathBuf>,
+    /// The control group that it is started in.
+    #[arg(skip)]
+    pub(crate) group: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -43,7 +49,25 @@ impl ServerOptions {
             Some(path) => path.clone(),
             None => std::env::current_exe()?.with_file_name("skein"),
         };
-        Server::start(&binary, &self.data())
+        Server::start(&binary, self)
+    }
+
+    /// The same server with another place for its data.
+    pub(crate) fn at(&self, scratch: PathBuf) -> ServerOptions {
+        ServerOptions { skein: self.skein.clone(), scratch, config: None, group: None }
+    }
+
+    /// In a control group.
+    pub(crate) fn within(&self, group: &Path) -> ServerOptions {
+        ServerOptions { group: Some(group.to_owned()), ..self.clone() }
+    }
+
+    /// With these settings.
+    pub(crate) fn with_config(&self, name: &str, settings: &Value) -> anyhow::Result<ServerOptions> {
+        std::fs::create_dir_all(&self.scratch)?;
+        let path = self.scratch.join(name).with_extension("json");
+        std::fs::write(&path, settings.to_string())?;
+        Ok(ServerOptions { config: Some(path), ..self.clone() })
     }
 
     /// The data directory.
@@ -66,11 +90,27 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn start(binary: &Path, data: &Path) -> anyhow::Result<Server> {
+    fn start(binary: &Path, options: &ServerOptions) -> anyhow::Result<Server> {
+        let data = &options.data();
         let begin = clock::now();
         let log = std::fs::File::create(data.with_extension("log")).context("the server's log")?;
-        let mut child = Command::new(binary)
-            .arg("serve")
+        let mut command = match &options.group {
+            None => Command::new(binary),
+            Some(group) => {
+                // It joins the group before it is the server, so that nothing of it is counted elsewhere.
+                let mut shell = Command::new("sh");
+                shell
+                    .args(["-c", "echo $$ > \"$0\" && exec \"$@\""])
+                    .arg(group.join("cgroup.procs"))
+                    .arg(binary);
+                shell
+            }
+        };
+        command.arg("serve");
+        if let Some(config) = &options.config {
+            command.arg("--config").arg(config);
+        }
+        let mut child = command
             .args(["--http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0"])
             .arg("--data")
             .arg(data)

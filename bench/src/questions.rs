@@ -18,7 +18,7 @@ const ROUNDS: usize = 7;
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
     pub(crate) name: &'static str,
-    spec: Value,
+    pub(crate) spec: Value,
     pub(crate) sql: &'static str,
     /// Keys of an answer's rows, in the order of the SQL; empty where answers are not compared, since peers define
     /// them otherwise (percentiles, ties).
@@ -138,13 +138,14 @@ pub(crate) fn check_count(server: &Server, expected: usize, times: (i64, i64)) -
 }
 
 /// Every event of a range.
-fn count(server: &Server, times: (i64, i64)) -> anyhow::Result<f64> {
+pub(crate) fn count(server: &Server, times: (i64, i64)) -> anyhow::Result<f64> {
     let mut connection = Connection::open(&server.http)?;
     let answer = ask(&mut connection, &json!({"calculations": [{"op": "COUNT"}]}), times)?;
     answer["data"]["results"][0]["data"]["COUNT"].as_f64().with_context(|| format!("no count in {answer}"))
 }
 
-fn ask(connection: &mut Connection, spec: &Value, times: (i64, i64)) -> anyhow::Result<Value> {
+/// The answer to a specification.
+pub(crate) fn ask(connection: &mut Connection, spec: &Value, times: (i64, i64)) -> anyhow::Result<Value> {
     let mut spec = spec.clone();
     spec["start_time"] = json!(times.0);
     spec["end_time"] = json!(times.1);

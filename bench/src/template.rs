@@ -23,6 +23,14 @@ impl Template {
         &self.body
     }
 
+    /// When its first span began.
+    pub(crate) fn start_ns(&self) -> i64 {
+        let at = self.times.first().copied().unwrap_or_default();
+        let mut time = [0; 8];
+        time.iter_mut().zip(self.body.get(at..at + 8).unwrap_or_default()).for_each(|(to, from)| *to = *from);
+        i64::from_le_bytes(time)
+    }
+
     /// Writes the request of a replay into `out`: other traces, later times.
     pub(crate) fn replay(&self, number: u64, shift_ns: i64, out: &mut Vec<u8>) {
         out.clear();

@@ -15,8 +15,8 @@ use crate::report::{Figure, quantile};
 /// Times a cold server is asked.
 const COLD_RUNS: usize = 7;
 
-/// Milliseconds until the answer is there.
-fn ask(connection: &mut Connection, id: &[u8; 16]) -> anyhow::Result<(f64, usize)> {
+/// Milliseconds until the answer is there, and its length.
+pub(crate) fn ask(connection: &mut Connection, id: &[u8; 16]) -> anyhow::Result<(f64, usize)> {
     let path = format!("/api/v1/traces/{}", encode_hex(id));
     let begin = clock::now();
     let response = connection.get(&path)?;
@@ -71,7 +71,7 @@ pub(crate) fn cold(options: &ServerOptions, fed: &Fed) -> anyhow::Result<Vec<Fig
 }
 
 /// Tells the kernel to drop the pages of all files below a folder. They must have been written back.
-fn forget(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn forget(folder: &Path) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {

@@ -15,6 +15,8 @@ mod background;
 pub mod catalog;
 mod compaction;
 mod config;
+#[cfg(feature = "copies")]
+pub mod copies;
 mod data_directory;
 mod erasure_file;
 mod erasures;

@@ -130,4 +130,22 @@ pub(crate) const SCALE_MUTANTS: &[Mutant] = &[
         package: "skein-store",
         test: "few_values_are_counted_exactly_and_parts_merge_into_the_whole",
     },
+    Mutant {
+        name: "copied-trace-in-another-partition",
+        breaks: "the copy of a trace is not where it is looked for",
+        file: "crates/store/src/copies.rs",
+        find: "(0..GUESSES).map(changed).find(|changed| partition_of(changed) == partition)",
+        replace: "(0..GUESSES).map(changed).find(|changed| partition_of(changed) != partition)",
+        package: "skein-sim",
+        test: "what_was_multiplied_is_found_so_many_times",
+    },
+    Mutant {
+        name: "copies-of-damage",
+        breaks: "a damaged segment gets checksums that hold by being copied",
+        file: "crates/store/src/copies.rs",
+        find: "            segment.verify()?;\n",
+        replace: "",
+        package: "skein-sim",
+        test: "a_damaged_original_is_not_multiplied",
+    },
 ];

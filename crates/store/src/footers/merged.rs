@@ -223,6 +223,16 @@ impl Merged {
         Ok(())
     }
 
+    /// Moves all times, as a copy's are ([`crate::copies`]).
+    #[cfg(feature = "copies")]
+    pub(crate) fn move_times(&mut self, by_ns: i64) {
+        let moved = |times: &mut (i64, i64)| {
+            *times = (times.0.saturating_add(by_ns), times.1.saturating_add(by_ns));
+        };
+        self.datasets.iter_mut().for_each(|dataset| moved(&mut dataset.times));
+        self.columns.iter_mut().flat_map(|column| &mut column.cells).for_each(|cell| moved(&mut cell.times));
+    }
+
     /// Its bytes; `filter` is that of the trace ids, empty when there are none, `None` when nobody knows.
     pub(super) fn to_bytes(&self, filter: Option<&[u8]>) -> Vec<u8> {
         let mut order: Vec<&MergedColumn> = self.columns.iter().collect();

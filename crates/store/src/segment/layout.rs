@@ -245,6 +245,18 @@ impl Footer {
         self.start
     }
 
+    /// Where a column's entry lies in the footer.
+    #[cfg(feature = "copies")]
+    pub(super) fn place_of_entry(&self, id: ColumnId) -> usize {
+        self.entry_at(id) - self.start
+    }
+
+    /// Where a fixed chunk's reference lies in the footer.
+    #[cfg(feature = "copies")]
+    pub(super) fn place_of_reference(&self, chunk: Chunk) -> usize {
+        COUNTS_BYTES + chunk as usize * self.version.reference_bytes()
+    }
+
     fn entries_at(&self) -> usize {
         self.start + COUNTS_BYTES + self.version.chunks() * self.version.reference_bytes()
     }

@@ -48,6 +48,8 @@ mod presence;
 mod presence_blocks;
 mod reader;
 mod shapes;
+#[cfg(feature = "copies")]
+pub(crate) mod shift;
 mod sizes;
 mod source;
 mod templates;
