@@ -67,19 +67,27 @@ fn split_filters<'a>(set: &'a FilterSet, presence: &mut Vec<&'a Column>, others:
 }
 
 fn check_datasets(plan: &Plan, view: &SnapshotView, excluded: &[usize]) -> Result<(), Failure> {
-    if plan.datasets.is_empty() {
-        return Ok(());
-    }
-    let mut known = BTreeSet::new();
-    for (place, segment) in view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place)) {
-        // Most often the first segments have them all.
-        if plan.datasets.iter().all(|dataset| known.contains(&dataset.name)) {
+    // Most often the first segments have them all.
+    let mut missing: Vec<&str> = plan.datasets.iter().map(|dataset| dataset.name.as_str()).collect();
+    let segments = || view.segments.iter().enumerate().filter(|(place, _)| !excluded.contains(place));
+    for (place, segment) in segments() {
+        if missing.is_empty() {
             return Ok(());
         }
+        let mut still_missing = Vec::new();
+        for name in missing {
+            if !has_dataset(segment, name).map_err(|error| Failure::Segment(place, error))? {
+                still_missing.push(name);
+            }
+        }
+        missing = still_missing;
+    }
+    let mut known = BTreeSet::new();
+    for (place, segment) in segments().filter(|_| !missing.is_empty()) {
         known.extend(dataset_names(segment).map_err(|error| Failure::Segment(place, error))?);
     }
     for dataset in &plan.datasets {
-        if !known.contains(&dataset.name) {
+        if missing.contains(&dataset.name.as_str()) {
             let candidates = suggest::candidates(&dataset.name, known.iter().map(String::as_str));
             let error = QueryError::invalid(format!("there is no dataset `{}`", dataset.name));
             let error = error.at(dataset.location.clone()).candidates(candidates);
@@ -126,6 +134,14 @@ fn is_known(column: &Column, view: &SnapshotView, excluded: &[usize]) -> Result<
         }
     }
     Ok(false)
+}
+
+/// Whether an event that may be seen belongs to a dataset.
+fn has_dataset(handle: &Arc<SegmentHandle>, name: &str) -> Result<bool, Error> {
+    if !handle.has_erasures() {
+        return handle.has_dataset(name);
+    }
+    Ok(dataset_names(handle)?.iter().any(|found| found == name))
 }
 
 /// The names of the datasets that an event that may be seen belongs to.

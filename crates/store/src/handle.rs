@@ -256,6 +256,14 @@ impl SegmentHandle {
         }
     }
 
+    /// Whether an event is of a dataset, erased ones included.
+    pub fn has_dataset(self: &Arc<Self>, name: &str) -> Result<bool, Error> {
+        if let Source::Loaded(_) = self.source {
+            return Ok(self.dataset_names()?.iter().any(|found| found == name));
+        }
+        self.with_summary(|summary| Ok(summary.dataset(name)?.is_some()))
+    }
+
     /// The names of the datasets of its events, erased ones included.
     pub fn dataset_names(self: &Arc<Self>) -> Result<Vec<String>, Error> {
         if let Source::Loaded(segment) = &self.source {
@@ -277,11 +285,12 @@ impl SegmentHandle {
             return true;
         }
         let asked = self.with_summary(|summary| {
-            let mut named = summary.datasets()?.into_iter();
-            let wanted = |name: &str| datasets.contains(&name);
-            Ok(named.any(|dataset| {
-                dataset.name.is_some_and(wanted) && overlaps(dataset.times.0, dataset.times.1)
-            }))
+            for name in datasets {
+                if summary.dataset(name)?.is_some_and(|found| overlaps(found.times.0, found.times.1)) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         });
         asked.unwrap_or(true)
     }

@@ -312,14 +312,32 @@ impl Summary {
     /// The datasets.
     pub fn datasets(&self) -> Result<Vec<DatasetSummary<'_>>, Error> {
         self.check(Part::Names)?;
-        let dataset = |place: usize| {
+        (0..self.head.datasets as usize).map(|place| self.dataset_at(place)).collect()
+    }
+
+    fn dataset_at(&self, place: usize) -> Result<DatasetSummary<'_>, Error> {
+        let at = self.head.datasets_at() + place * DATASET_BYTES;
+        let name = self.name(u32_at(&self.bytes, at)?, u32_at(&self.bytes, at + 4)?)?;
+        let rows = u64_at(&self.bytes, at + 8)?;
+        let times = (i64_at(&self.bytes, at + 16)?, i64_at(&self.bytes, at + 24)?);
+        Ok(DatasetSummary { name, rows, times })
+    }
+
+    /// The dataset of a name. Thousands of summaries are asked for one name: nothing is copied.
+    pub fn dataset(&self, name: &str) -> Result<Option<DatasetSummary<'_>>, Error> {
+        self.check(Part::Names)?;
+        let names = slice_at(&self.bytes, self.head.names_at() as u64, u64::from(self.head.names_bytes))?;
+        for place in 0..self.head.datasets as usize {
             let at = self.head.datasets_at() + place * DATASET_BYTES;
-            let name = self.name(u32_at(&self.bytes, at)?, u32_at(&self.bytes, at + 4)?)?;
-            let rows = u64_at(&self.bytes, at + 8)?;
-            let times = (i64_at(&self.bytes, at + 16)?, i64_at(&self.bytes, at + 24)?);
-            Ok(DatasetSummary { name, rows, times })
-        };
-        (0..self.head.datasets as usize).map(dataset).collect()
+            let length = u32_at(&self.bytes, at + 4)?;
+            if length as usize != name.len() || length == NO_NAME {
+                continue;
+            }
+            if slice_at(names, u64::from(u32_at(&self.bytes, at)?), u64::from(length))? == name.as_bytes() {
+                return self.dataset_at(place).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// The cells of a column, by dataset.
