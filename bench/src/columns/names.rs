@@ -123,7 +123,8 @@ fn request(spans: std::ops::Range<u64>, different: u64, begin_ns: u64) -> Vec<u8
             let value = any_value::Value::StringValue(value_of(attribute_number));
             attribute(name_of(attribute_number, different), value)
         });
-        span(number, begin_ns + number * 10_000, attributes.collect())
+        // An id that is all zero is none.
+        span(number + 1, begin_ns + number * 10_000, attributes.collect())
     };
     let service = attribute("service.name".to_owned(), any_value::Value::StringValue("names".to_owned()));
     let resource = Resource { attributes: vec![service], ..Resource::default() };
