@@ -163,7 +163,7 @@ impl<'a> Work<'a> {
             handles: Vec::new(),
             done: Multiplied::default(),
             next: 0,
-            directory: directory,
+            directory,
         };
         for row in rows {
             work.know(&row, known.summaries.remove(&row.id))?;
