@@ -73,12 +73,18 @@ impl Arguments {
         let fed = self.load_wide(report, &server)?;
         let (server, answers) = self.files(report, server, &fed)?;
         self.sustain(report, server)?;
-        columns::part(report, &self.columns, &self.data, &self.server)?;
-        scale::part(report, &self.scale, &self.data, &self.server)?;
-        pressure::part(report, &self.pressure, &self.data, &self.server)?;
-        let figures = report.timed("amplification", || amplify::measure(&self.amplify, &self.server))?;
-        report.add("Write amplification", amplify::NOTES, figures);
-        peers::measure(report, &self.peers, &self.data, &self.server.scratch, &fed, &answers)
+        // Each has data of its own: one that fails leaves the others as they are.
+        let apart = [
+            columns::part(report, &self.columns, &self.data, &self.server),
+            scale::part(report, &self.scale, &self.data, &self.server),
+            pressure::part(report, &self.pressure, &self.data, &self.server),
+            amplify::part(report, &self.amplify, &self.server),
+            peers::measure(report, &self.peers, &self.data, &self.server.scratch, &fed, &answers),
+        ];
+        let failed: Vec<String> =
+            apart.into_iter().filter_map(|outcome| Some(format!("{:#}", outcome.err()?))).collect();
+        anyhow::ensure!(failed.is_empty(), "{}", failed.join("; "));
+        Ok(())
     }
 
     fn load_wide(&self, report: &mut Report, server: &Server) -> anyhow::Result<Fed> {

@@ -21,7 +21,7 @@ use skein_store::{Closing, Store, StoreConfig, Surroundings, Work};
 
 use crate::data::{KEY, narrow_templates};
 use crate::process::ServerOptions;
-use crate::report::{Figure, precise, progress, show};
+use crate::report::{Figure, Report, precise, progress, show};
 use crate::template::Template;
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -53,12 +53,19 @@ impl Arguments {
     }
 }
 
-pub(crate) const NOTES: &str = "A store without its server, under a clock that is set: narrow spans (25 attributes) arrive for \
+const NOTES: &str = "A store without its server, under a clock that is set: narrow spans (25 attributes) arrive for \
     the simulated time in one partition at an eighth of the rate, heads are flushed after a minute, windows of ten \
     minutes and of an hour close and are merged while more arrives. `_day` is after the day's window has closed, too.";
 
+/// The part of `make bench`.
+pub(crate) fn part(report: &mut Report, options: &Options, server: &ServerOptions) -> anyhow::Result<()> {
+    let figures = report.timed("amplification", || measure(options, server))?;
+    report.add("Write amplification", NOTES, figures);
+    Ok(())
+}
+
 /// The figures of every rate.
-pub(crate) fn measure(options: &Options, server: &ServerOptions) -> anyhow::Result<Vec<Figure>> {
+fn measure(options: &Options, server: &ServerOptions) -> anyhow::Result<Vec<Figure>> {
     let templates = narrow_templates()?;
     let mut figures = Vec::new();
     for &rate in &options.amplify_rates {
