@@ -131,8 +131,9 @@ pub const HEAD_BYTES_MAX: usize = 512 << 20;
 pub const HEAD_BYTES_HARD_MAX: usize = 768 << 20;
 
 /// Batches that a start reads back from the log, before it encodes them while it reads: encoding takes longer than
-/// reading, and what a flush interval of ordinary load leaves behind is to be there within seconds.
-pub const REPLAY_BATCH_BYTES_MAX: usize = 1 << 30;
+/// reading, and what a flush interval of ordinary load leaves behind is to be there within seconds. Half a million wide
+/// events are 590 MiB by this account; with the files that are read and what the allocator keeps the process took 1.4 GiB.
+pub const REPLAY_BATCH_BYTES_MAX: usize = 640 << 20;
 
 /// A partition's head is flushed when its oldest event has waited this long (DESIGN.md §3).
 pub const FLUSH_INTERVAL_NS: i64 = 60 * 1_000_000_000;
@@ -264,6 +265,10 @@ pub const CONNECTIONS_MAX: usize = 1_024;
 
 /// Observations of Skein's own work that wait to be sent: four seconds of 100,000 spans/s in batches of 100.
 pub const OBSERVATIONS_QUEUED_MAX: usize = 4_096;
+
+/// A thread that decodes or computes ends when it had nothing to do for so long: it keeps what it has freed as long as it
+/// lives, and starting one takes some tens of microseconds.
+pub const IDLE_THREAD_MAX: Duration = Duration::from_secs(1);
 
 /// Exports at once; each holds a thread, which waits for its client.
 pub const EXPORTS_RUNNING_MAX: usize = 4;

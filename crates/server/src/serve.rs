@@ -15,6 +15,7 @@ use crate::running::start;
 pub fn serve(config: Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("skein-io")
+        .thread_keep_alive(skein_event::limits::IDLE_THREAD_MAX)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;

@@ -99,21 +99,21 @@ impl Store {
             state.stopping = false;
         }
         type Work = fn(&Store) -> Result<bool, Error>;
-        let spawn = |name: &str, wake: fn(&Inner) -> &Condvar, idle: Duration, work: Work| {
+        let spawn = |name: &str, wake: fn(&Inner) -> &Condvar, pauses: (Duration, Duration), work: Work| {
             let store = self.clone();
             let thread = std::thread::Builder::new().name(name.to_owned());
             let failed =
                 |error| Error::with_source(ErrorKind::Io, "a thread of the store cannot start", error);
             thread
-                .spawn(move || store.inner.repeat(wake(&store.inner), idle, || work(&store)))
+                .spawn(move || store.inner.repeat(wake(&store.inner), pauses, || work(&store)))
                 .map_err(failed)
         };
         let threads = vec![
-            spawn("skein-seal", |inner| &inner.to_seal, IDLE, Store::seal)?,
+            spawn("skein-seal", |inner| &inner.to_seal, (IDLE, IDLE), Store::seal)?,
             spawn(
                 "skein-flush",
                 |inner| &inner.to_flush,
-                IDLE,
+                (IDLE, IDLE),
                 |store| {
                     let flushed = store.flush_due()? > 0;
                     store.inner.collect_garbage();
@@ -121,7 +121,13 @@ impl Store {
                     Ok(flushed || store.keep_footers()?)
                 },
             )?,
-            spawn("skein-maintain", |inner| &inner.to_maintain, IDLE_MAINTENANCE, Store::maintain)?,
+            // What a merge took is given back at once: the next one is minutes away.
+            spawn(
+                "skein-maintain",
+                |inner| &inner.to_maintain,
+                (Duration::ZERO, IDLE_MAINTENANCE),
+                Store::maintain,
+            )?,
         ];
         Ok(Background { store: self.clone(), threads: Mutex::new(threads) })
     }
@@ -159,18 +165,24 @@ impl Inner {
         self.room.notify_all();
     }
 
-    /// Works until told to stop; sleeps when there was nothing to do. Failures were observed where they
+    /// Works until told to stop; sleeps when there was nothing to do, and gives memory back when it was `calm` for as
+    /// long after work. Failures were observed where they
     /// happened; here they only slow the thread down.
-    fn repeat(&self, wake: &Condvar, idle: Duration, work: impl Fn() -> Result<bool, Error>) {
+    fn repeat(
+        &self,
+        wake: &Condvar,
+        (calm, idle): (Duration, Duration),
+        work: impl Fn() -> Result<bool, Error>,
+    ) {
         let mut has_worked = false;
         loop {
-            let pause = match work() {
+            let outcome = work();
+            let pause = match outcome {
                 Ok(true) => {
                     has_worked = true;
                     Duration::ZERO
                 }
-                // First as long as it takes to see that it is idle.
-                Ok(false) if has_worked => IDLE,
+                Ok(false) if has_worked => calm,
                 Ok(false) => idle,
                 Err(_) => AFTER_FAILURE,
             };
@@ -178,16 +190,19 @@ impl Inner {
             if state.stopping {
                 return;
             }
+            let mut is_calm = pause.is_zero();
             if !pause.is_zero() {
                 let (state, waited) = wake.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner);
                 if state.stopping {
                     return;
                 }
+                is_calm = waited.timed_out();
+            } else {
                 drop(state);
-                // Nobody has called for so long: what this thread freed is not needed soon.
-                if waited.timed_out() && std::mem::take(&mut has_worked) {
-                    (self.config.release_memory.0)();
-                }
+            }
+            // Nobody has called for so long: what this thread freed is not needed soon.
+            if matches!(outcome, Ok(false)) && is_calm && std::mem::take(&mut has_worked) {
+                (self.config.release_memory.0)();
             }
         }
     }
