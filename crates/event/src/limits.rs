@@ -132,8 +132,8 @@ pub const HEAD_BYTES_HARD_MAX: usize = 768 << 20;
 
 /// Batches that a start reads back from the log, before it encodes them while it reads: encoding takes longer than
 /// reading, and what a flush interval of ordinary load leaves behind is to be there within seconds. Half a million wide
-/// events are 590 MiB by this account; with the files that are read and what the allocator keeps the process took 1.4 GiB.
-pub const REPLAY_BATCH_BYTES_MAX: usize = 640 << 20;
+/// events pass 640 MiB by this account; with the files that are read and what the allocator keeps the process took 1.4 GiB.
+pub const REPLAY_BATCH_BYTES_MAX: usize = 896 << 20;
 
 /// A partition's head is flushed when its oldest event has waited this long (DESIGN.md §3).
 pub const FLUSH_INTERVAL_NS: i64 = 60 * 1_000_000_000;

@@ -78,6 +78,9 @@ impl Store {
                 inner.after_failed_rewrite(&chosen.files, error);
             }
         }
+        // Until here its inputs were held: whoever measures the files after it should not find them.
+        drop(chosen);
+        inner.collect_garbage();
         outcome.map(|_| true)
     }
 
