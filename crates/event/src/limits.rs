@@ -176,8 +176,7 @@ pub const COMPACTION_TEXT_BYTES_MAX: u64 = 256 << 20;
 /// costs a few numbers per value of its dictionary.
 pub const COMPACTION_FILES_MAX: usize = 64;
 
-/// Rows from which on a file that is alone in its hour is clustered by itself: what fits one block of values has nothing to
-/// gain from another order.
+/// Rows from which on a file that is alone in its hour is clustered by itself: one block of values gains nothing by it.
 pub const COMPACTION_ALONE_ROWS_MIN: u64 = 1_025;
 
 /// The share of one processor that merging takes while events arrive or queries run, in thousandths. Merging does
