@@ -4,7 +4,7 @@
 //! span that came twice is listed twice and named in [`Trace::duplicate_spans`]; folding is for whoever shows
 //! it. A circle of parents, which broken clients do send, ends where it meets itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use skein_event::ids::EventId;
 use skein_query::result::FlatRow;
@@ -26,93 +26,109 @@ pub struct Trace {
     pub logs: Vec<FlatRow>,
 }
 
+/// What places a row in its trace, looked up once.
+struct Facts<'a> {
+    is_log: bool,
+    /// Span events and links carry their span's id as parent; they are no spans.
+    is_span: bool,
+    span_id: Option<&'a str>,
+    parent_id: Option<&'a str>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(row: &'a FlatRow) -> Facts<'a> {
+        let is_log = row.text("meta.signal_type") == Some("log");
+        let span_id = row.text("trace.span_id");
+        let is_span = !is_log && span_id.is_some() && row.text("meta.annotation_type").is_none();
+        Facts { is_log, is_span, span_id, parent_id: row.text("trace.parent_id") }
+    }
+}
+
 /// Assembles a trace from its rows, in whatever order they come.
 pub fn assemble(rows: Vec<FlatRow>) -> Trace {
-    let places = places(&rows);
-    let mut keyed: Vec<(Key, FlatRow)> = rows.into_iter().map(|row| (key(&row, &places), row)).collect();
-    keyed.sort_by_key(|(key, _)| *key);
-    let ordered = keyed.into_iter().map(|(_, row)| row);
-    let (logs, spans): (Vec<FlatRow>, Vec<FlatRow>) = ordered.partition(is_log);
+    let facts: Vec<Facts<'_>> = rows.iter().map(Facts::of).collect();
+    let places = places(&rows, &facts);
+    let key = |row: usize| key(&rows[row], &facts[row], &places);
+    let mut keyed: Vec<(Key, usize)> = (0..rows.len()).map(|row| (key(row), row)).collect();
+    keyed.sort_unstable_by_key(|&(key, row)| (key, row));
+    let order: Vec<usize> = keyed.into_iter().map(|(_, row)| row).collect();
+    let spans = || order.iter().map(|&row| &facts[row]).filter(|facts| facts.is_span);
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for id in spans.iter().filter(|row| is_span(row)).filter_map(|row| row.text("trace.span_id")) {
+    for id in spans().filter_map(|span| span.span_id) {
         *counts.entry(id).or_default() += 1;
     }
     let mut root_ids: Vec<String> = Vec::new();
+    let mut known_roots: HashSet<&str> = HashSet::new();
     let mut missing: BTreeSet<&str> = BTreeSet::new();
-    for row in spans.iter().filter(|row| is_span(row)) {
-        match row.text("trace.parent_id") {
+    for span in spans() {
+        match span.parent_id {
             Some(parent) if !counts.contains_key(parent) => {
                 missing.insert(parent);
             }
             Some(_) => {}
             None => {
-                let id = row.text("trace.span_id").unwrap_or_default().to_owned();
-                if !root_ids.contains(&id) {
-                    root_ids.push(id);
+                let id = span.span_id.unwrap_or_default();
+                if known_roots.insert(id) {
+                    root_ids.push(id.to_owned());
                 }
             }
         }
     }
     let duplicates = counts.iter().filter(|(_, count)| **count > 1).map(|(id, _)| (*id).to_owned()).collect();
-    Trace {
+    let mut trace = Trace {
         complete: missing.is_empty() && !root_ids.is_empty(),
         missing_parents: missing.into_iter().map(str::to_owned).collect(),
         duplicate_spans: duplicates,
         root_ids,
-        spans,
-        logs,
+        ..Trace::default()
+    };
+    let are_logs: Vec<bool> = facts.iter().map(|facts| facts.is_log).collect();
+    let mut rows: Vec<Option<FlatRow>> = rows.into_iter().map(Some).collect();
+    for row in order {
+        let list = if are_logs[row] { &mut trace.logs } else { &mut trace.spans };
+        list.extend(rows[row].take());
     }
-}
-
-fn is_log(row: &FlatRow) -> bool {
-    row.text("meta.signal_type") == Some("log")
-}
-
-/// Span events and links carry their span's id as parent; they are no spans.
-fn is_span(row: &FlatRow) -> bool {
-    !is_log(row) && row.text("meta.annotation_type").is_none() && row.text("trace.span_id").is_some()
+    trace
 }
 
 /// The order of an event in its trace.
 type Key = (i64, usize, EventId);
 
-fn key(row: &FlatRow, places: &HashMap<String, usize>) -> Key {
+fn key(row: &FlatRow, facts: &Facts<'_>, places: &HashMap<&str, usize>) -> Key {
     // A log record belongs to the span whose id it has, a span event or link to the span that is its parent.
-    let owner = row.text("trace.span_id").or_else(|| row.text("trace.parent_id"));
+    let owner = facts.span_id.or(facts.parent_id);
     let place = owner.and_then(|id| places.get(id)).copied().unwrap_or(usize::MAX);
     (row.time_ns, place, row.event_id)
 }
 
 /// The place of each span in the tree: parents before children, children by time. Spans whose parent is
 /// missing, or that are their own ancestors, come after those that hang on a root.
-fn places(rows: &[FlatRow]) -> HashMap<String, usize> {
-    let mut spans: Vec<&FlatRow> = rows.iter().filter(|row| is_span(row)).collect();
-    spans.sort_by_key(|row| (row.time_ns, row.event_id));
-    let mut known: HashMap<&str, &FlatRow> = HashMap::new();
+fn places<'a>(rows: &[FlatRow], facts: &[Facts<'a>]) -> HashMap<&'a str, usize> {
+    let mut spans: Vec<(&FlatRow, &Facts<'a>)> =
+        rows.iter().zip(facts).filter(|(_, facts)| facts.is_span).collect();
+    spans.sort_by_key(|(row, _)| (row.time_ns, row.event_id));
     let mut children: HashMap<&str, Vec<&str>> = HashMap::new();
     let mut roots = Vec::new();
     let mut orphans = Vec::new();
-    for span in &spans {
-        known.entry(span.text("trace.span_id").unwrap_or_default()).or_insert(span);
-    }
-    for span in &spans {
-        let id = span.text("trace.span_id").unwrap_or_default();
-        match span.text("trace.parent_id") {
+    let known: HashSet<&str> = spans.iter().filter_map(|(_, span)| span.span_id).collect();
+    for (_, span) in &spans {
+        let id = span.span_id.unwrap_or_default();
+        match span.parent_id {
             None => roots.push(id),
-            Some(parent) if known.contains_key(parent) => children.entry(parent).or_default().push(id),
+            Some(parent) if known.contains(parent) => children.entry(parent).or_default().push(id),
             Some(_) => orphans.push(id),
         }
     }
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(spans.len());
     // What is left after roots and orphans runs in a circle.
-    let all = spans.iter().filter_map(|span| span.text("trace.span_id"));
+    let all = spans.iter().filter_map(|(_, span)| span.span_id);
     for start in roots.into_iter().chain(orphans).chain(all) {
         let mut open = vec![start];
         while let Some(id) = open.pop() {
             if places.contains_key(id) {
                 continue;
             }
-            places.insert(id.to_owned(), places.len());
+            places.insert(id, places.len());
             open.extend(children.get(id).into_iter().flatten().rev());
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn milliseconds(ns: i64) -> f64 {
 
 /// One event as a JSON object: `@message` of an event without a body.
 pub(crate) fn event_json(segment: &Segment, row: u32) -> Result<String, Error> {
-    let rows = flat_rows(&segment.gather(&[row])?);
+    let rows = flat_rows(&segment.gather_values(&[row])?);
     Ok(rows.first().map(|row| render::row(row).to_string()).unwrap_or_default())
 }
 
@@ -49,16 +49,16 @@ struct Field {
 pub(crate) fn flat_rows(gathered: &Gathered) -> Vec<FlatRow> {
     let batch = &gathered.batch;
     let mut fields: Vec<Vec<Field>> = (0..batch.rows()).map(|_| Vec::new()).collect();
-    let mut columns: Vec<(&Column, bool)> = batch.columns.iter().map(|column| (column, false)).collect();
-    columns.extend(batch.context_columns.iter().map(|column| (column, true)));
-    // Origins are numbered by precedence.
-    columns
-        .sort_by(|(a, _), (b, _)| a.key.origin.cmp(&b.key.origin).then(a.key.physical.cmp(&b.key.physical)));
-    for (column, of_context) in columns {
-        if column.key.origin == Origin::Fixed && is_unshown(&column.key.name) {
-            continue;
-        }
-        push_column(batch, column, of_context, &mut fields);
+    let of_contexts = batch.context_columns.iter().map(|column| (column, true));
+    let all = batch.columns.iter().map(|column| (column, false)).chain(of_contexts);
+    let mut columns: Vec<Shown<'_>> = all
+        .filter(|(column, _)| column.key.origin != Origin::Fixed || !is_unshown(&column.key.name))
+        .map(|(column, of_context)| Shown::new(column, of_context))
+        .collect();
+    // In the order of the fields, so that a row's need no sorting. Origins are numbered by precedence.
+    columns.sort_by(|a, b| a.order().cmp(&b.order()));
+    for column in &columns {
+        push_column(batch, column, &mut fields);
     }
     if let Some(column) = batch.columns.iter().find(|column| column.key == ColumnKey::fixed(Fixed::Overflow))
     {
@@ -79,17 +79,37 @@ fn is_unshown(name: &str) -> bool {
     name == Fixed::Overflow.name() || Fixed::ALL.iter().any(|fixed| fixed.is_hidden() && fixed.name() == name)
 }
 
-fn push_column(batch: &EventBatch, column: &Column, of_context: bool, fields: &mut [Vec<Field>]) {
+/// A column under the name that its values are shown with.
+struct Shown<'b> {
+    column: &'b Column,
+    of_context: bool,
+    name: Arc<str>,
+    prefixed: bool,
+}
+
+impl<'b> Shown<'b> {
+    fn new(column: &'b Column, of_context: bool) -> Shown<'b> {
+        let (name, prefixed) = match display_name(column.key.origin, &column.key.name) {
+            Some(name) => (Arc::from(name), true),
+            None => (Arc::clone(&column.key.name), false),
+        };
+        Shown { column, of_context, name, prefixed }
+    }
+
+    /// That of fields ([`named`]), then by type.
+    fn order(&self) -> (&str, bool, Origin, Physical) {
+        (&self.name, self.prefixed, self.column.key.origin, self.column.key.physical)
+    }
+}
+
+fn push_column(batch: &EventBatch, shown: &Shown<'_>, fields: &mut [Vec<Field>]) {
+    let (column, prefixed) = (shown.column, shown.prefixed);
     let origin = column.key.origin;
-    let (name, prefixed) = match display_name(origin, &column.key.name) {
-        Some(name) => (Arc::from(name), true),
-        None => (Arc::clone(&column.key.name), false),
-    };
     let field = |value: usize| {
         let value = value_of(batch, column, value)?;
-        Some(Field { name: Arc::clone(&name), prefixed, value, origin })
+        Some(Field { name: Arc::clone(&shown.name), prefixed, value, origin })
     };
-    if !of_context {
+    if !shown.of_context {
         for (place, row) in present(column, batch.rows()).enumerate() {
             if let Some(list) = fields.get_mut(row) {
                 list.extend(field(place));

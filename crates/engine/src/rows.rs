@@ -138,7 +138,7 @@ impl RowSink<'_> {
                 continue;
             }
             let wanted: Vec<u32> = of_segment.iter().map(|(_, row)| *row).collect();
-            let gathered = handle.open().and_then(|segment| segment.gather(&wanted));
+            let gathered = handle.open().and_then(|segment| segment.gather_values(&wanted));
             let gathered = gathered.map_err(|error| Failure::Segment(place, error))?;
             for ((order, _), row) in of_segment.into_iter().zip(flat_rows(&gathered)) {
                 rows[order] = Some(row);

@@ -37,7 +37,7 @@ pub(crate) fn trace(
                 .hint("query its rows with a filter on trace.trace_id")
                 .into());
         }
-        rows.extend(flat_rows(&segment.gather(&found).map_err(failed)?));
+        rows.extend(flat_rows(&segment.gather_values(&found).map_err(failed)?));
     }
     segments.pruned = segments.considered.saturating_sub(segments.scanned + excluded.len() as u64);
     let scanned = rows.len() as u64;

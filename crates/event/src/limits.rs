@@ -155,6 +155,10 @@ pub const OPEN_SEGMENTS_MAX: usize = 8_192;
 /// it again costs a checksum of what is touched then.
 pub const OPEN_SEGMENT_IDLE_NS: i64 = 300 * 1_000_000_000;
 
+/// Unpacked blocks of text that are kept for the next single value asked of them: the dictionaries of a few dozen
+/// segments, and a sixtieth of the memory that a server may use.
+pub const TEXT_CACHE_BYTES_MAX: usize = 32 << 20;
+
 /// Columns of one environment that listings name; beyond, they are counted and stay queryable. Ten times the live columns
 /// of a dataset, at about 200 bytes each with their sketches.
 pub const LISTED_COLUMNS_MAX: usize = 100_000;

@@ -1,5 +1,8 @@
 //! Answers as JSON, as CONTRACT.md writes them: for the API, the command line and golden tests alike.
 
+use std::collections::BTreeSet;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value as Json, json};
 use skein_event::value::{Value, canonical_f64};
 
@@ -104,6 +107,51 @@ pub fn row(row: &FlatRow) -> Json {
     Json::Object(members)
 }
 
+/// The same, written without building it first: a trace or an export has thousands of values.
+pub struct RowText<'a> {
+    /// The event.
+    pub row: &'a FlatRow,
+    /// Only columns of these names; all when there are none given.
+    pub only: Option<&'a BTreeSet<&'a str>>,
+}
+
+impl Serialize for RowText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let RowText { row, only } = *self;
+        let wants = |name: &str| only.is_none_or(|only| only.contains(name));
+        let mut members = serializer.serialize_map(None)?;
+        // Each name once: the three of every event are no fields.
+        if wants("timestamp") {
+            members.serialize_entry("timestamp", &format_ns(row.time_ns))?;
+        }
+        if wants("event.id") {
+            members.serialize_entry("event.id", &row.event_id.to_string())?;
+        }
+        if wants("meta.ingest_time") {
+            members.serialize_entry("meta.ingest_time", &format_ns(row.ingest_time_ns))?;
+        }
+        for (name, value) in row.fields.iter().filter(|(name, _)| wants(name)) {
+            members.serialize_entry(&**name, &ValueText(value))?;
+        }
+        members.end()
+    }
+}
+
+/// A value as [`json_value`] gives it.
+struct ValueText<'a>(&'a Value);
+
+impl Serialize for ValueText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::I64(_) | Value::F64(_) | Value::Bytes(_) | Value::Json(_) => {
+                json_value(self.0).serialize(serializer)
+            }
+        }
+    }
+}
+
 /// A value: i64 as an integer, beyond ±(2^53 − 1) as a string; NaN and infinities as strings; bytes as base64;
 /// a typed OTLP value as the JSON it stands for.
 pub fn json_value(value: &Value) -> Json {
@@ -192,6 +240,28 @@ pub fn error(error: &QueryError) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_is_written_as_it_is_built() {
+        use skein_event::ids::{EventId, Offset, Partition};
+        let values = [
+            ("a", Value::Text("\"quoted\"\n\u{1F980}".to_owned())),
+            ("b", Value::I64(1 << 60)),
+            ("c", Value::F64(f64::NAN)),
+            ("d", Value::F64(0.1)),
+            ("e", Value::Bool(true)),
+            ("f", Value::Bytes(vec![0, 255])),
+            ("g", Value::Json(vec![10, 1, b'x'])),
+        ];
+        let fields = values.map(|(name, value)| (name.into(), value)).to_vec();
+        let event_id = EventId { partition: Partition(1), offset: Offset(2), index: 3 };
+        let flat = FlatRow { time_ns: 1_700_000_000_123_456_789, ingest_time_ns: 5, event_id, fields };
+        let text = serde_json::to_string(&RowText { row: &flat, only: None }).expect("writes");
+        assert_eq!(text, row(&flat).to_string());
+        let only = BTreeSet::from(["b", "event.id", "unknown"]);
+        let some = serde_json::to_value(RowText { row: &flat, only: Some(&only) }).expect("writes");
+        assert_eq!(some, json!({"event.id": event_id.to_string(), "b": (1_i64 << 60).to_string()}));
+    }
 
     #[test]
     fn values_keep_what_json_would_lose() {

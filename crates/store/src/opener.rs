@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use skein_event::hash::HashKey;
-use skein_event::limits::OPEN_SEGMENT_IDLE_NS;
+use skein_event::limits::{OPEN_SEGMENT_IDLE_NS, TEXT_CACHE_BYTES_MAX};
 
 use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::files::Files;
 use crate::handle::SegmentHandle;
-use crate::segment::Segment;
+use crate::segment::{Segment, TextCache};
 use crate::taken::RowMatcher;
 
 /// Whether the file was not there.
@@ -36,6 +36,8 @@ pub(crate) struct Opener {
     files: Arc<Files>,
     hash_key: HashKey,
     open_max: usize,
+    /// Of all files.
+    texts: Arc<TextCache>,
     /// Evaluates the filters of erasures.
     matcher: Mutex<Option<Arc<dyn RowMatcher>>>,
     /// Open files, roughly from the one that was touched longest ago.
@@ -54,6 +56,7 @@ impl Opener {
             files,
             hash_key,
             open_max,
+            texts: Arc::new(TextCache::new(TEXT_CACHE_BYTES_MAX)),
             matcher: Mutex::default(),
             open: Mutex::default(),
             looked_ns: AtomicI64::new(0),
@@ -80,7 +83,7 @@ impl Opener {
     }
 
     pub(crate) fn open(&self, row: &SegmentRow) -> Result<Segment, Error> {
-        let segment = self.files.open(&self.path(row))?;
+        let segment = self.files.open(&self.path(row))?.kept_in(&self.texts);
         let same = segment.environment() == &row.environment
             && segment.partition() == row.partition
             && u64::from(segment.rows()) == row.rows

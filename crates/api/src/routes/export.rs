@@ -213,7 +213,7 @@ fn ndjson(
     let mut sink = |batch: query::result::ScanBatch| {
         let mut piece = Vec::new();
         for row in api.exporter.events(batch) {
-            serde_json::to_writer(&mut piece, &render::row(&row))
+            serde_json::to_writer(&mut piece, &render::RowText { row: &row, only: None })
                 .map_err(|error| QueryError::internal(error.to_string()))?;
             piece.push(b'\n');
             if piece.len() >= EXPORT_PIECE_BYTES {

@@ -110,9 +110,14 @@ async fn unknown(State(_api): State<Arc<Api>>, request: Request) -> ApiError {
 /// A JSON answer.
 fn json(value: &impl Serialize) -> Result<Response, ApiError> {
     let bytes = serde_json::to_vec(value).map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(json_text(bytes))
+}
+
+/// A JSON answer that was written already.
+fn json_text(bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 /// The JSON body of a request. The content type is required: a browser's form cannot send it (DESIGN.md §8).

@@ -9,17 +9,17 @@ use axum::routing::get;
 use event::ids::{encode_hex, parse_trace_id};
 use http::HeaderMap;
 use http::header::ACCEPT;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use skein_analysis::trace::{Trace as Assembled, assemble};
 use skein_event as event;
-use skein_query::render;
+use skein_query::QueryError;
+use skein_query::render::RowText;
 use skein_query::result::FlatRow;
 use skein_query::time_text::format_ns;
 use skein_wire::Trace;
 use skein_wire::openapi::{Answer, Body as Schema, Operation};
-use skein_wire::schema::Object;
 
-use super::{Route, ask, json};
+use super::{Route, ask, json_text};
 use crate::error::{ApiError, Code};
 use crate::state::Api;
 
@@ -57,14 +57,24 @@ async fn trace(
     let trace_id = parse_trace_id(&id).ok_or_else(|| {
         ApiError::invalid("this is no trace id").hint("32 or 16 hex digits, or 1-<8 hex>-<24 hex>")
     })?;
-    let rows = ask(&api, move |engine, context| engine.trace(&environment, trace_id, context)).await?;
-    if rows.rows.is_empty() {
-        let complete_to = format_ns(rows.complete_to_ns);
-        let message = format!("no event has this trace id; complete to {complete_to}");
-        return Err(ApiError::new(Code::NotFound, message));
+    // Ordered and written where it is read: a long trace would keep a socket's thread for a second.
+    let answer = ask(&api, move |engine, context| {
+        let rows = engine.trace(&environment, trace_id, context)?;
+        if rows.rows.is_empty() {
+            return Ok(Err(rows.complete_to_ns));
+        }
+        let fields = fields.as_deref().map(field_names);
+        let text = serde_json::to_vec(&shown(trace_id, &assemble(rows.rows), fields.as_ref()));
+        text.map(Ok).map_err(|error| QueryError::internal(error.to_string()))
+    });
+    match answer.await? {
+        Ok(text) => Ok(json_text(text)),
+        Err(complete_to_ns) => {
+            let complete_to = format_ns(complete_to_ns);
+            let message = format!("no event has this trace id; complete to {complete_to}");
+            Err(ApiError::new(Code::NotFound, message))
+        }
     }
-    let fields = fields.as_deref().map(field_names);
-    json(&shown(encode_hex(&trace_id), assemble(rows.rows), fields.as_ref()))
 }
 
 /// The columns asked for, and those without which a row could not be placed.
@@ -80,23 +90,46 @@ fn field_names(fields: &str) -> BTreeSet<&str> {
     fields.split(',').map(str::trim).filter(|field| !field.is_empty()).chain(ALWAYS).collect()
 }
 
-fn shown(trace_id: String, trace: Assembled, fields: Option<&BTreeSet<&str>>) -> Trace {
-    let flat = |rows: Vec<FlatRow>| rows.iter().map(|row| flat(row, fields)).collect();
-    Trace {
-        trace_id,
+/// A [`Trace`] of the wire, written from the rows themselves.
+#[derive(Serialize)]
+struct Shown<'a> {
+    trace_id: String,
+    complete: bool,
+    root_ids: &'a [String],
+    missing_parents: &'a [String],
+    duplicate_spans: &'a [String],
+    spans: Vec<RowText<'a>>,
+    logs: Vec<RowText<'a>>,
+}
+
+fn shown<'a>(trace_id: [u8; 16], trace: &'a Assembled, only: Option<&'a BTreeSet<&'a str>>) -> Shown<'a> {
+    let flat = |rows: &'a [FlatRow]| rows.iter().map(|row| RowText { row, only }).collect();
+    Shown {
+        trace_id: encode_hex(&trace_id),
         complete: trace.complete,
-        root_ids: trace.root_ids,
-        missing_parents: trace.missing_parents,
-        duplicate_spans: trace.duplicate_spans,
-        spans: flat(trace.spans),
-        logs: flat(trace.logs),
+        root_ids: &trace.root_ids,
+        missing_parents: &trace.missing_parents,
+        duplicate_spans: &trace.duplicate_spans,
+        spans: flat(&trace.spans),
+        logs: flat(&trace.logs),
     }
 }
 
-fn flat(row: &FlatRow, fields: Option<&BTreeSet<&str>>) -> Object {
-    let serde_json::Value::Object(mut members) = render::row(row) else { return Object::new() };
-    if let Some(fields) = fields {
-        members.retain(|name, _| fields.contains(name.as_str()));
+#[cfg(test)]
+mod tests {
+    use skein_wire::schema::Schema as _;
+
+    use super::*;
+
+    #[test]
+    fn a_trace_is_written_as_its_schema_says() {
+        let mut definitions = serde_json::Map::new();
+        Trace::define(&mut definitions);
+        let properties = definitions["Trace"]["properties"].as_object().expect("an object's schema");
+        let text = serde_json::to_value(shown([1; 16], &Assembled::default(), None)).expect("writes");
+        let names = |object: &serde_json::Map<String, serde_json::Value>| -> BTreeSet<String> {
+            object.keys().cloned().collect()
+        };
+        assert_eq!(names(properties), names(text.as_object().expect("an object")));
     }
-    members
 }

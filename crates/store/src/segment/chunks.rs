@@ -4,12 +4,15 @@ use std::sync::atomic::Ordering;
 
 use skein_event::Fixed;
 use skein_event::batch::ColumnKey;
+use skein_event::columns::Level;
 
+use super::body::Parts;
 use super::bytes::{length, slice_at};
 use super::hashes::{Hashes, SegmentHashes};
 use super::header::Version;
-use super::info::{ColumnInfo, Encoding};
+use super::info::{ColumnId, ColumnInfo, Encoding};
 use super::layout::{CHUNKS, Chunk, Reference};
+use super::presence::PresentRows;
 use super::reader::Segment;
 use crate::error::Error;
 
@@ -82,13 +85,28 @@ impl Segment {
         Ok(bytes)
     }
 
+    /// Where a part of the file begins.
+    pub(super) fn place_of(&self, part: &[u8]) -> usize {
+        (part.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize)
+    }
+
+    /// Which rows (contexts) have a value in a column, and which of both it has; nothing else of it is touched.
+    pub(super) fn presence_for_points(&self, id: ColumnId) -> Result<(Level, PresentRows<'_>), Error> {
+        let entry = self.footer.presence(&self.bytes, id)?;
+        let chunk = self.chunk_bytes(entry.reference, CHUNKS + id.0 as usize)?;
+        let parts = Parts::split(chunk, &[], self.version())?;
+        let rows = self.rows_of_level(entry.level);
+        let present = PresentRows::open(entry.form, parts.presence, rows, entry.present, self.version())?;
+        Ok((entry.level, present))
+    }
+
     /// Compares the pieces that hold a part of the file with their checksums, those that were not before. A
     /// file of version 1 has checksums of chunks, which are compared when a chunk is opened.
     pub(super) fn check_pieces(&self, part: &[u8]) -> Result<(), Error> {
         if self.version() == Version::V1 {
             return Ok(());
         }
-        let start = (part.as_ptr() as usize).wrapping_sub(self.bytes.as_ptr() as usize);
+        let start = self.place_of(part);
         let (body, table) = self.pieces()?;
         self.compared.check(body, table, start, start.saturating_add(part.len()))
     }

@@ -239,6 +239,14 @@ impl<'a> ColumnReader<'a> {
         }
     }
 
+    /// Span ids by their places.
+    pub(super) fn span_ids_at(&self, places: impl Iterator<Item = u32>) -> Vec<[u8; 8]> {
+        match &self.body {
+            Body::Links(links) => links.ids_at(places),
+            _ => places.map(|place| self.span_id_at(place).unwrap_or_default()).collect(),
+        }
+    }
+
     /// One double.
     pub fn f64_at(&self, value: u32) -> Option<f64> {
         match &self.body {

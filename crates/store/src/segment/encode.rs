@@ -74,7 +74,7 @@ pub(super) fn encode_column(
 ) -> Result<Encoded, Error> {
     let start = out.len();
     let effort = settings.effort();
-    let mut chunk = Chunk::open(&input.column.presence, input.rows, effort, out);
+    let mut chunk = Chunk::open(&input.column.presence, input.rows, out);
     let mut entry = Entry {
         encoding: Encoding::Ints,
         presence: chunk.presence,
@@ -127,10 +127,10 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn open(presence: &Presence, rows: usize, effort: Effort, out: &mut Vec<u8>) -> Chunk {
+    fn open(presence: &Presence, rows: usize, out: &mut Vec<u8>) -> Chunk {
         out.extend_from_slice(&[0; HEAD_BYTES]);
         let start = out.len();
-        let presence = write_presence(presence, rows, effort, out);
+        let presence = write_presence(presence, rows, out);
         Chunk { presence, presence_length: out.len() - start, index_length: 0 }
     }
 

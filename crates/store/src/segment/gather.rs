@@ -1,6 +1,7 @@
 //! Takes rows out of a segment as a batch: for raw rows, whole traces and the export.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use skein_event::batch::{
     Column, ContextShape, EventBatch, Origin, Physical, Presence, ShapeTable, Token, Values,
@@ -47,6 +48,16 @@ impl Segment {
     /// Takes rows out, in the order given; a row may be asked for more than once. Rows beyond the last are
     /// an error, and so are rows that may not be seen.
     pub fn gather(&self, rows: &[u32]) -> Result<Gathered, Error> {
+        self.take_out(rows, true)
+    }
+
+    /// The same for whoever shows values: how a record's attributes were ordered and nested is left out, as if
+    /// each had none.
+    pub fn gather_values(&self, rows: &[u32]) -> Result<Gathered, Error> {
+        self.take_out(rows, false)
+    }
+
+    fn take_out(&self, rows: &[u32], with_shapes: bool) -> Result<Gathered, Error> {
         if rows.iter().any(|&row| row >= self.rows()) {
             return Err(Error::new(crate::ErrorKind::NotFound, "no such row"));
         }
@@ -62,25 +73,38 @@ impl Segment {
         let mut shapes = Renumber::default();
         let mut row_shapes: Vec<u32> =
             narrow(field(RowField::Shape)?).map(|old| shapes.number(old)).collect();
-        let all_context_shapes = self.context_shapes()?;
-        let context_shapes: Vec<ContextShape> = contexts
-            .old
-            .iter()
-            .map(|&old| {
-                let shape = all_context_shapes[old as usize];
-                ContextShape { resource: shapes.number(shape.resource), scope: shapes.number(shape.scope) }
+        let (resources, scopes) = self.shapes_of_contexts()?;
+        let places = || contexts.old.iter().map(|&context| context as usize);
+        let pairs = narrow(resources.values_at(places())).zip(narrow(scopes.values_at(places())));
+        let mut context_shapes: Vec<ContextShape> = pairs
+            .map(|(resource, scope)| ContextShape {
+                resource: shapes.number(resource),
+                scope: shapes.number(scope),
             })
             .collect();
+        let table = self.shapes()?;
+        let mut tokens = vec![Vec::new(); shapes.old.len()];
+        shapes.old.iter().zip(&mut tokens).for_each(|(&shape, tokens)| table.tokens(shape, tokens));
         let mut columns = Columns {
             segment: self,
             places: vec![NOWHERE; self.column_count() as usize],
             lists: [Vec::new(), Vec::new()],
             dictionary: Dictionary::default(),
         };
-        for id in self.columns_of(&shapes.old)? {
-            columns.gather(id, rows, &contexts.old)?;
+        let contexts: Vec<(u32, u32)> = (0..).zip(contexts.old.iter().copied()).collect();
+        for (id, wanted) in self.columns_of(&tokens, rows, &row_shapes)? {
+            columns.gather(id, &wanted, rows.len(), &contexts)?;
         }
-        let shape_table = columns.shapes(&shapes.old, &mut row_shapes)?;
+        let mut shape_table = ShapeTable::default();
+        if with_shapes {
+            let templates: Vec<bool> = shapes.old.iter().map(|&shape| table.is_template(shape)).collect();
+            shape_table = columns.shapes(tokens, &templates, &mut row_shapes)?;
+        } else {
+            // One shape without attributes for all.
+            shape_table.push(&[]);
+            row_shapes.fill(0);
+            context_shapes.fill(ContextShape { resource: 0, scope: 0 });
+        }
         let [row_columns, context_columns] = columns.lists;
         let batch = EventBatch {
             dictionary: columns.dictionary,
@@ -97,29 +121,54 @@ impl Segment {
         Ok(Gathered { batch, ids: self.event_ids(rows)?, ingest_times: field(RowField::IngestTime)? })
     }
 
-    /// The columns in which rows of these shapes may have values: of attributes those that the shapes name, and
-    /// all others.
-    fn columns_of(&self, wanted: &[u32]) -> Result<Vec<ColumnId>, Error> {
-        let all = (0..self.column_count()).map(ColumnId);
+    /// The columns in which rows of these shapes may have values, each with the rows that may have one and their
+    /// places: in columns of attributes those whose shape names it, in all others all.
+    fn columns_of(
+        &self,
+        tokens: &[Vec<Token>],
+        rows: &[u32],
+        row_shapes: &[u32],
+    ) -> Result<Vec<(ColumnId, Rc<[(u32, u32)]>)>, Error> {
+        let placed = || (0_u32..).zip(rows.iter().copied());
+        let all: Rc<[(u32, u32)]> = placed().collect();
+        let ids = (0..self.column_count()).map(ColumnId);
         if !self.names_all() {
-            return Ok(all.collect());
+            return Ok(ids.map(|id| (id, Rc::clone(&all))).collect());
         }
-        let shapes = self.shapes()?;
-        let mut named = vec![false; self.column_count() as usize];
-        let mut tokens = Vec::new();
-        for &shape in wanted {
-            shapes.tokens(shape, &mut tokens);
+        let mut of_shape = vec![Vec::new(); tokens.len()];
+        for (row, &shape) in placed().zip(row_shapes) {
+            of_shape[shape as usize].push(row);
+        }
+        let mut named: Vec<Vec<u32>> = vec![Vec::new(); self.column_count() as usize];
+        for (shape, tokens) in (0_u32..).zip(tokens) {
             for token in tokens.iter().filter(|token| token.kind.targets_column()) {
-                if let Some(named) = named.get_mut(token.target as usize) {
-                    *named = true;
+                if let Some(shapes) = named.get_mut(token.target as usize)
+                    && shapes.last() != Some(&shape)
+                {
+                    shapes.push(shape);
                 }
             }
         }
         let mut chosen = Vec::new();
-        for id in all {
-            if named[id.0 as usize] || self.origin(id)? != Origin::Item {
-                chosen.push(id);
-            }
+        let mut last: Option<(&[u32], Rc<[(u32, u32)]>)> = None;
+        for (id, shapes) in ids.zip(&named) {
+            let wanted = if self.origin(id)? != Origin::Item {
+                Rc::clone(&all)
+            } else if shapes.is_empty() {
+                continue;
+            } else if let Some((of, wanted)) = &last
+                && *of == &shapes[..]
+            {
+                Rc::clone(wanted)
+            } else {
+                let mut wanted: Vec<(u32, u32)> =
+                    shapes.iter().flat_map(|&shape| &of_shape[shape as usize]).copied().collect();
+                wanted.sort_unstable();
+                let wanted = Rc::from(wanted);
+                last = Some((shapes, Rc::clone(&wanted)));
+                wanted
+            };
+            chosen.push((id, wanted));
         }
         Ok(chosen)
     }
@@ -146,20 +195,28 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    fn gather(&mut self, id: ColumnId, rows: &[u32], contexts: &[u32]) -> Result<(), Error> {
-        let column = self.segment.column_for_points(id)?;
-        let wanted = if column.info().level == Level::Row { rows } else { contexts };
-        let places = column.present().values_of(wanted);
-        let found = (0_u32..).zip(places).filter_map(|(new, place)| Some((new, place?)));
-        let found: Vec<(u32, u32)> = found.collect();
+    /// Takes the values of a column that some of these rows have, each row with its place among all `rows`; of a
+    /// column of contexts those of `contexts`.
+    fn gather(
+        &mut self,
+        id: ColumnId,
+        wanted: &[(u32, u32)],
+        rows: usize,
+        contexts: &[(u32, u32)],
+    ) -> Result<(), Error> {
+        let (level, present) = self.segment.presence_for_points(id)?;
+        let (wanted, all) = if level == Level::Row { (wanted, rows) } else { (contexts, contexts.len()) };
+        let mut found = Vec::new();
+        present.find_each(wanted.iter().copied(), |place, value| found.push((place, value)));
         if found.is_empty() {
             return Ok(());
         }
-        let presence = if found.len() == wanted.len() {
+        let presence = if found.len() == all {
             Presence::All
         } else {
             Presence::Rows(found.iter().map(|&(new, _)| new).collect())
         };
+        let column = self.segment.column_for_points(id)?;
         let values = self.values_at(&column, &found)?;
         self.push(&column, presence, values);
         Ok(())
@@ -178,16 +235,17 @@ impl Columns<'_> {
 
     /// The shapes with the places of columns in their lists. A template becomes the exact shapes of its rows,
     /// whose numbers change with that.
-    fn shapes(&mut self, wanted: &[u32], row_shapes: &mut [u32]) -> Result<ShapeTable, Error> {
+    fn shapes(
+        &mut self,
+        shapes: Vec<Vec<Token>>,
+        are_templates: &[bool],
+        row_shapes: &mut [u32],
+    ) -> Result<ShapeTable, Error> {
         let too_large = || Error::new(crate::ErrorKind::TooLarge, "the shapes hold more than 4 G tokens");
-        let shapes = self.segment.shapes()?;
         let mut table = ShapeTable::default();
-        let mut tokens = Vec::new();
         let mut names = Names { segment: self.segment, text: None, codes: HashMap::new() };
         let mut templates = Vec::new();
-        for (number, &old) in wanted.iter().enumerate() {
-            shapes.tokens(old, &mut tokens);
-            let is_template = shapes.is_template(old);
+        for (number, (mut tokens, &is_template)) in shapes.into_iter().zip(are_templates).enumerate() {
             for token in &mut tokens {
                 token.key = names.code(token.key, &mut self.dictionary)?;
                 if token.kind.targets_dictionary() {
@@ -200,11 +258,11 @@ impl Columns<'_> {
                     };
                 }
             }
-            if is_template {
-                templates.push((number, std::mem::take(&mut tokens)));
-            }
             // The place of a template stays empty: its number is taken.
             table.push(if is_template { &[] } else { &tokens }).ok_or_else(too_large)?;
+            if is_template {
+                templates.push((number, tokens));
+            }
         }
         for (number, tokens) in templates {
             let templated = self.attributes_of(&tokens, number, row_shapes);
@@ -275,9 +333,7 @@ impl Columns<'_> {
                     codes.into_iter().map(|code| column.trace_id(code).unwrap_or_default()).collect(),
                 )
             }
-            Physical::SpanId => {
-                Values::Id8(places.map(|place| column.span_id_at(place).unwrap_or_default()).collect())
-            }
+            Physical::SpanId => Values::Id8(column.span_ids_at(places)),
         })
     }
 
@@ -287,7 +343,7 @@ impl Columns<'_> {
         let mut used = codes.clone();
         used.sort_unstable();
         used.dedup();
-        let mut text = column.text()?;
+        let mut text = column.text()?.kept_by(self.segment);
         let mut new_codes = Vec::with_capacity(used.len());
         for &code in &used {
             new_codes.push(push(&mut self.dictionary, text.get(code)?, self.segment)?);
@@ -316,7 +372,7 @@ impl Names<'_> {
         }
         let text = match &mut self.text {
             Some(text) => text,
-            none => none.insert(self.segment.text()?),
+            none => none.insert(self.segment.text()?.kept_by(self.segment)),
         };
         let code = push(dictionary, text.get(name)?, self.segment)?;
         self.codes.insert(name, code);

@@ -8,6 +8,8 @@
 //! What this module refuses to do: to panic over wrong bytes. Opening checks lengths only and costs the same for
 //! every length; [`Ints::validate`] checks the rest once, and until then wrong bytes give wrong values.
 
+use std::cell::RefCell;
+
 use super::bytes::u32_at;
 use super::header::Version;
 use super::ints_lanes::{Lanes, V1_ENTRY_BYTES, block_len, damaged, index, split};
@@ -30,6 +32,11 @@ pub(super) const FORM_DELTAS: u8 = 2;
 pub(super) const FORM_DICTIONARY: u8 = 3;
 pub(super) const FLAG_EXCEPTIONS: u8 = 1;
 pub(super) const FLAG_STEP: u8 = 2;
+
+thread_local! {
+    /// A block under decoding: a wide row reads one block each of dozens of columns.
+    static SCRATCH: RefCell<Vec<i64>> = const { RefCell::new(Vec::new()) };
+}
 
 const V1_HEAD_BYTES: usize = 8;
 /// A dictionary's values between a block's smallest and largest code are read together up to this many.
@@ -183,23 +190,32 @@ impl<'a> Ints<'a> {
         }
     }
 
+    /// Appends the values of a range of places; those beyond the end are 0.
+    pub(crate) fn run(&self, places: std::ops::Range<usize>, out: &mut Vec<i64>) {
+        match (&self.lanes, &self.values) {
+            (Lanes::Plain(plain), None) => plain.each_in(places, |value| out.push(value)),
+            _ => out.extend(places.map(|place| self.get(place))),
+        }
+    }
+
     /// The values at some places; equal neighbours and places of one block are decoded once.
     pub(crate) fn values_at(&self, places: impl Iterator<Item = usize>) -> Vec<i64> {
         let places: Vec<usize> = places.collect();
         if !self.lanes.is_slow(places.len()) {
             return places.into_iter().map(|place| self.get(place)).collect();
         }
-        let mut decoded: Option<usize> = None;
-        let mut values = Vec::new();
-        let value = |place: usize| {
-            let block = place / BLOCK_VALUES;
-            if decoded != Some(block) {
-                self.decode(block, &mut values);
-                decoded = Some(block);
-            }
-            values.get(place % BLOCK_VALUES).copied().unwrap_or(0)
-        };
-        places.into_iter().map(value).collect()
+        SCRATCH.with_borrow_mut(|values| {
+            let mut decoded: Option<usize> = None;
+            let value = |place: usize| {
+                let block = place / BLOCK_VALUES;
+                if decoded != Some(block) {
+                    self.decode(block, values);
+                    decoded = Some(block);
+                }
+                values.get(place % BLOCK_VALUES).copied().unwrap_or(0)
+            };
+            places.into_iter().map(value).collect()
+        })
     }
 
     /// Checks what the encoding promises and [`Ints::open`] does not: every block's bits are there, every value

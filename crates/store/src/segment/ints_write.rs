@@ -48,34 +48,14 @@ pub(crate) fn write_codes(codes: &[u32], effort: Effort, out: &mut Vec<u8>) {
     write_packed(codes, &frame, form, out);
 }
 
-/// Appends a sequence that rises: rows, hashes.
+/// Appends a sequence that rises: hashes, places.
 pub(crate) fn write_rising<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
-    write_rising_within(values, effort, u64::MAX, out);
-}
-
-/// The same unless it would take more than about so many bits. Returns whether it was appended.
-pub(crate) fn write_rising_within<T: Copy + Into<i64>>(
-    values: &[T],
-    effort: Effort,
-    bits_max: u64,
-    out: &mut Vec<u8>,
-) -> bool {
-    let Some(frame) = Frame::of(values, Effort::Low) else {
-        write_constant(values, out);
-        return true;
-    };
+    let Some(frame) = Frame::of(values, Effort::Low) else { return write_constant(values, out) };
     let form = match effort {
         Effort::Low => Form { deltas: true, exceptions: false },
-        Effort::Full => {
-            let choice = cheapest(values, &frame);
-            if choice.bits > bits_max {
-                return false;
-            }
-            choice.form
-        }
+        Effort::Full => cheapest(values, &frame).form,
     };
     write_packed(values, &frame, form, out);
-    true
 }
 
 /// Appends a sequence whose values are read one by one at random: without deltas and exceptions.

@@ -4,6 +4,7 @@
 //! finding a column is a binary search over fixed-size entries, never a parse of the whole.
 
 use skein_event::batch::{ColumnKey, Origin, Physical};
+use skein_event::columns::Level;
 
 use super::bytes::{array_at, i64_at, length, slice_at, u16_at, u32_at, u64_at};
 use super::header::{VERSION, Version};
@@ -186,6 +187,14 @@ impl Counts {
     }
 }
 
+/// A part of a column's entry.
+pub(crate) struct PresenceEntry {
+    pub(crate) level: Level,
+    pub(crate) form: PresenceForm,
+    pub(crate) present: u32,
+    pub(crate) reference: Reference,
+}
+
 /// A footer, checked against its checksum; positions are relative to the file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Footer {
@@ -293,6 +302,31 @@ impl Footer {
         std::str::from_utf8(name).map_err(|_| Error::damaged("a column's name is not UTF-8"))
     }
 
+    /// What tells which rows (contexts) have a value in a column.
+    pub(crate) fn presence(&self, file: &[u8], id: ColumnId) -> Result<PresenceEntry, Error> {
+        let unknown = || Error::damaged("a column's entry holds a number without a meaning");
+        let level = match self.origin(file, id)? {
+            // Those have columns of both levels, which their names tell.
+            Origin::Fixed => self.column(file, id)?.level,
+            Origin::Scope | Origin::Resource => Level::Context,
+            Origin::Item | Origin::Metric | Origin::Body | Origin::Derived => Level::Row,
+        };
+        let at = self.entry_at(id);
+        let [form] = array_at::<1>(file, at + 17)?;
+        let reference = Reference {
+            offset: u64_at(file, at + 32)?,
+            length: u64_at(file, at + 40)?,
+            crc: self.entry_crc(file, at)?,
+        };
+        let form = PresenceForm::from_number(form).ok_or_else(unknown)?;
+        Ok(PresenceEntry { level, form, present: u32_at(file, at + 20)?, reference })
+    }
+
+    /// The checksum of a column's chunk in version 1.
+    fn entry_crc(&self, file: &[u8], at: usize) -> Result<u32, Error> {
+        if self.version == Version::V1 { u32_at(file, at + 28) } else { Ok(0) }
+    }
+
     pub(crate) fn column(&self, file: &[u8], id: ColumnId) -> Result<ColumnInfo, Error> {
         let unknown = || Error::damaged("a column's entry holds a number without a meaning");
         if id.0 >= self.counts.columns {
@@ -323,7 +357,7 @@ impl Footer {
         };
         let is_v1 = self.version == Version::V1;
         let reference = Reference {
-            crc: if is_v1 { u32_at(file, at + 28)? } else { 0 },
+            crc: self.entry_crc(file, at)?,
             offset: u64_at(file, at + 32)?,
             length: u64_at(file, at + 40)?,
         };

@@ -135,6 +135,20 @@ impl<'a> Links<'a> {
         }
     }
 
+    /// The ids at some places.
+    pub(super) fn ids_at(&self, places: impl Iterator<Item = u32>) -> Vec<[u8; 8]> {
+        let places: Vec<u32> = places.collect();
+        let distances = self.distances.values_at(places.iter().map(|&place| place as usize));
+        let linked = places.iter().zip(distances);
+        let mut ids: Vec<[u8; 8]> = linked
+            .map(|(&place, distance)| self.linked(place as usize, distance).unwrap_or_default())
+            .collect();
+        PresentRows::Rows(self.others).find_each((0..).zip(places.iter().copied()), |beside, other| {
+            ids[beside as usize] = array_at(self.other_ids, other as usize * 8).unwrap_or_default();
+        });
+        ids
+    }
+
     fn linked(&self, place: usize, distance: i64) -> Option<[u8; 8]> {
         let place = usize::try_from(i64::try_from(place).ok()?.checked_add(distance)?).ok()?;
         array_at(self.spans, place.checked_mul(8)?).ok()
@@ -174,6 +188,9 @@ mod tests {
             for (place, parent) in (0_u32..).zip(&parents).step_by(37) {
                 prop_assert_eq!(links.get(place), Some(*parent));
             }
+            let some = (0..count(parents.len())).rev().step_by(7);
+            let expected: Vec<[u8; 8]> = some.clone().map(|place| parents[place as usize]).collect();
+            prop_assert_eq!(links.ids_at(some), expected);
             prop_assert_eq!(links.get(count(parents.len())), None);
             // Fewer spans than were linked to.
             let cut = Links::open(&bytes, &flat[..8 * 100]).expect("opens");

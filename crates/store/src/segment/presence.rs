@@ -1,27 +1,18 @@
-//! Which rows of a column have a value. Nulls are never padded: a column stores its rows, packed as deltas, or a
-//! bitmap where that is smaller, and one that every row has stores nothing.
+//! Which rows of a column have a value. Nulls are never padded: a column stores its rows, as rows spread over all
+//! ([`super::presence_spread`]) or by blocks of rows ([`super::presence_blocks`]), whichever is smaller, and one that
+//! every row has stores nothing.
 //!
 //! Opening costs nothing: a question is answered from the encoded form. What this module refuses to do: to panic
 //! over wrong bytes.
 
 use skein_event::Presence;
 
-use super::bytes::{count, length};
+use super::bytes::count;
 use super::header::Version;
 use super::ints::{BLOCK_VALUES, Ints};
-use super::ints_write::{Effort, write_rising_within};
 use super::presence_blocks::{self, Blocks};
+use super::presence_spread::{self, Spread};
 use crate::error::Error;
-
-/// Bits per value up to which blocks are taken without trying whether rows as deltas are smaller: deltas of rows
-/// that are not neighbours take about as many.
-const BLOCK_BITS_TAKEN: usize = 2;
-/// Bits per value beyond which rows as deltas are taken without trying, when there is no time to try.
-const BLOCK_BITS_MAX: usize = 12;
-
-/// Blocks are taken when they are larger than rows as deltas by this part at most, and so many bytes.
-const BLOCKS_MAY_COST_MORE: usize = 4;
-const BLOCKS_MAY_COST_BYTES: usize = 16;
 
 /// The form of a presence on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,47 +20,38 @@ const BLOCKS_MAY_COST_BYTES: usize = 16;
 pub(crate) enum PresenceForm {
     /// Every row; no bytes.
     All = 0,
-    /// The present rows as an integer sequence; in version 1 the number of rows skipped before each.
+    /// The number of rows skipped before each present one, as an integer sequence. In version 1 only.
     Rows = 1,
     /// One bit per row in 64-bit words, lowest bit first. In version 1 only.
     Bitmap = 2,
     /// By blocks of 1,024 rows. Since version 2.
     Blocks = 3,
+    /// Spread over all rows. Since version 2.
+    Spread = 4,
 }
 
 impl PresenceForm {
     pub(crate) fn from_number(number: u8) -> Option<PresenceForm> {
-        const FORMS: [PresenceForm; 4] =
-            [PresenceForm::All, PresenceForm::Rows, PresenceForm::Bitmap, PresenceForm::Blocks];
+        const FORMS: [PresenceForm; 5] = [
+            PresenceForm::All,
+            PresenceForm::Rows,
+            PresenceForm::Bitmap,
+            PresenceForm::Blocks,
+            PresenceForm::Spread,
+        ];
         FORMS.get(usize::from(number)).copied()
     }
 }
 
 /// Appends a presence over `rows` rows in its smallest form.
-pub(crate) fn write_presence(
-    present: &Presence,
-    rows: usize,
-    effort: Effort,
-    out: &mut Vec<u8>,
-) -> PresenceForm {
+pub(crate) fn write_presence(present: &Presence, rows: usize, out: &mut Vec<u8>) -> PresenceForm {
     let Presence::Rows(present) = present else { return PresenceForm::All };
     if present.len() == rows {
         return PresenceForm::All;
     }
-    let start = out.len();
-    let bytes = presence_blocks::byte_len(present, rows);
-    let try_rows = match effort {
-        Effort::Full => bytes * 8 > present.len() * BLOCK_BITS_TAKEN,
-        Effort::Low => bytes * 8 > present.len() * BLOCK_BITS_MAX,
-    };
-    if try_rows {
-        let is_written = write_rising_within(present, effort, length(bytes) * 8, out);
-        // Blocks are read without decoding, which is worth some bytes.
-        let rows_bytes = out.len() - start;
-        if is_written && rows_bytes + rows_bytes / BLOCKS_MAY_COST_MORE + BLOCKS_MAY_COST_BYTES < bytes {
-            return PresenceForm::Rows;
-        }
-        out.truncate(start);
+    if presence_spread::byte_len(present.len(), rows) < presence_blocks::byte_len(present, rows) {
+        presence_spread::write(present, rows, out);
+        return PresenceForm::Spread;
     }
     presence_blocks::write(present, rows, out);
     PresenceForm::Blocks
@@ -86,12 +68,14 @@ pub enum PresentRows<'a> {
         /// How many there are.
         rows: u32,
     },
-    /// These rows, strictly rising.
+    /// These rows, strictly rising: those of parents that are not in the segment.
     Rows(Ints<'a>),
     /// The same from a segment of version 1.
     List(Vec<u32>),
     /// By blocks of rows.
     Blocks(Blocks<'a>),
+    /// Spread over all rows.
+    Spread(Spread<'a>),
 }
 
 impl<'a> PresentRows<'a> {
@@ -112,10 +96,11 @@ impl<'a> PresentRows<'a> {
         let opened = match (form, version) {
             (PresenceForm::All, _) => PresentRows::All { rows },
             (PresenceForm::Rows, Version::V1) => read_gaps(bytes, rows)?,
-            (PresenceForm::Rows, Version::V2) => PresentRows::Rows(Ints::open(bytes, version)?.0),
             (PresenceForm::Bitmap, Version::V1) => read_bits(bytes, rows)?,
             (PresenceForm::Blocks, Version::V2) => PresentRows::Blocks(Blocks::open(bytes, rows, present)?),
-            (PresenceForm::Bitmap, Version::V2) | (PresenceForm::Blocks, Version::V1) => {
+            (PresenceForm::Spread, Version::V2) => PresentRows::Spread(Spread::open(bytes, rows, present)?),
+            (PresenceForm::Rows | PresenceForm::Bitmap, Version::V2)
+            | (PresenceForm::Blocks | PresenceForm::Spread, Version::V1) => {
                 return Err(Error::damaged("a presence in a form that this version does not have"));
             }
         };
@@ -143,6 +128,7 @@ impl<'a> PresentRows<'a> {
                 Ok(())
             }
             PresentRows::Blocks(blocks) => blocks.validate(),
+            PresentRows::Spread(spread) => spread.validate(),
         }
     }
 
@@ -153,6 +139,7 @@ impl<'a> PresentRows<'a> {
             PresentRows::Rows(ints) => count(ints.len()),
             PresentRows::List(rows) => count(rows.len()),
             PresentRows::Blocks(blocks) => blocks.len(),
+            PresentRows::Spread(spread) => spread.len(),
         }
     }
 
@@ -176,6 +163,7 @@ impl<'a> PresentRows<'a> {
             }
             PresentRows::List(rows) => count(rows.partition_point(|&present| present < row)),
             PresentRows::Blocks(blocks) => blocks.find(row).1,
+            PresentRows::Spread(spread) => spread.find(row).1,
         }
     }
 
@@ -198,34 +186,44 @@ impl<'a> PresentRows<'a> {
                 let (present, rank) = blocks.find(row);
                 present.then_some(rank)
             }
+            PresentRows::Spread(spread) => {
+                let (present, rank) = spread.find(row);
+                present.then_some(rank)
+            }
         }
     }
 
-    /// The values of some rows, in their order; a block is decoded once for neighbours.
-    pub(crate) fn values_of(&self, rows: &[u32]) -> Vec<Option<u32>> {
-        let PresentRows::Rows(ints) = self else {
-            return rows.iter().map(|&row| self.value_of(row)).collect();
-        };
-        let mut decoded: Option<(usize, (i64, i64))> = None;
-        let mut present = Vec::new();
-        let value_of = |&row: &u32| {
-            let inside = |zone: (i64, i64)| zone.0 <= i64::from(row) && i64::from(row) <= zone.1;
-            let block = match decoded {
-                Some((block, zone)) if inside(zone) => block,
-                _ => {
-                    let block = ints.first_block(i64::from(row));
-                    let zone = ints.zone(block);
-                    if block == ints.blocks() || !inside(zone) {
-                        return None;
-                    }
-                    ints.decode_u32(block, &mut present);
-                    decoded = Some((block, zone));
-                    block
+    /// Tells `found` of each row that has a value: what stands beside the row, and its value. What is decoded for one
+    /// row serves its neighbours.
+    pub(crate) fn find_each(&self, rows: impl Iterator<Item = (u32, u32)>, mut found: impl FnMut(u32, u32)) {
+        let mut tell =
+            |beside: u32, value: Option<u32>| value.into_iter().for_each(|value| found(beside, value));
+        match self {
+            PresentRows::Rows(ints) => {
+                let mut decoded: Option<(usize, (i64, i64))> = None;
+                let mut present = Vec::new();
+                for (beside, row) in rows {
+                    let inside = |zone: (i64, i64)| zone.0 <= i64::from(row) && i64::from(row) <= zone.1;
+                    let block = match decoded {
+                        Some((block, zone)) if inside(zone) => block,
+                        _ => {
+                            let block = ints.first_block(i64::from(row));
+                            let zone = ints.zone(block);
+                            if block == ints.blocks() || !inside(zone) {
+                                continue;
+                            }
+                            ints.decode_u32(block, &mut present);
+                            decoded = Some((block, zone));
+                            block
+                        }
+                    };
+                    let value = present.binary_search(&row).ok();
+                    tell(beside, value.map(|place| count(block * BLOCK_VALUES + place)));
                 }
-            };
-            present.binary_search(&row).ok().map(|place| count(block * BLOCK_VALUES + place))
-        };
-        rows.iter().map(value_of).collect()
+            }
+            PresentRows::Blocks(blocks) => blocks.find_each(rows, found),
+            _ => rows.for_each(|(beside, row)| tell(beside, self.value_of(row))),
+        }
     }
 
     /// Blocks of values that hold all values of these rows, and perhaps some others: none when no row has one.
@@ -263,6 +261,7 @@ impl<'a> PresentRows<'a> {
             }
             PresentRows::List(rows) => out.extend_from_slice(&rows[first as usize..end as usize]),
             PresentRows::Blocks(blocks) => blocks.rows_of(first, end, out),
+            PresentRows::Spread(spread) => spread.rows_of(first, end, out),
         }
     }
 
@@ -272,7 +271,7 @@ impl<'a> PresentRows<'a> {
             PresentRows::All { .. } => Presence::All,
             PresentRows::Rows(ints) => Presence::Rows(ints.to_vec_u32()),
             PresentRows::List(rows) => Presence::Rows(rows.clone()),
-            PresentRows::Blocks(_) => {
+            PresentRows::Blocks(_) | PresentRows::Spread(_) => {
                 let mut rows = Vec::with_capacity(self.len() as usize);
                 self.rows_of(0, self.len(), &mut rows);
                 Presence::Rows(rows)
@@ -322,15 +321,15 @@ fn read_gaps(bytes: &[u8], rows: u32) -> Result<PresentRows<'static>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ints_write::write_rising;
+    use super::super::ints_write::{Effort, write_rising};
     use super::*;
     use proptest::prelude::*;
 
-    fn check(present: &[bool], effort: Effort) {
+    fn check(present: &[bool]) {
         let rows = count(present.len());
         let list: Vec<u32> = (0..rows).filter(|&row| present[row as usize]).collect();
         let mut bytes = Vec::new();
-        let form = write_presence(&Presence::Rows(list.clone()), present.len(), effort, &mut bytes);
+        let form = write_presence(&Presence::Rows(list.clone()), present.len(), &mut bytes);
         let open = |rows, values| PresentRows::open(form, &bytes, rows, values, Version::V2);
         let read = open(rows, count(list.len())).expect("reads");
         read.validate(rows).expect("is valid");
@@ -345,7 +344,10 @@ mod tests {
         }
         assert_eq!((read.value_of(rows), read.rank(rows)), (None, rank));
         let some: Vec<u32> = (0..rows).rev().step_by(3).collect();
-        assert_eq!(read.values_of(&some), some.iter().map(|&row| read.value_of(row)).collect::<Vec<_>>());
+        let mut values = vec![None; some.len()];
+        let rows = (0..).zip(some.iter().copied());
+        read.find_each(rows, |beside, value| values[beside as usize] = Some(value));
+        assert_eq!(values, some.iter().map(|&row| read.value_of(row)).collect::<Vec<_>>());
         let mut found = Vec::new();
         for first in [0, 1, rank / 2, rank] {
             read.rows_of(first, 70, &mut found);
@@ -360,10 +362,9 @@ mod tests {
     proptest! {
         #[test]
         fn every_fill_comes_back(
-            seed in prop::collection::vec(0_u8..100, 1..3000), fill in 0_u8..=100, full in any::<bool>(),
+            seed in prop::collection::vec(0_u8..100, 1..3000), fill in 0_u8..=100,
         ) {
-            let effort = if full { Effort::Full } else { Effort::Low };
-            check(&seed.iter().map(|&n| n < fill).collect::<Vec<_>>(), effort);
+            check(&seed.iter().map(|&n| n < fill).collect::<Vec<_>>());
         }
     }
 
@@ -371,7 +372,7 @@ mod tests {
     fn a_dense_run_costs_next_to_nothing() {
         let rows: Vec<u32> = (400_000..600_000).collect();
         let mut bytes = Vec::new();
-        write_presence(&Presence::Rows(rows), 1_000_000, Effort::Full, &mut bytes);
+        write_presence(&Presence::Rows(rows), 1_000_000, &mut bytes);
         assert!(bytes.len() < 2_500, "{}", bytes.len());
     }
 
@@ -379,7 +380,7 @@ mod tests {
     fn a_run_that_most_rows_have_costs_a_bit_each() {
         let rows: Vec<u32> = (400_000..600_000).filter(|row| row * 7 % 10 < 8).collect();
         let mut bytes = Vec::new();
-        write_presence(&Presence::Rows(rows), 1_000_000, Effort::Full, &mut bytes);
+        write_presence(&Presence::Rows(rows), 1_000_000, &mut bytes);
         assert!(bytes.len() < 200_000 / 8 * 11 / 10, "{}", bytes.len());
     }
 
@@ -387,7 +388,7 @@ mod tests {
     fn a_list_is_never_taken_for_one_of_the_other_kind() {
         for rows in 2..140 {
             for values in 1..rows {
-                check(&(0..rows).map(|row| row < values).collect::<Vec<_>>(), Effort::Full);
+                check(&(0..rows).map(|row| row < values).collect::<Vec<_>>());
             }
         }
     }
@@ -429,13 +430,13 @@ mod tests {
     fn rows_beyond_the_last_are_damage() {
         let mut bytes = Vec::new();
         write_rising(&[3, 4, 105], Effort::Low, &mut bytes);
-        let open = |form, bytes, rows, values| {
-            PresentRows::open(form, bytes, rows, values, Version::V2).and_then(|read| read.validate(rows))
+        let check = |bytes, rows| {
+            Ints::open(bytes, Version::V2).and_then(|(ints, _)| PresentRows::Rows(ints).validate(rows))
         };
-        assert!(open(PresenceForm::Rows, &bytes, 106, 3).is_ok());
-        assert!(open(PresenceForm::Rows, &bytes, 105, 3).is_err());
+        assert!(check(&bytes[..], 106).is_ok());
+        assert!(check(&bytes[..], 105).is_err());
         let mut twice = Vec::new();
         write_rising(&[3, 3, 5], Effort::Low, &mut twice);
-        assert!(open(PresenceForm::Rows, &twice, 106, 3).is_err());
+        assert!(check(&twice[..], 106).is_err());
     }
 }

@@ -1,20 +1,20 @@
 //! Present rows by blocks of 1,024: the form for columns that live in runs of rows and are dense there, which is
 //! what clustering by dataset makes of most. A block without a value costs nothing, a full one ten bytes; in
-//! between lie the places that have a value, the places that have none, or one bit each, whichever is smallest.
+//! between lie the places that have a value, the places that have none (both as [`super::presence_spread`] writes
+//! them), or one bit each, whichever is smallest.
 //! Which of them it is follows from the number of values, so that no block says so.
 //!
 //! A row is found by one binary search over the blocks that exist; nothing is decoded for it. What this module
 //! refuses to do: to panic over wrong bytes.
 
 use super::bytes::{array_at, count, u32_at, u64_at};
+use super::presence_spread::{self, Spread};
 use crate::error::Error;
 
 /// Rows of a block.
 pub(super) const BLOCK_ROWS: usize = 1_024;
 /// Bytes of a block's bits.
 const BITMAP_BYTES: usize = BLOCK_ROWS / 8;
-/// Bytes of a place in a list.
-const PLACE_BYTES: usize = 2;
 /// Bytes of the number of blocks.
 const HEAD_BYTES: usize = 4;
 /// Bytes of a block beside its content: its number u16, the values before it u32, where its content begins u32.
@@ -34,9 +34,9 @@ pub struct Blocks<'a> {
     present: u32,
 }
 
-/// Stands before the places that have no value, so that a list is never taken for one of the other kind: no place
-/// has this number.
-const MARK: [u8; PLACE_BYTES] = [u8::MAX; PLACE_BYTES];
+/// Stands before the places that have no value, so that they are never taken for those that have one: no places begin
+/// with so many in their first bucket where both kinds are equally long.
+const MARK: [u8; 2] = [u8::MAX; 2];
 
 /// How the rows of a block are kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,8 +68,8 @@ impl Kind {
     fn bytes(self, values: usize, rows: usize) -> usize {
         match self {
             Kind::Full => 0,
-            Kind::Present => values * PLACE_BYTES,
-            Kind::Absent => MARK.len() + rows.saturating_sub(values) * PLACE_BYTES,
+            Kind::Present => presence_spread::byte_len(values, rows),
+            Kind::Absent => MARK.len() + presence_spread::byte_len(rows.saturating_sub(values), rows),
             Kind::Bits => BITMAP_BYTES,
         }
     }
@@ -124,14 +124,18 @@ pub(super) fn write(present: &[u32], rows: usize, out: &mut Vec<u8>) {
         let places = block.iter().map(|&row| row as usize - first);
         match kind(block) {
             (Kind::Full, _) => {}
-            (Kind::Present, _) => places.for_each(|place| push_place(place, out)),
+            (Kind::Present, rows) => {
+                presence_spread::write(&places.map(count).collect::<Vec<_>>(), rows, out)
+            }
             (Kind::Absent, rows) => {
                 out.extend_from_slice(&MARK);
+                let mut absent = Vec::with_capacity(rows - block.len());
                 let mut next = 0;
                 for place in places.chain([rows]) {
-                    (next..place).for_each(|absent| push_place(absent, out));
+                    absent.extend((next..place).map(count));
                     next = place + 1;
                 }
+                presence_spread::write(&absent, rows, out);
             }
             (Kind::Bits, _) => {
                 let mut bits = [0_u8; BITMAP_BYTES];
@@ -140,11 +144,6 @@ pub(super) fn write(present: &[u32], rows: usize, out: &mut Vec<u8>) {
             }
         }
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a place lies below 1,024")]
-fn push_place(place: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(place as u16).to_le_bytes());
 }
 
 /// A block, found.
@@ -193,7 +192,8 @@ impl<'a> Blocks<'a> {
             block.rows_into(&mut rows);
             let rise = rows.windows(2).all(|pair| pair[0] < pair[1]);
             let inside = rows.last().is_none_or(|&row| (row as usize) < block.first_row + block.rows);
-            if !block.is_whole || rows.len() != block.values || !rise || !inside {
+            let is_listed = block.list().is_none_or(|list| list.is_some_and(|list| list.validate().is_ok()));
+            if !block.is_whole || !is_listed || rows.len() != block.values || !rise || !inside {
                 return Err(damaged());
             }
             last = Some(number);
@@ -257,6 +257,29 @@ impl<'a> Blocks<'a> {
         (present, block.rank.saturating_add(count(within)))
     }
 
+    /// The values of some rows, each with what stands beside it; a block is looked for once for neighbours.
+    pub(super) fn find_each(&self, rows: impl Iterator<Item = (u32, u32)>, mut found: impl FnMut(u32, u32)) {
+        let mut known: Option<(usize, Option<Block<'a>>)> = None;
+        for (beside, row) in rows {
+            let number = row as usize / BLOCK_ROWS;
+            let block = match known {
+                Some((of, block)) if of == number => block,
+                _ => {
+                    let place = self.first_from(number);
+                    let is_there = place < self.blocks() && self.number(place) == number;
+                    let block = is_there.then(|| self.block(place));
+                    known = Some((number, block));
+                    block
+                }
+            };
+            if let Some(block) = block
+                && let (true, within) = block.find(row as usize % BLOCK_ROWS)
+            {
+                found(beside, block.rank.saturating_add(count(within)));
+            }
+        }
+    }
+
     /// Appends the rows of the values `first..end`.
     pub(super) fn rows_of(&self, first: u32, end: u32, out: &mut Vec<u32>) {
         let (mut low, mut high) = (0, self.blocks());
@@ -280,18 +303,22 @@ impl<'a> Blocks<'a> {
 }
 
 impl Block<'_> {
-    fn listed(&self, place: usize) -> usize {
-        usize::from(u16::from_le_bytes(array_at(self.content, place * PLACE_BYTES).unwrap_or([u8::MAX; 2])))
+    /// The places of a block that lists some; `Some(None)` when they are not there.
+    #[inline]
+    fn list(&self) -> Option<Option<Spread<'_>>> {
+        let listed = match self.kind {
+            Kind::Full | Kind::Bits => return None,
+            Kind::Present => self.values,
+            Kind::Absent => self.rows.saturating_sub(self.values),
+        };
+        Some(Spread::open(self.content, count(self.rows), count(listed)).ok())
     }
 
-    /// Whether a place is in the list, and how many of the list lie before it.
+    /// Whether a place is listed, and how many of the list lie before it.
+    #[inline]
     fn search(&self, wanted: usize) -> (bool, usize) {
-        let (mut low, mut high) = (0, self.content.len() / PLACE_BYTES);
-        while low < high {
-            let middle = low.midpoint(high);
-            if self.listed(middle) < wanted { low = middle + 1 } else { high = middle }
-        }
-        (low < self.content.len() / PLACE_BYTES && self.listed(low) == wanted, low)
+        let found = self.list().flatten().map(|list| list.find(count(wanted)));
+        found.map_or((false, 0), |(listed, before)| (listed, before as usize))
     }
 
     fn word(&self, place: usize) -> u64 {
@@ -323,15 +350,21 @@ impl Block<'_> {
         match self.kind {
             Kind::Full => out.extend(first..first + count(self.rows)),
             Kind::Present => {
-                let listed = (0..self.content.len() / PLACE_BYTES).map(|place| self.listed(place));
-                out.extend(listed.map(|place| first + count(place)));
+                let start = out.len();
+                if let Some(list) = self.list().flatten() {
+                    list.rows_of(0, list.len(), out);
+                }
+                out[start..].iter_mut().for_each(|row| *row = row.saturating_add(first));
             }
             Kind::Absent => {
-                let mut next = 0;
-                let listed = (0..self.content.len() / PLACE_BYTES).map(|place| self.listed(place));
-                for absent in listed.chain([self.rows]) {
-                    let absent = absent.min(self.rows);
-                    out.extend((next..absent).map(|place| first + count(place)));
+                let mut listed = Vec::with_capacity(self.rows.saturating_sub(self.values));
+                if let Some(list) = self.list().flatten() {
+                    list.rows_of(0, list.len(), &mut listed);
+                }
+                let (mut next, rows) = (0, count(self.rows));
+                for absent in listed.into_iter().chain([rows]) {
+                    let absent = absent.min(rows);
+                    out.extend((next..absent).map(|place| first + place));
                     next = next.max(absent + 1);
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use skein_event::Fixed;
-use skein_event::batch::{ColumnKey, ContextShape, Origin};
+use skein_event::batch::{ColumnKey, Origin};
 use skein_event::columns::Level;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 
@@ -17,8 +17,8 @@ use super::ints::Ints;
 use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Footer};
 use super::machine::{self, SegmentBytes};
 use super::pieces::Compared;
-use super::shapes::{Shapes, validate_shapes};
 use super::text::TextReader;
+use super::text_cache::TextCache;
 use super::trace_filter::TraceFilter;
 use crate::error::{Error, ErrorKind};
 
@@ -38,6 +38,8 @@ pub struct Segment {
     pub(super) compared: Arc<Compared>,
     /// Which chunks were validated: the fixed ones, then columns and then dictionaries in the footer's order.
     pub(super) checked: Arc<[AtomicBool]>,
+    /// Where blocks of text are kept that were unpacked, and the number of this file there.
+    pub(super) kept: Option<(Arc<TextCache>, u64)>,
     /// Rows that may not be seen.
     pub(super) erased: Option<Arc<[u32]>>,
 }
@@ -89,7 +91,7 @@ impl Segment {
         let places = CHUNKS + 2 * footer.counts.columns as usize;
         let checked = (0..places).map(|_| AtomicBool::new(trusted)).collect();
         let compared = Arc::new(Compared::new(footer.start(), trusted));
-        Ok(Segment { bytes: Arc::new(bytes), header, footer, compared, checked, erased: None })
+        Ok(Segment { bytes: Arc::new(bytes), header, footer, compared, checked, kept: None, erased: None })
     }
 
     pub(super) fn version(&self) -> Version {
@@ -258,7 +260,7 @@ impl Segment {
         self.open_column(self.info(id)?)
     }
 
-    fn rows_of_level(&self, level: Level) -> u32 {
+    pub(super) fn rows_of_level(&self, level: Level) -> u32 {
         if level == Level::Row { self.rows() } else { self.contexts() }
     }
 
@@ -313,34 +315,6 @@ impl Segment {
         let bytes = self.fixed_chunk(Chunk::TraceFilter)?;
         self.check_once(Chunk::TraceFilter as usize, || TraceFilter::open(bytes).map(drop))?;
         Ok(Some(bytes))
-    }
-
-    /// The shapes; keys and inline values are codes of the segment's names, targets are [`ColumnId`]s.
-    pub fn shapes(&self) -> Result<Shapes<'_>, Error> {
-        let bytes = self.fixed_chunk(Chunk::ShapeTable)?;
-        let shapes = Shapes::open(bytes, self.shape_count(), self.version())?;
-        self.check_once(Chunk::ShapeTable as usize, || {
-            validate_shapes(&shapes, self.column_count(), self.names_len())
-        })?;
-        Ok(shapes)
-    }
-
-    /// The shapes of each context.
-    pub fn context_shapes(&self) -> Result<Vec<ContextShape>, Error> {
-        let bytes = self.fixed_chunk(Chunk::ContextShapes)?;
-        let (resources, rest) = Ints::open(bytes, self.version())?;
-        let (scopes, _) = Ints::open(rest, self.version())?;
-        let contexts = self.contexts() as usize;
-        if resources.len() != contexts || scopes.len() != contexts {
-            return Err(Error::damaged("there are more or fewer context shapes than contexts"));
-        }
-        let last = i64::from(self.shape_count()) - 1;
-        self.check_once(Chunk::ContextShapes as usize, || {
-            resources.validate(0, last)?;
-            scopes.validate(0, last)
-        })?;
-        let pairs = resources.to_vec_u32().into_iter().zip(scopes.to_vec_u32());
-        Ok(pairs.map(|(resource, scope)| ContextShape { resource, scope }).collect())
     }
 
     /// The rows of a trace that may be seen, rising; found by the index of ids, without a scan.

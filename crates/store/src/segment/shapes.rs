@@ -1,11 +1,13 @@
 //! The shape table: how the attribute list of a record is rebuilt from its columns (invariant I3). A shape is
 //! stored once per segment; each row and each context names one.
 
-use skein_event::batch::{Token, TokenKind};
+use skein_event::batch::{ContextShape, Token, TokenKind};
 
 use super::header::Version;
 use super::ints::Ints;
 use super::ints_write::write_random_access;
+use super::layout::Chunk;
+use super::reader::Segment;
 use crate::error::Error;
 
 /// Appends shapes: where each ends, then kinds, keys and targets of their tokens, then which are templates.
@@ -15,6 +17,42 @@ pub(crate) fn write_shapes(tokens: &[Token], ends: &[u32], templates: &[bool], o
     write_random_access(&tokens.iter().map(|token| token.key).collect::<Vec<_>>(), out);
     write_random_access(&tokens.iter().map(|token| token.target).collect::<Vec<_>>(), out);
     write_random_access(templates, out);
+}
+
+impl Segment {
+    /// The shapes; keys and inline values are codes of the segment's names, targets are [`ColumnId`]s.
+    pub fn shapes(&self) -> Result<Shapes<'_>, Error> {
+        let bytes = self.fixed_chunk(Chunk::ShapeTable)?;
+        let shapes = Shapes::open(bytes, self.shape_count(), self.version())?;
+        self.check_once(Chunk::ShapeTable as usize, || {
+            validate_shapes(&shapes, self.column_count(), self.names_len())
+        })?;
+        Ok(shapes)
+    }
+
+    /// The shapes of each context.
+    pub fn context_shapes(&self) -> Result<Vec<ContextShape>, Error> {
+        let (resources, scopes) = self.shapes_of_contexts()?;
+        let pairs = resources.to_vec_u32().into_iter().zip(scopes.to_vec_u32());
+        Ok(pairs.map(|(resource, scope)| ContextShape { resource, scope }).collect())
+    }
+
+    /// The same in encoded form: of resources, and of scopes.
+    pub(super) fn shapes_of_contexts(&self) -> Result<(Ints<'_>, Ints<'_>), Error> {
+        let bytes = self.fixed_chunk(Chunk::ContextShapes)?;
+        let (resources, rest) = Ints::open(bytes, self.version())?;
+        let (scopes, _) = Ints::open(rest, self.version())?;
+        let contexts = self.contexts() as usize;
+        if resources.len() != contexts || scopes.len() != contexts {
+            return Err(Error::damaged("there are more or fewer context shapes than contexts"));
+        }
+        let last = i64::from(self.shape_count()) - 1;
+        self.check_once(Chunk::ContextShapes as usize, || {
+            resources.validate(0, last)?;
+            scopes.validate(0, last)
+        })?;
+        Ok((resources, scopes))
+    }
 }
 
 /// A segment's shapes. Keys and inline values are codes of the segment's dictionary; column targets are the
@@ -75,9 +113,15 @@ impl<'a> Shapes<'a> {
         let place = |value: i64| usize::try_from(value).unwrap_or(0);
         let start = if shape == 0 { 0 } else { place(self.ends.get(shape - 1)) };
         let code = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
-        out.extend((start..place(self.ends.get(shape))).filter_map(|token| {
-            let kind = u8::try_from(self.kinds.get(token)).ok().and_then(TokenKind::from_number)?;
-            Some(Token { kind, key: code(self.keys.get(token)), target: code(self.targets.get(token)) })
+        let tokens = start..place(self.ends.get(shape));
+        // Side by side: a directory is read once for the tokens of a block, not once a token.
+        let [mut kinds, mut keys, mut targets] = <[Vec<i64>; 3]>::default();
+        self.kinds.run(tokens.clone(), &mut kinds);
+        self.keys.run(tokens.clone(), &mut keys);
+        self.targets.run(tokens, &mut targets);
+        out.extend(kinds.into_iter().zip(keys).zip(targets).filter_map(|((kind, key), target)| {
+            let kind = u8::try_from(kind).ok().and_then(TokenKind::from_number)?;
+            Some(Token { kind, key: code(key), target: code(target) })
         }));
     }
 }

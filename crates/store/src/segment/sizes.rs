@@ -46,7 +46,10 @@ impl Segment {
         };
         let chunk = super::bytes::slice_at(self.bytes(), info.reference.offset, info.reference.length)?;
         let presence = u64::from(super::bytes::u32_at(chunk, 0)?);
-        push(if info.presence == PresenceForm::Rows { "presence rows" } else { "presence blocks" }, presence);
+        push(
+            if info.presence == PresenceForm::Spread { "presence spread" } else { "presence blocks" },
+            presence,
+        );
         let values = match info.encoding {
             Encoding::Ints => "integers",
             Encoding::ScaledDoubles => "scaled doubles",

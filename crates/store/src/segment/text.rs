@@ -4,6 +4,8 @@
 //! What this module refuses to do: to know what the values mean. Lengths are checked when a block is opened, so
 //! that damage is an error of that read and never a panic.
 
+use std::sync::Arc;
+
 use skein_event::limits::{REQUEST_BYTES_MAX, VALUE_BYTES_MAX};
 
 use super::bytes::{count, length, slice_at, u32_at, u64_at};
@@ -12,6 +14,7 @@ use super::header::Version;
 use super::ints::Ints;
 use super::packing::unpack;
 use super::reader::Segment;
+use super::text_cache::UnpackedBlock;
 use crate::error::Error;
 
 /// A block of a dictionary ends with the value that passes this: small enough that one value costs about ten
@@ -93,6 +96,8 @@ pub struct TextReader<'a> {
     places: Option<Ints<'a>>,
     /// Compares what is read with the file's checksums.
     checked_by: Option<&'a Segment>,
+    /// The segment whose unpacked blocks are kept, for whoever reads single values.
+    kept_by: Option<&'a Segment>,
     /// The open block: its values, its plain bytes, and where each value starts in them.
     open: std::ops::Range<u32>,
     plain: Plain<'a>,
@@ -122,6 +127,8 @@ struct Block {
 enum Plain<'a> {
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
+    /// With the starts of its values.
+    Kept(Arc<UnpackedBlock>),
     /// Values that are unpacked one by one.
     Digits(DigitBlock<'a>),
 }
@@ -131,6 +138,7 @@ impl Plain<'_> {
         match self {
             Plain::Borrowed(bytes) => bytes,
             Plain::Owned(bytes) => bytes,
+            Plain::Kept(block) => &block.plain,
             Plain::Digits(_) => &[],
         }
     }
@@ -169,6 +177,7 @@ impl<'a> TextReader<'a> {
             values,
             places: None,
             checked_by: None,
+            kept_by: None,
             open: 0..0,
             plain: Plain::Borrowed(&[]),
             starts: Vec::new(),
@@ -181,6 +190,11 @@ impl<'a> TextReader<'a> {
     pub(super) fn checked_by(self, segment: &'a Segment) -> Result<TextReader<'a>, Error> {
         segment.check_pieces(self.bytes.get(..self.directory_bytes).unwrap_or(self.bytes))?;
         Ok(TextReader { checked_by: Some(segment), ..self })
+    }
+
+    /// A reader of single values of a segment's text: what it unpacks is kept for the next one.
+    pub(super) fn kept_by(self, segment: &'a Segment) -> TextReader<'a> {
+        TextReader { kept_by: Some(segment), ..self }
     }
 
     /// A reader by the codes of a column of version 1.
@@ -205,8 +219,14 @@ impl<'a> TextReader<'a> {
             digits.value(place, &mut self.value);
             return Ok(&self.value);
         }
-        let (start, end) = (self.starts[place] as usize, self.starts[place + 1] as usize);
-        self.plain.bytes().get(start..end).ok_or_else(damaged)
+        let starts = match &self.plain {
+            Plain::Kept(block) => &block.starts,
+            _ => &self.starts,
+        };
+        let (Some(&start), Some(&end)) = (starts.get(place), starts.get(place + 1)) else {
+            return Err(damaged());
+        };
+        self.plain.bytes().get(start as usize..end as usize).ok_or_else(damaged)
     }
 
     /// Number of blocks.
@@ -282,6 +302,12 @@ impl<'a> TextReader<'a> {
             self.open = block.values;
             return Ok(());
         }
+        let keeper = self.kept_by.filter(|_| codec != Codec::Plain);
+        if let Some(kept) = keeper.and_then(|segment| segment.kept_block(stored)) {
+            self.plain = Plain::Kept(kept);
+            self.open = block.values;
+            return Ok(());
+        }
         self.plain = match codec {
             Codec::Plain => Plain::Borrowed(packed),
             _ => Plain::Owned(unpack(codec, packed, block.plain_length)?),
@@ -292,6 +318,12 @@ impl<'a> TextReader<'a> {
         match self.directory {
             Directory::V1(_) => self.read_starts_v1(values)?,
             Directory::V2 { .. } => self.read_starts(values)?,
+        }
+        if let (Some(segment), Plain::Owned(plain)) = (keeper, &mut self.plain) {
+            let (plain, starts) = (std::mem::take(plain), std::mem::take(&mut self.starts));
+            let unpacked = Arc::new(UnpackedBlock { plain, starts });
+            segment.keep_block(stored, &unpacked);
+            self.plain = Plain::Kept(unpacked);
         }
         self.open = block.values;
         Ok(())

@@ -20,6 +20,7 @@ impl Segment {
             footer: self.footer,
             compared: Arc::clone(&self.compared),
             checked: Arc::clone(&self.checked),
+            kept: self.kept.clone(),
             erased: self.erased.clone(),
         }
     }
