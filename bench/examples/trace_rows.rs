@@ -14,7 +14,7 @@ use skein_engine::{NativeEngine, SnapshotView, Snapshots};
 use skein_event::ids::Environment;
 use skein_event::limits::TEXT_CACHE_BYTES_MAX;
 use skein_event::{ColumnKey, Fixed};
-use skein_query::engine::QueryEngine;
+use skein_query::engine::QueryEngine as _;
 use skein_query::{QueryError, RunContext, render};
 use skein_store::Segments;
 use skein_store::segment::{Compression, Order, Segment, TextCache, merge_with};

@@ -1,6 +1,7 @@
 //! A logical column bound to one segment: for a block of rows, which physical column each row's value comes
 //! from, and its encoded form.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use skein_event::batch::{ColumnKey, Origin, Physical};
@@ -8,12 +9,12 @@ use skein_event::columns::{Fixed, Level, overflow_prefix};
 use skein_event::ids::encode_hex;
 use skein_query::names::{ATTRIBUTE_ORIGINS, Reference};
 use skein_query::number::ValueRef;
-use skein_query::plan::Column;
+use skein_query::plan::{Column, TextTest};
 use skein_query::test::Matcher;
 use skein_query::time_text::format_ns;
 use skein_store::Error;
 use skein_store::segment::{
-    BLOCK_VALUES, ColumnInfo, ColumnReader, Ints, RowField, Segment, TextReader, Zone,
+    BLOCK_VALUES, ColumnInfo, ColumnReader, Ints, RowField, Segment, TextReader, Zone, inner_words,
 };
 
 use crate::flat;
@@ -161,6 +162,13 @@ impl<'a> Part<'a> {
             }
             _ => None,
         }
+    }
+
+    /// Codes whose text surely does not hold what a test looks for, as ranges, by what is known of the words of blocks.
+    pub(crate) fn codes_without(&self, test: TextTest, text: &str) -> Result<Vec<Range<u32>>, Error> {
+        let (Form::Text, Some(reader)) = (&self.form, self.reader()) else { return Ok(Vec::new()) };
+        let words = inner_words(text, test == TextTest::StartsWith, test == TextTest::EndsWith);
+        reader.codes_without(&words)
     }
 
     /// The keyed hash of a code's canonical text, where the store has it: of text with a dictionary.

@@ -1,5 +1,7 @@
 //! Filters bound to a segment: a test runs once per distinct value of a dictionary, then on codes.
 
+use std::ops::Range;
+
 use skein_query::plan::{Column, Combination, FilterSet};
 use skein_query::test::Matcher;
 use skein_store::Error;
@@ -36,7 +38,13 @@ impl<'a> BoundFilters<'a> {
         let bind = |column: &Column, matcher: Matcher| -> Result<BoundFilter<'a>, Error> {
             let column = BoundColumn::bind(segment, column)?;
             let unknown = |len: Option<usize>| vec![Verdict::Unknown; len.unwrap_or_default()];
-            let known = column.parts.iter().map(|part| unknown(part.dictionary_len())).collect();
+            let mut known: Vec<Vec<Verdict>> =
+                column.parts.iter().map(|part| unknown(part.dictionary_len())).collect();
+            if let Some((test, text)) = matcher.text_test() {
+                for (part, known) in column.parts.iter().zip(&mut known) {
+                    exclude(known, &part.codes_without(test, text)?, &matcher);
+                }
+            }
             Ok(BoundFilter { column, matcher, known })
         };
         let filters = set.filters.iter().map(|filter| bind(&filter.column, Matcher::new(&filter.test)));
@@ -95,6 +103,18 @@ impl<'a> BoundFilters<'a> {
     /// Encoded bytes of the columns it reads.
     pub(crate) fn bytes(&self) -> u64 {
         self.filters.iter().map(|filter| filter.column.bytes()).sum()
+    }
+}
+
+/// Decides codes whose text surely does not hold what a test of text looks for.
+fn exclude(known: &mut [Verdict], without: &[Range<u32>], matcher: &Matcher) {
+    // A negated test passes where its text is not, as it does where there is no value.
+    let verdict = if matcher.matches_missing() { Verdict::Passes } else { Verdict::Fails };
+    for codes in without {
+        let codes = codes.start as usize..(codes.end as usize).min(known.len());
+        if let Some(known) = known.get_mut(codes) {
+            known.fill(verdict);
+        }
     }
 }
 

@@ -114,9 +114,8 @@ pub const RECORD_ATTRIBUTES_MAX: usize = 1 << 16;
 /// each. Lists beyond are stored just as well, and a little slower.
 pub const SHAPE_STEPS_MAX: usize = 1 << 16;
 
-/// Rows after which a head block is sealed into a segment in memory: enough that the encoding's fixed costs
-/// (a directory entry per column) vanish, few enough that encoding the unsealed rest for a query takes
-/// milliseconds.
+/// Rows after which a head block is sealed into a segment in memory: enough that the encoding's fixed costs (a
+/// directory entry per column) vanish, few enough that encoding the unsealed rest for a query takes milliseconds.
 pub const HEAD_BLOCK_ROWS: usize = 8 << 10;
 
 /// Bytes of batches after which a head block is sealed, whatever its rows: unsealed batches take several
@@ -155,8 +154,7 @@ pub const OPEN_SEGMENTS_MAX: usize = 8_192;
 /// it again costs a checksum of what is touched then.
 pub const OPEN_SEGMENT_IDLE_NS: i64 = 300 * 1_000_000_000;
 
-/// Unpacked blocks of text that are kept for the next single value asked of them: the dictionaries of a few dozen
-/// segments, and a sixtieth of the memory that a server may use.
+/// Unpacked blocks of text kept for the next single value asked of them: dictionaries of some dozen segments.
 pub const TEXT_CACHE_BYTES_MAX: usize = 32 << 20;
 
 /// Columns of one environment that listings name; beyond, they are counted and stay queryable. Ten times the live columns
@@ -385,8 +383,7 @@ pub const STOP_CONNECTIONS_MAX: Duration = Duration::from_secs(1);
 /// and files to be closed.
 pub const STOP_CLOSE_MAX: Duration = Duration::from_millis(1_500);
 
-/// Edges that are compared one after another where attribute lists part; with more, the lists there do not
-/// repeat.
+/// Edges that are compared one after another where attribute lists part; with more, the lists there do not repeat.
 pub const SHAPE_EDGES_MAX: usize = 12;
 
 /// Protobuf's groups inside groups are skipped to this depth; nothing of today writes even one.
@@ -399,6 +396,5 @@ pub const CACHED_VALUES_MAX: usize = 1 << 16;
 /// Candidates of an error: more is a list to read, not an answer.
 pub const CANDIDATES_MAX: usize = 5;
 
-/// A name longer than this is compared with candidates only by its beginning, so that a hostile name costs
-/// little.
+/// A name longer than this is compared with candidates only by its beginning, so that a hostile name costs little.
 pub const COMPARED_CHARS_MAX: usize = 64;

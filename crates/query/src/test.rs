@@ -101,6 +101,14 @@ impl Matcher {
         self.negated
     }
 
+    /// The test of text that decides, and what it looks for; a negated one fails where that holds.
+    pub fn text_test(&self) -> Option<(TextTest, &str)> {
+        match &self.kind {
+            Kind::Text(test, text) => Some((*test, text)),
+            Kind::Present | Kind::In(_) | Kind::Compare(..) => None,
+        }
+    }
+
     /// Whether a value passes.
     pub fn matches(&self, value: ValueRef<'_>) -> bool {
         self.holds(value) != self.negated

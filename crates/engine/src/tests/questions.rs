@@ -7,7 +7,9 @@ use skein_event::ids::Environment;
 use skein_event::value::Value;
 use skein_query::{QueryEngine as _, render};
 
-use super::build::{Row, START_S, at, context, count, data, engine, results, run, warnings};
+use skein_store::segment::Segment;
+
+use super::build::{Row, START_S, at, context, count, data, engine, results, run, segment_bytes, warnings};
 use crate::NativeEngine;
 
 fn shop() -> NativeEngine {
@@ -21,6 +23,53 @@ fn shop() -> NativeEngine {
         at(130).service("mail").with("retry", false).fixed(Fixed::Duration, 70_000_000_i64),
     ];
     engine(&[&early, &late])
+}
+
+#[test]
+fn words_of_long_text_prune_blocks_and_change_no_answer() {
+    // Long and mostly different, so that there is no dictionary, and blocks have filters of their words.
+    let texts: Vec<String> = (0..3_000)
+        .map(|n| {
+            format!(
+                "request {n} of user-{} took too long and was given up after {} retries by gate",
+                n % 61,
+                n % 7
+            )
+        })
+        .collect();
+    let rows: Vec<Row> =
+        (0..).zip(&texts).map(|(second, text)| at(second).with("message", text.as_str())).collect();
+    let engine = engine(&[&rows]);
+    type Holds = fn(&str, &str) -> bool;
+    let tests: [(&str, Holds); 3] = [
+        ("contains", |text, part| text.contains(part)),
+        ("starts-with", |text, part| text.starts_with(part)),
+        ("ends-with", |text, part| text.ends_with(part)),
+    ];
+    let negated = ["does-not-contain", "does-not-start-with", "does-not-end-with"];
+    for part in [
+        "request 1234 of",
+        "1234",
+        "quest 123",
+        "request 12",
+        "7 retries by gate",
+        "user-60 ",
+        "absent word here",
+        "gate",
+        "",
+    ] {
+        for ((op, holds), not) in tests.iter().zip(negated) {
+            let expected = texts.iter().filter(|text| holds(text, part)).count() as u64;
+            let asked = |op: &str| count(&engine, json!([{"column": "message", "op": op, "value": part}]));
+            assert_eq!(asked(op), expected, "{op} {part}");
+            assert_eq!(asked(not), 3_000 - expected, "{not} {part}");
+        }
+    }
+    let segment = Segment::open(segment_bytes(&rows, 0)).expect("opens");
+    let column = segment.by_name("message").expect("reads").remove(0);
+    let reader = segment.column(column.id).expect("opens");
+    let without = reader.codes_without(&["1234"]).expect("reads");
+    assert!(without.iter().map(|codes| codes.end - codes.start).sum::<u32>() > 1_500, "{without:?}");
 }
 
 #[test]

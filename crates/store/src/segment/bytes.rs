@@ -50,3 +50,24 @@ pub(crate) fn count(length: usize) -> u32 {
 pub(crate) fn length(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
+
+/// Appends a number, seven bits a byte.
+pub(crate) fn push_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+/// Reads a number of at most 35 bits; returns it with what follows.
+pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (place, &byte) in bytes.iter().enumerate().take(5) {
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte < 0x80 {
+            return Some((value, &bytes[place + 1..]));
+        }
+    }
+    None
+}

@@ -105,6 +105,7 @@ impl Segment {
         if column.has_text() {
             let mut text = column.text()?;
             (0..column.dictionary_len()).try_for_each(|code| text.get(code).map(drop))?;
+            text.check_words()?;
         }
         Ok(())
     }

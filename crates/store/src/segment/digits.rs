@@ -4,7 +4,7 @@
 //! A value is read where it lies, without those before it: one id of a block costs as much as its digits. What this
 //! module refuses to do: to panic over wrong bytes.
 
-use super::text::{push_varint, varint};
+use super::bytes::{push_varint, varint};
 
 /// Stands for a hex digit in a pattern. No other character of a pattern is zero.
 const DIGIT: u8 = 0;

@@ -17,6 +17,7 @@ use super::links::write_links;
 use super::pool::Pool;
 use super::presence::write_presence;
 use super::text::{Codec, Compression, DICTIONARY_BLOCK_BYTES, LONG_TEXT_BLOCK_BYTES, TEXT_BLOCK_BYTES};
+use super::text_words::WordFilters;
 use super::text_write::write_text;
 use super::trace_filter::trace_hash;
 use crate::error::Error;
@@ -234,7 +235,8 @@ fn texts(
         _ if long => (Codec::Zstd, LONG_TEXT_BLOCK_BYTES),
         _ => (Codec::Zstd, TEXT_BLOCK_BYTES),
     };
-    write_text(codes.iter().map(|&code| pool.get(code)), codec, block_bytes, out)
+    let words = long.then(WordFilters::default);
+    write_text(codes.iter().map(|&code| pool.get(code)), codec, block_bytes, words, out)
 }
 
 /// Codes, and the dictionary: hashes, then values.
@@ -254,7 +256,7 @@ fn codes(
         write_codes(codes, effort, out);
         write_hashes(pool.hashes(), false, dictionary);
         let values = (0..entry.distinct).map(|code| pool.get(code));
-        return write_text(values, codec, DICTIONARY_BLOCK_BYTES, dictionary);
+        return write_text(values, codec, DICTIONARY_BLOCK_BYTES, None, dictionary);
     }
     entry.hashes_rise = true;
     let order = pool.by_hash();
@@ -267,7 +269,7 @@ fn codes(
     write_codes(&ranked, effort, out);
     let hashes: Vec<u64> = order.iter().map(|&code| pool.hashes()[code as usize]).collect();
     write_hashes(&hashes, true, dictionary);
-    write_text(order.iter().map(|&code| pool.get(code)), codec, DICTIONARY_BLOCK_BYTES, dictionary)
+    write_text(order.iter().map(|&code| pool.get(code)), codec, DICTIONARY_BLOCK_BYTES, None, dictionary)
 }
 
 /// Codes, and the dictionary: ids in order of arrival, then their codes in order of the ids' hashes. Returns the

@@ -28,6 +28,9 @@ pub struct Gathered {
     pub ingest_times: Vec<i64>,
 }
 
+/// Rows, each with its place among those that are taken out before it.
+type PlacedRows = [(u32, u32)];
+
 /// Numbers the segment's things anew, in order of first use.
 #[derive(Default)]
 struct Renumber {
@@ -128,9 +131,9 @@ impl Segment {
         tokens: &[Vec<Token>],
         rows: &[u32],
         row_shapes: &[u32],
-    ) -> Result<Vec<(ColumnId, Rc<[(u32, u32)]>)>, Error> {
+    ) -> Result<Vec<(ColumnId, Rc<PlacedRows>)>, Error> {
         let placed = || (0_u32..).zip(rows.iter().copied());
-        let all: Rc<[(u32, u32)]> = placed().collect();
+        let all: Rc<PlacedRows> = placed().collect();
         let ids = (0..self.column_count()).map(ColumnId);
         if !self.names_all() {
             return Ok(ids.map(|id| (id, Rc::clone(&all))).collect());
@@ -150,7 +153,7 @@ impl Segment {
             }
         }
         let mut chosen = Vec::new();
-        let mut last: Option<(&[u32], Rc<[(u32, u32)]>)> = None;
+        let mut last: Option<(&[u32], Rc<PlacedRows>)> = None;
         for (id, shapes) in ids.zip(&named) {
             let wanted = if self.origin(id)? != Origin::Item {
                 Rc::clone(&all)
@@ -200,9 +203,9 @@ impl Columns<'_> {
     fn gather(
         &mut self,
         id: ColumnId,
-        wanted: &[(u32, u32)],
+        wanted: &PlacedRows,
         rows: usize,
-        contexts: &[(u32, u32)],
+        contexts: &PlacedRows,
     ) -> Result<(), Error> {
         let (level, present) = self.segment.presence_for_points(id)?;
         let (wanted, all) = if level == Level::Row { (wanted, rows) } else { (contexts, contexts.len()) };

@@ -279,7 +279,7 @@ impl<'a> Merger<'a> {
         let (codec, mut written) = (self.settings.dictionary_codec(), Ok(()));
         self.write_chunk(Chunk::Text, |out| {
             let values = (0..count(names.len())).map(|name| names.get(name));
-            written = write_text(values, codec, LONG_TEXT_BLOCK_BYTES, out);
+            written = write_text(values, codec, LONG_TEXT_BLOCK_BYTES, None, out);
         });
         written?;
         // A head block is searched without a filter: it is gone within a minute.

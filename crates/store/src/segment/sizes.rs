@@ -60,7 +60,15 @@ impl Segment {
             Encoding::Texts => "text",
             Encoding::Links => "span links",
         };
-        push(values, info.reference.length.saturating_sub(presence));
+        let words = match info.encoding {
+            Encoding::Texts => self.open_column(info.clone())?.text()?.word_filter_bytes(),
+            _ => 0,
+        };
+        let words = super::bytes::length(words);
+        if words > 0 {
+            push("words of text", words);
+        }
+        push(values, info.reference.length.saturating_sub(presence).saturating_sub(words));
         let dictionary = info.dictionary.length;
         match info.encoding {
             Encoding::Codes if self.format_version() > 1 => {

@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use skein_event::limits::{REQUEST_BYTES_MAX, VALUE_BYTES_MAX};
 
-use super::bytes::{count, length, slice_at, u32_at, u64_at};
+use super::bytes::{count, length, slice_at, u32_at, u64_at, varint};
 use super::digits::DigitBlock;
 use super::header::Version;
 use super::ints::Ints;
 use super::packing::unpack;
 use super::reader::Segment;
 use super::text_cache::UnpackedBlock;
+use super::text_words::StoredFilters;
+use super::trace_filter::TraceFilter;
 use crate::error::Error;
 
 /// A block of a dictionary ends with the value that passes this: small enough that one value costs about ten
@@ -64,26 +66,6 @@ impl Codec {
     }
 }
 
-pub(super) fn push_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-/// Reads a number of at most 35 bits; returns it with what follows.
-pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (place, &byte) in bytes.iter().enumerate().take(5) {
-        value |= u64::from(byte & 0x7f) << (7 * place);
-        if byte < 0x80 {
-            return Some((value, &bytes[place + 1..]));
-        }
-    }
-    None
-}
-
 /// Reads values by number. It keeps the block of the last value, so reading in rising order opens each block
 /// once.
 pub struct TextReader<'a> {
@@ -110,7 +92,7 @@ pub struct TextReader<'a> {
 #[expect(clippy::large_enum_variant, reason = "opened and read on the stack, a few at a time")]
 enum Directory<'a> {
     V1(&'a [u8]),
-    V2 { firsts: Ints<'a>, ends: Ints<'a>, plain_lengths: Ints<'a> },
+    V2 { firsts: Ints<'a>, ends: Ints<'a>, plain_lengths: Ints<'a>, filters: &'a [u8] },
 }
 
 /// Where a block lies and how it is packed.
@@ -151,11 +133,11 @@ fn damaged() -> Error {
 impl<'a> TextReader<'a> {
     pub(super) fn open(bytes: &'a [u8], values: u32, version: Version) -> Result<TextReader<'a>, Error> {
         let short = || Error::damaged("the directory of a text ends early");
-        let (directory, stored) = if version == Version::V1 {
+        let (directory, rest, stored) = if version == Version::V1 {
             let blocks = u32_at(bytes, 0)? as usize;
             let rest = bytes.get(HEAD_BYTES..).ok_or_else(short)?;
             let (entries, stored) = rest.split_at_checked(blocks * V1_ENTRY_BYTES).ok_or_else(short)?;
-            (Directory::V1(entries), stored)
+            (Directory::V1(entries), stored, stored)
         } else {
             if u32_at(bytes, 0)? != values {
                 return Err(Error::damaged("a text has more or fewer values than its column"));
@@ -163,14 +145,17 @@ impl<'a> TextReader<'a> {
             let rest = bytes.get(HEAD_BYTES..).ok_or_else(short)?;
             let (firsts, rest) = Ints::open(rest, version)?;
             let (ends, rest) = Ints::open(rest, version)?;
-            let (plain_lengths, stored) = Ints::open(rest, version)?;
+            let (plain_lengths, rest) = Ints::open(rest, version)?;
+            let filters = u32_at(bytes, 4)? as usize;
+            let end = rest.len().checked_sub(filters).ok_or_else(short)?;
+            let (stored, filters) = rest.split_at(end);
             if ends.len() != firsts.len() || plain_lengths.len() != firsts.len() {
                 return Err(damaged());
             }
-            (Directory::V2 { firsts, ends, plain_lengths }, stored)
+            (Directory::V2 { firsts, ends, plain_lengths, filters }, rest, stored)
         };
         Ok(TextReader {
-            directory_bytes: bytes.len() - stored.len(),
+            directory_bytes: bytes.len() - rest.len(),
             bytes,
             directory,
             stored,
@@ -237,6 +222,33 @@ impl<'a> TextReader<'a> {
         }
     }
 
+    /// The codes of a block's values.
+    pub(super) fn values_of(&self, block: usize) -> std::ops::Range<u32> {
+        let end = if block + 1 < self.blocks() { self.first(block + 1) } else { self.values };
+        self.first(block)..end
+    }
+
+    /// The filter of a block's words, where it has one.
+    pub(super) fn word_filter(&self, block: usize) -> Result<Option<TraceFilter<'a>>, Error> {
+        let Directory::V2 { filters, .. } = self.directory else { return Ok(None) };
+        if filters.is_empty() {
+            return Ok(None);
+        }
+        if let Some(segment) = self.checked_by {
+            segment.check_pieces(filters)?;
+        }
+        let filter = StoredFilters::open(filters, self.blocks())?.of(block)?;
+        if filter.is_empty() { Ok(None) } else { TraceFilter::open(filter).map(Some) }
+    }
+
+    /// Bytes of the filters of words.
+    pub(super) fn word_filter_bytes(&self) -> usize {
+        match self.directory {
+            Directory::V1(_) => 0,
+            Directory::V2 { filters, .. } => filters.len(),
+        }
+    }
+
     fn first(&self, block: usize) -> u32 {
         match &self.directory {
             Directory::V1(entries) => u32_at(entries, block * V1_ENTRY_BYTES).unwrap_or(u32::MAX),
@@ -245,8 +257,7 @@ impl<'a> TextReader<'a> {
     }
 
     fn block(&self, number: usize) -> Result<Block, Error> {
-        let end = if number + 1 < self.blocks() { self.first(number + 1) } else { self.values };
-        let values = self.first(number)..end;
+        let values = self.values_of(number);
         match &self.directory {
             Directory::V1(entries) => {
                 let at = number * V1_ENTRY_BYTES;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn write(values: &[Vec<u8>], codec: Codec, block_bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
-    write_text(values.iter().map(Vec::as_slice), codec, block_bytes, &mut out).expect("writes");
+    write_text(values.iter().map(Vec::as_slice), codec, block_bytes, None, &mut out).expect("writes");
     out
 }
 

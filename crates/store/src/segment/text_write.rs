@@ -1,19 +1,21 @@
 //! Writes values of bytes in blocks ([`super::text`]).
 
-use super::bytes::count;
+use super::bytes::{count, push_varint};
 use super::ints_write::write_random_access;
 use super::packing::{Digits, pack};
-use super::text::{BLOCK_BYTES_MAX, Codec, push_varint};
+use super::text::{BLOCK_BYTES_MAX, Codec};
+use super::text_words::WordFilters;
 use crate::error::{Error, ErrorKind};
 
 /// Of blocks of ids in hex digits every so many are tried with zstd too: it seldom does better.
 const COMPARED_ONE_IN: usize = 16;
 
-/// Appends values in blocks.
+/// Appends values in blocks, with filters of their words when there is something to collect them.
 pub(super) fn write_text<'v>(
     values: impl Iterator<Item = &'v [u8]>,
     codec: Codec,
     block_bytes: usize,
+    words: Option<WordFilters>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut writer = TextWriter {
@@ -26,6 +28,7 @@ pub(super) fn write_text<'v>(
         bytes: Vec::new(),
         plain: Vec::new(),
         won_digits: 0,
+        words,
     };
     let mut number = 0_u32;
     for value in values {
@@ -34,6 +37,9 @@ pub(super) fn write_text<'v>(
         }
         writer.lengths.push(count(value.len()));
         writer.bytes.extend_from_slice(value);
+        if let Some(words) = &mut writer.words {
+            words.add(value);
+        }
         number = number.saturating_add(1);
         if writer.bytes.len() + writer.lengths.len() >= block_bytes {
             writer.close_block()?;
@@ -41,11 +47,16 @@ pub(super) fn write_text<'v>(
     }
     writer.close_block()?;
     out.extend_from_slice(&number.to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
+    let mut filters = Vec::new();
+    if let Some(words) = writer.words.as_ref().filter(|_| number > 0) {
+        words.write(&mut filters);
+    }
+    out.extend_from_slice(&count(filters.len()).to_le_bytes());
     write_random_access(&writer.firsts, out);
     write_random_access(&writer.ends, out);
     write_random_access(&writer.plain_lengths, out);
     out.extend_from_slice(&writer.stored);
+    out.extend_from_slice(&filters);
     Ok(())
 }
 
@@ -62,6 +73,7 @@ struct TextWriter {
     plain: Vec<u8>,
     /// Blocks in a row that were smallest as digits.
     won_digits: usize,
+    words: Option<WordFilters>,
 }
 
 impl TextWriter {
@@ -88,6 +100,9 @@ impl TextWriter {
         self.stored.extend_from_slice(packed.as_deref().unwrap_or(&self.plain));
         self.ends.push(i64::try_from(self.stored.len()).unwrap_or(i64::MAX));
         self.plain_lengths.push(count(self.plain.len()));
+        if let Some(words) = &mut self.words {
+            words.close();
+        }
         self.lengths.clear();
         self.bytes.clear();
         Ok(())
