@@ -8,6 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::bail;
+use skein_otlp::Message as _;
+use skein_otlp::collector::trace::ExportTraceServiceResponse;
 use skein_workload::wide::{Wide, WideRequest};
 
 use crate::clock;
@@ -144,12 +146,19 @@ pub(crate) fn send(connection: &mut Connection, path: &str, body: &[u8]) -> anyh
     for told in 0.. {
         let response = connection.post(path, "application/x-protobuf", body)?;
         match response.status {
-            200 if response.body.is_empty() => return Ok(told),
+            200 if response.body.is_empty() || is_warning(&response.body) => return Ok(told),
             429 | 503 => thread::sleep(Duration::from_millis(20)),
             status => bail!("{path}: {status}: {}", String::from_utf8_lossy(&response.body)),
         }
     }
     bail!("told to slow down for ever")
+}
+
+/// Whether everything was taken, and something is to be known about it.
+fn is_warning(body: &[u8]) -> bool {
+    let response = ExportTraceServiceResponse::decode(body);
+    let partial = response.ok().and_then(|response| response.partial_success);
+    partial.is_some_and(|partial| partial.rejected_spans == 0)
 }
 
 // === impl Fed ===
