@@ -151,13 +151,18 @@ pub enum Values {
 impl Values {
     /// An empty list for a storage form.
     pub fn empty(physical: Physical) -> Values {
+        Values::with_capacity(physical, 0)
+    }
+
+    /// An empty list for a storage form, with room for so many values.
+    pub fn with_capacity(physical: Physical, values: usize) -> Values {
         match physical {
-            Physical::Bool => Values::Bool(Vec::new()),
-            Physical::I64 | Physical::DurationNs => Values::I64(Vec::new()),
-            Physical::F64 => Values::F64(Vec::new()),
-            Physical::Text | Physical::Bytes | Physical::Json => Values::Code(Vec::new()),
-            Physical::TraceId => Values::Id16(Vec::new()),
-            Physical::SpanId => Values::Id8(Vec::new()),
+            Physical::Bool => Values::Bool(Vec::with_capacity(values)),
+            Physical::I64 | Physical::DurationNs => Values::I64(Vec::with_capacity(values)),
+            Physical::F64 => Values::F64(Vec::with_capacity(values)),
+            Physical::Text | Physical::Bytes | Physical::Json => Values::Code(Vec::with_capacity(values)),
+            Physical::TraceId => Values::Id16(Vec::with_capacity(values)),
+            Physical::SpanId => Values::Id8(Vec::with_capacity(values)),
         }
     }
 

@@ -207,14 +207,29 @@ impl BatchBuilder {
     /// Returns false, and changes nothing, when the row already has a value in this column.
     #[inline]
     pub fn push_bytes(&mut self, column: ColumnIndex, row: u32, value: &[u8]) -> bool {
+        self.push_repeated(column, row, value) || self.push_other(column, row, value)
+    }
+
+    /// The same for a value that is known not to repeat the column's last one
+    /// ([`BatchBuilder::push_repeated`] has told).
+    #[inline]
+    pub fn push_other(&mut self, column: ColumnIndex, row: u32, value: &[u8]) -> bool {
         let Some(open) = self.rows.columns.get_mut(column.0 as usize) else { return false };
         if open.has(row) {
             return false;
         }
-        let repeated = open.last_code != u32::MAX && self.interner.get(open.last_code) == value;
-        let code = if repeated { open.last_code } else { self.interner.intern(value) };
+        let code = self.interner.intern(value);
         open.push_code(row, code);
         true
+    }
+
+    /// Makes room for so many further rows: a hint, which no answer depends on.
+    pub fn reserve(&mut self, rows: usize) {
+        self.times.reserve(rows);
+        self.contexts.reserve(rows);
+        self.shapes.reserve(rows);
+        self.rows.expect(self.times.len() + rows);
+        self.interner.reserve(rows);
     }
 
     /// Adds a context with the shapes of its attribute lists; its values are pushed with

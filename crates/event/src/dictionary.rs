@@ -90,6 +90,14 @@ impl Interner {
         Interner { dictionary: Dictionary::default(), slots: vec![0; 1 << 10], key }
     }
 
+    /// Makes room for so many further values: a hint.
+    pub fn reserve(&mut self, values: usize) {
+        let wanted = (self.dictionary.len() + values).saturating_mul(2).next_power_of_two();
+        if wanted > self.slots.len() {
+            self.rebuild(wanted);
+        }
+    }
+
     /// The code of a value, which is added if it is new.
     #[inline]
     pub fn intern(&mut self, value: &[u8]) -> u32 {
@@ -150,8 +158,13 @@ impl Interner {
     }
 
     fn grow(&mut self) {
-        let mask = self.slots.len() * 2 - 1;
-        let mut slots = vec![0_u32; mask + 1];
+        self.rebuild(self.slots.len() * 2);
+    }
+
+    /// PRE: `length` is a power of two and at least twice the number of values.
+    fn rebuild(&mut self, length: usize) {
+        let mask = length - 1;
+        let mut slots = vec![0_u32; length];
         for (code, &hash) in (1_u32..).zip(self.dictionary.hashes()) {
             let mut slot = slot_of(hash, mask);
             while slots[slot] != 0 {

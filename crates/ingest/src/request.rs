@@ -55,6 +55,9 @@ pub(crate) trait RecordReader<'a> {
     ) -> Result<(), Malformed>;
 }
 
+/// Rows that a scope's records get room for ahead of them.
+const RESERVED_ROWS_MAX: usize = 4_096;
+
 /// Walks a request.
 pub(crate) fn walk<'a>(
     signal: Signal,
@@ -120,19 +123,21 @@ fn walk_scope<'a>(
 ) -> Result<(), Malformed> {
     messages.scope = None;
     messages.scope_schema_url = &[];
-    let mut is_empty = true;
+    let mut count = 0_usize;
     let mut reader = Reader::new(message);
     while let Some(field) = reader.next()? {
         match field {
             (1, Field::Bytes(scope)) => merge(&mut messages.scope, scope),
-            (2, Field::Bytes(_)) => is_empty = false,
+            (2, Field::Bytes(_)) => count += 1,
             (3, Field::Bytes(url)) => messages.scope_schema_url = url,
             (number, _) => reader.pass_unknown(number, 1..=3)?,
         }
     }
-    if is_empty {
+    if count == 0 {
         return Ok(());
     }
+    // A scope of very many records grows as they come: most of them may be rejected.
+    rows.builder.reserve(count.min(RESERVED_ROWS_MAX));
     place.context = contexts.index(rows, messages)?;
     let mut reader = Reader::new(message);
     while let Some(field) = reader.next()? {

@@ -158,7 +158,7 @@ impl Rows {
         if self.builder.push_repeated(column, row, text) {
             return true;
         }
-        is_utf8(text) && self.builder.push_bytes(column, row, text)
+        is_utf8(text) && self.builder.push_other(column, row, text)
     }
 
     // === a row ===

@@ -15,7 +15,12 @@ pub(super) struct Columns {
     /// Hash of a key → its column. Another key of equal hash sits at the next free hash.
     index: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
     hash_key: HashKey,
+    /// Rows that are likely to come in all.
+    expected: usize,
 }
+
+/// Columns that get room for every expected row at once. Those of wider events are sparse as a rule, and grow.
+const ROOMY_COLUMNS_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct OpenColumn {
@@ -33,7 +38,12 @@ pub(super) struct OpenColumn {
 
 impl Columns {
     pub(super) fn new(hash_key: HashKey) -> Columns {
-        Columns { columns: Vec::new(), index: HashMap::default(), hash_key }
+        Columns { columns: Vec::new(), index: HashMap::default(), hash_key, expected: 0 }
+    }
+
+    /// Says how many rows are likely to come in all.
+    pub(super) fn expect(&mut self, rows: usize) {
+        self.expected = rows;
     }
 
     /// The place of a column, or the hash under which to add it.
@@ -65,9 +75,10 @@ impl Columns {
         for &sibling in &siblings {
             self.columns[sibling as usize].siblings.push(index);
         }
+        let expected = if self.columns.len() < ROOMY_COLUMNS_MAX { self.expected } else { 0 };
         self.columns.push(OpenColumn {
             key: ColumnKey { origin, physical, name: Arc::from(name) },
-            values: Values::empty(physical),
+            values: Values::with_capacity(physical, expected),
             rows: Vec::new(),
             last_row: u32::MAX,
             last_code: u32::MAX,
