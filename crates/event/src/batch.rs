@@ -149,11 +149,6 @@ pub enum Values {
 }
 
 impl Values {
-    /// An empty list for a storage form.
-    pub fn empty(physical: Physical) -> Values {
-        Values::with_capacity(physical, 0)
-    }
-
     /// An empty list for a storage form, with room for so many values.
     pub fn with_capacity(physical: Physical, values: usize) -> Values {
         match physical {
@@ -185,7 +180,7 @@ impl Values {
 
     /// Whether this is the list for a storage form.
     pub fn fits(&self, physical: Physical) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(&Values::empty(physical))
+        std::mem::discriminant(self) == std::mem::discriminant(&Values::with_capacity(physical, 0))
     }
 }
 

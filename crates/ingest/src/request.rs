@@ -56,7 +56,7 @@ pub(crate) trait RecordReader<'a> {
 }
 
 /// Rows that a scope's records get room for ahead of them.
-const RESERVED_ROWS_MAX: usize = 4_096;
+const ROWS_AHEAD: usize = 4_096;
 
 /// Walks a request.
 pub(crate) fn walk<'a>(
@@ -137,7 +137,7 @@ fn walk_scope<'a>(
         return Ok(());
     }
     // A scope of very many records grows as they come: most of them may be rejected.
-    rows.builder.reserve(count.min(RESERVED_ROWS_MAX));
+    rows.builder.reserve(count.min(ROWS_AHEAD));
     place.context = contexts.index(rows, messages)?;
     let mut reader = Reader::new(message);
     while let Some(field) = reader.next()? {

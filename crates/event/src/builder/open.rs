@@ -20,7 +20,7 @@ pub(super) struct Columns {
 }
 
 /// Columns that get room for every expected row at once. Those of wider events are sparse as a rule, and grow.
-const ROOMY_COLUMNS_MAX: usize = 64;
+const ROOMY_COLUMNS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct OpenColumn {
@@ -75,7 +75,7 @@ impl Columns {
         for &sibling in &siblings {
             self.columns[sibling as usize].siblings.push(index);
         }
-        let expected = if self.columns.len() < ROOMY_COLUMNS_MAX { self.expected } else { 0 };
+        let expected = if self.columns.len() < ROOMY_COLUMNS { self.expected } else { 0 };
         self.columns.push(OpenColumn {
             key: ColumnKey { origin, physical, name: Arc::from(name) },
             values: Values::with_capacity(physical, expected),

@@ -288,7 +288,7 @@ impl Columns<'_> {
     /// No row asked for has a value in a column, but a shape names it: it is there, empty.
     fn push_empty(&mut self, id: ColumnId) -> Result<u32, Error> {
         let column = self.segment.column_for_points(id)?;
-        let values = Values::empty(column.info().key.physical);
+        let values = Values::with_capacity(column.info().key.physical, 0);
         Ok(self.push(&column, Presence::Rows(Vec::new()), values))
     }
 

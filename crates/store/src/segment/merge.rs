@@ -213,7 +213,7 @@ impl<'a> Merger<'a> {
 
     /// A row column's values of all sources, with codes of the pool.
     fn collect_rows(&mut self, id: usize, key: ColumnKey) -> Result<Column, Error> {
-        let mut collected = Collected::new(Values::empty(key.physical));
+        let mut collected = Collected::new(Values::with_capacity(key.physical, 0));
         let taking = Taking { hash_key: self.settings.hash_key, unlike: self.is_unlike(id)? };
         let mut places = self.columns[id].places.iter().copied().peekable();
         let mut base = 0;

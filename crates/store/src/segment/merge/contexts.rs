@@ -97,7 +97,7 @@ impl Contexts {
 impl Merger<'_> {
     /// A column of the merged contexts; codes are those of the pool of the column at hand.
     pub(super) fn collect_contexts(&mut self, id: usize, key: ColumnKey) -> Result<Column, Error> {
-        let mut values = Values::empty(key.physical);
+        let mut values = Values::with_capacity(key.physical, 0);
         let mut present = Vec::new();
         for (context, (pairs, _)) in (0_u32..).zip(&self.contexts) {
             let Ok(place) = pairs.binary_search_by_key(&count(id), |pair| pair.0) else { continue };

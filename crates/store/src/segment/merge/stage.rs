@@ -117,7 +117,7 @@ impl Stage {
 
 impl Staged {
     fn new(key: &ColumnKey) -> Staged {
-        let mut collected = Collected::new(Values::empty(key.physical));
+        let mut collected = Collected::new(Values::with_capacity(key.physical, 0));
         collected.reserve(VALUES_EXPECTED);
         Staged { collected, pool: Pool::default() }
     }
