@@ -12,6 +12,7 @@ use crate::batch::{ColumnKey, ContextShape, EventBatch, Origin, Physical, ShapeT
 use crate::columns::{Fixed, Level};
 use crate::dictionary::Interner;
 use crate::hash::HashKey;
+use crate::same::same;
 use open::{AlreadyHashed, Columns, push};
 
 /// The place of a row column in the batch under construction.
@@ -194,7 +195,7 @@ impl BatchBuilder {
     #[inline]
     pub fn push_repeated(&mut self, column: ColumnIndex, row: u32, value: &[u8]) -> bool {
         let Some(open) = self.rows.columns.get_mut(column.0 as usize) else { return false };
-        let repeated = open.last_code != u32::MAX && self.interner.get(open.last_code) == value;
+        let repeated = open.last_code != u32::MAX && same(self.interner.get(open.last_code), value);
         if !repeated || open.has(row) {
             return false;
         }

@@ -1,6 +1,7 @@
 //! Interned byte strings: each distinct value once, beside its keyed hash.
 
 use crate::hash::HashKey;
+use crate::same::same;
 
 /// Values of one batch, each stored once. A code is the place of a value in order of first appearance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +116,7 @@ impl Interner {
                 0 => return self.insert(value, hash, slot),
                 code_plus_one => {
                     let code = code_plus_one - 1;
-                    if self.dictionary.hash(code) == hash && self.dictionary.get(code) == value {
+                    if self.dictionary.hash(code) == hash && same(self.dictionary.get(code), value) {
                         return code;
                     }
                 }

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod limits;
 pub mod observe;
 pub mod rejection;
+pub mod same;
 pub mod split;
 pub mod value;
 

@@ -8,6 +8,7 @@
 
 use skein_event::batch::{Token, TokenKind};
 use skein_event::limits::{SHAPE_EDGES_MAX, SHAPE_STEPS_MAX};
+use skein_event::same::same;
 
 /// No node.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -84,7 +85,7 @@ impl ShapePaths {
     pub(crate) fn follow(&self, node: u32, step: Step, key: &[u8]) -> Option<(u32, Token)> {
         let mut edge = self.nodes.get(node as usize)?.first_edge;
         while let Some(next) = self.nodes.get(edge as usize) {
-            if next.step == step && self.key(next) == key {
+            if next.step == step && same(self.key(next), key) {
                 return Some((edge, next.token));
             }
             edge = next.next_edge;

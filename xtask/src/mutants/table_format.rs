@@ -34,10 +34,10 @@ pub(crate) const FORMAT_MUTANTS: &[Mutant] = &[
     Mutant {
         name: "pool-compares-ends",
         breaks: "values of equal hash that differ in the middle are folded into one",
-        file: "crates/store/src/segment/pool.rs",
-        find: "        8..=16 => a.first_chunk",
-        replace: "        8..=17 => a.first_chunk",
-        package: "skein-store",
+        file: "crates/event/src/same.rs",
+        find: "        17..=32 => a.first_chunk",
+        replace: "        17..=33 => a.first_chunk",
+        package: "skein-event",
         test: "values_of_every_length_are_compared_to_their_last_byte",
     },
     Mutant {

@@ -1,6 +1,8 @@
 //! A column's dictionary under construction: finds equal values by their keyed hash, then by bytes, and notices
 //! when two values share a hash. Nothing is hashed here: whoever hands a value in hands in its hash.
 
+use skein_event::same::same;
+
 use super::bytes::count;
 use crate::error::{Error, ErrorKind};
 
@@ -148,20 +150,6 @@ impl Pool {
     }
 }
 
-/// Whether two values are equal. Most have a handful of bytes, for which a call costs more than the comparison.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    match a.len() {
-        8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
-        4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
-        0..4 => a.iter().zip(b).all(|(a, b)| a == b),
-        _ => a == b,
-    }
-}
-
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low bits of a hash are meant")]
 fn slot_of(hash: u64, mask: usize) -> usize {
@@ -194,20 +182,6 @@ mod tests {
         );
         pool.clear();
         assert_eq!(pool.code(b"again", 7).expect("fits"), 0);
-    }
-
-    #[test]
-    fn values_of_every_length_are_compared_to_their_last_byte() {
-        for length in 0..40_usize {
-            let value = vec![7_u8; length];
-            assert!(same(&value, &value.clone()));
-            assert!(!same(&value, &vec![7; length + 1]));
-            for place in 0..length {
-                let mut other = value.clone();
-                other[place] = 8;
-                assert!(!same(&value, &other), "{length}, {place}");
-            }
-        }
     }
 
     #[test]
