@@ -311,7 +311,7 @@ mod tests {
         let mut bytes = Vec::new();
         write(&present, rows as usize, &mut bytes);
         for at in 0..bytes.len() {
-            for flipped in [1, 8, 0x80] {
+            for flipped in (0..8).map(|bit| 1 << bit) {
                 bytes[at] ^= flipped;
                 let read = Spread::open(&bytes, rows, count(present.len())).expect("has the same length");
                 let mut found = Vec::new();
