@@ -26,7 +26,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         name: "equal-hash-is-equal-value",
         breaks: "values of equal hash are folded into one",
         file: "crates/event/src/dictionary.rs",
-        find: "self.dictionary.hash(code) == hash && self.dictionary.get(code) == value",
+        find: "self.dictionary.hash(code) == hash && same(self.dictionary.get(code), value)",
         replace: "self.dictionary.hash(code) == hash",
         package: "skein-event",
         test: "equal_hashes_do_not_make_values_equal",
