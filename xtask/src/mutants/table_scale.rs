@@ -139,13 +139,4 @@ pub(crate) const SCALE_MUTANTS: &[Mutant] = &[
         package: "skein-sim",
         test: "what_was_multiplied_is_found_so_many_times",
     },
-    Mutant {
-        name: "copies-of-damage",
-        breaks: "a damaged segment gets checksums that hold by being copied",
-        file: "crates/store/src/copies.rs",
-        find: "            segment.verify()?;\n",
-        replace: "",
-        package: "skein-sim",
-        test: "a_damaged_original_is_not_multiplied",
-    },
 ];

@@ -321,8 +321,10 @@ mod tests {
             sketch
         };
         assert_eq!([0, 1, 60, 96].map(|n| sketch(0..n).estimate()), [0, 1, 60, 96]);
-        for (a, b, both) in [(0..50, 30..90, 0..90), (0..90, 70..400, 0..400), (0..900, 300..5_000, 0..5_000)]
-        {
+        let of_one_size = [(0..50, 30..90, 0..90), (0..900, 300..5_000, 0..5_000)];
+        // A single value that a list forgets shows in some of them only.
+        let list_and_registers = (0..20).map(|n| n * 1_000).map(|n| (n..n + 90, n + 70..n + 400, n..n + 400));
+        for (a, b, both) in of_one_size.into_iter().chain(list_and_registers) {
             let (mut stored, mut merged) = (Vec::new(), sketch(a));
             sketch(b.clone()).write(&mut stored);
             let mut other = merged.clone();
