@@ -1,10 +1,8 @@
 //! Feeds the rows of a block to the states of their slots: a slot is a group, or a group in a bucket of time.
 
-use skein_event::columns::Fixed;
 use skein_event::hash::HashKey;
 use skein_query::aggregate::{EXACT_ROWS_MAX, State};
 use skein_query::error::Location;
-use skein_query::names::Reference;
 use skein_query::number::{Number, Type, ValueRef};
 use skein_query::plan::{Calculation, Column, GroupPlan, Operation};
 use skein_store::Error;
@@ -81,11 +79,7 @@ impl<'a> BoundCalculations<'a> {
             let known = parts.iter().map(|p| vec![None; p.dictionary_len().unwrap_or_default()]).collect();
             Ok(BoundCalculation { column, filter, known })
         };
-        let weight_column = Column {
-            name: "sample_rate".into(),
-            references: vec![Reference::Fixed(Fixed::SampleRate)],
-            location: Location::Path(String::new()),
-        };
+        let weight_column = Column::stored("sample_rate", Location::Path(String::new()));
         let weight = if weighted { Some(BoundColumn::bind(segment, &weight_column)?) } else { None };
         Ok(BoundCalculations {
             calculations: calculations.iter().map(bind).collect::<Result<_, _>>()?,

@@ -28,6 +28,7 @@ mod native;
 mod overflow;
 mod partial;
 mod prune;
+mod relation;
 mod resolve;
 mod rows;
 mod scan;

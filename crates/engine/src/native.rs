@@ -10,12 +10,11 @@ use crate::rows::RowSink;
 use crate::scan::{Counters, Failure, Scan};
 use crate::series::SecondPass;
 use crate::snapshot::{SnapshotView, Snapshots};
-use crate::{catalog, export, prune, resolve, trace};
+use crate::{catalog, export, prune, relation, resolve, trace};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
 use skein_query::engine::ScanSink;
 use skein_query::error::Location;
-use skein_query::names;
 use skein_query::plan::{
     Calculation, Column, Filter, FilterSet, GroupPlan, Operation, Output, Plan, RowPlan, Test, TextTest,
     TimeRange,
@@ -189,15 +188,21 @@ fn values_plan(
     limit: usize,
 ) -> Plan {
     let location = Location::Path("/column".to_owned());
-    let column = Column { name: Arc::from(column), references: names::references(column), location };
+    let column = Column::stored(column, location);
     let exists = Filter { column: column.clone(), test: Test::Exists };
     let starts = Filter { column: column.clone(), test: Test::Text(TextTest::StartsWith, prefix.to_owned()) };
     let named = |name: &str| skein_query::plan::Named {
         name: name.to_owned(),
         location: Location::Path("/dataset".to_owned()),
     };
-    let count =
-        Calculation { name: "COUNT".to_owned(), operation: Operation::Count, column: None, filter: None };
+    let count = Calculation {
+        name: "COUNT".to_owned(),
+        operation: Operation::Count,
+        column: None,
+        filter: None,
+        related: Vec::new(),
+        derived: None,
+    };
     let order = skein_query::plan::Order {
         by: skein_query::plan::OrderBy::Calculation(0),
         direction: skein_query::plan::Direction::Descending,
@@ -210,6 +215,8 @@ fn values_plan(
             filters: if prefix.is_empty() { vec![exists] } else { vec![starts] },
             ..FilterSet::default()
         },
+        related: Vec::new(),
+        trace_slack_ns: 0,
         output: Output::Groups(GroupPlan {
             calculations: vec![count],
             breakdowns: vec![column],
@@ -230,6 +237,7 @@ fn run_plan(
     excluded: &[usize],
     context: &RunContext<'_>,
 ) -> Result<QueryResult, Failure> {
+    relation::refuse_unanswered(plan)?;
     let mut warnings = plan.warnings.clone();
     resolve::check(plan, view, excluded, context, &mut warnings)?;
     let scan = Scan::of_plan(plan, view, excluded, context);

@@ -18,6 +18,7 @@ pub mod error;
 pub mod names;
 pub mod number;
 pub mod plan;
+mod related;
 pub mod render;
 pub mod result;
 pub mod spec;

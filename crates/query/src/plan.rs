@@ -8,7 +8,8 @@ use std::sync::Arc;
 use skein_event::ids::{Environment, EventId};
 
 use crate::error::Location;
-use crate::names::Reference;
+use crate::names::{self, Reference};
+pub use crate::related::{Derived, Related, Scope};
 use crate::result::Warning;
 
 /// A question, ready to run.
@@ -20,8 +21,12 @@ pub struct Plan {
     pub datasets: Vec<Named>,
     /// Time of the events.
     pub time_range: TimeRange,
-    /// Which events.
+    /// Which events, by themselves.
     pub filter: FilterSet,
+    /// Which events, by others of their traces: all of these hold.
+    pub related: Vec<Related>,
+    /// How far beyond the range of time others of a trace are looked for.
+    pub trace_slack_ns: i64,
     /// What to make of them.
     pub output: Output,
     /// Ignore sample rates: every event counts once.
@@ -132,8 +137,12 @@ pub struct Calculation {
     pub operation: Operation,
     /// Of what; every operation but COUNT has one.
     pub column: Option<Column>,
-    /// Over which of the query's events.
+    /// Over which of the query's events, by themselves.
     pub filter: Option<FilterSet>,
+    /// Over which of them, by others of their traces: all of these hold.
+    pub related: Vec<Related>,
+    /// The values that `operation` is of, where events do not have them themselves; then there is no `column`.
+    pub derived: Option<Derived>,
 }
 
 /// What is computed.
@@ -202,10 +211,19 @@ impl Operation {
 pub struct Column {
     /// The name as asked; the key in answers.
     pub name: Arc<str>,
+    /// Whose value it is.
+    pub scope: Scope,
     /// Places in order: an event's value is that of the first it has.
     pub references: Vec<Reference>,
     /// Where it stands in the question.
     pub location: Location,
+}
+
+impl Column {
+    /// The event's own value under a name.
+    pub fn stored(name: &str, location: Location) -> Column {
+        Column { name: Arc::from(name), scope: Scope::Own, references: names::references(name), location }
+    }
 }
 
 /// Several filters.

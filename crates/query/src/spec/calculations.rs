@@ -1,27 +1,18 @@
 //! Calculations, and what refers to them: orders and havings.
 
 use super::node::{Node, Object, shortened};
-use super::{column, filters, limits};
+use super::{column, limits, relational};
 use crate::error::QueryError;
 use crate::plan::{
-    Calculation, Column, Comparison, Direction, FilterSet, Having, HavingOperator, OPERATIONS, Operation,
-    Order, OrderBy,
+    Calculation, Column, Comparison, Direction, Having, HavingOperator, OPERATIONS, Operation, Order, OrderBy,
 };
 
 /// Operations that the language knows and this version does not answer.
-const LATER: &[&str] = &[
-    "CONCURRENCY",
-    "RATE_AVG",
-    "RATE_SUM",
-    "RATE_MAX",
-    "COUNT_DATAPOINTS",
-    "HISTOGRAM_COUNT",
-    "PER_TRACE",
-    "INTERVAL",
-];
+const LATER: &[&str] =
+    &["CONCURRENCY", "RATE_AVG", "RATE_SUM", "RATE_MAX", "COUNT_DATAPOINTS", "HISTOGRAM_COUNT"];
 
-/// Fields that only operations of [`LATER`] have.
-const LATER_FIELDS: &[&str] = &["inner", "outer", "from", "to", "by"];
+/// Fields that only PER_TRACE and INTERVAL have.
+const DERIVED_FIELDS: &[&str] = &["inner", "outer", "from", "to", "by"];
 
 const FIELDS: &[&str] =
     &["op", "column", "name", "filters", "filter_combination", "inner", "outer", "from", "to", "by"];
@@ -46,6 +37,8 @@ pub(super) fn calculations(object: &Object<'_>) -> Result<Vec<Calculation>, Quer
             operation: count,
             column: None,
             filter: None,
+            related: Vec::new(),
+            derived: None,
         });
     }
     Ok(found)
@@ -53,31 +46,47 @@ pub(super) fn calculations(object: &Object<'_>) -> Result<Vec<Calculation>, Quer
 
 fn calculation(node: &Node<'_>) -> Result<Calculation, QueryError> {
     let object = node.object(FIELDS)?;
-    let operation = operation(&object.required("op")?)?;
-    if let Some(node) = LATER_FIELDS.iter().find_map(|name| object.get(name)) {
-        return Err(node.error("this field belongs to PER_TRACE and INTERVAL"));
+    let operation = object.required("op")?.text()?;
+    if relational::is_derived(operation) {
+        return relational::derived(&object, operation);
     }
-    let column = object.get("column").map(|node| column(&node)).transpose()?;
-    if column.is_none() && operation != Operation::Count {
-        return Err(object.error(format!("{} needs a `column`", operation.name())));
-    }
-    let name = object.get("name").map(|node| node.text()).transpose()?;
-    let filter = calculation_filter(&object)?;
-    if filter.is_some() && name.is_none() {
+    let calculation = of_events(&object)?;
+    let filtered = calculation.filter.is_some() || !calculation.related.is_empty();
+    if filtered && object.get("name").is_none() {
         let error = object.error("a calculation with filters needs a `name`");
         return Err(error.hint("its key in the answer would not tell it from the one without filters"));
     }
-    let name = match (name, &column) {
+    Ok(calculation)
+}
+
+/// Reads what is computed of each trace; it needs no name.
+pub(super) fn inner(node: &Node<'_>) -> Result<Calculation, QueryError> {
+    let object = node.object(FIELDS)?;
+    let operation = object.required("op")?.text()?;
+    if relational::is_derived(operation) {
+        return relational::derived(&object, operation);
+    }
+    of_events(&object)
+}
+
+fn of_events(object: &Object<'_>) -> Result<Calculation, QueryError> {
+    let operation = operation(&object.required("op")?)?;
+    if let Some(node) = DERIVED_FIELDS.iter().find_map(|name| object.get(name)) {
+        return Err(node.error("this field belongs to PER_TRACE and INTERVAL"));
+    }
+    let column = object.get("column").map(|node| column(&node)).transpose()?;
+    let column = column.map(relational::with_value).transpose()?;
+    if column.is_none() && operation != Operation::Count {
+        return Err(object.error(format!("{} needs a `column`", operation.name())));
+    }
+    let conditions = relational::conditions(object)?;
+    let filter = Some(conditions.own).filter(|set| !set.filters.is_empty());
+    let name = match (object.get("name").map(|node| node.text()).transpose()?, &column) {
         (Some(name), _) => name.to_owned(),
         (None, Some(column)) => format!("{}({})", operation.name(), column.name),
         (None, None) => operation.name().to_owned(),
     };
-    Ok(Calculation { name, operation, column, filter })
-}
-
-fn calculation_filter(object: &Object<'_>) -> Result<Option<FilterSet>, QueryError> {
-    let set = filters::filter_set(object)?;
-    Ok(if set.filters.is_empty() { None } else { Some(set) })
+    Ok(Calculation { name, operation, column, filter, related: conditions.related, derived: None })
 }
 
 fn operation(node: &Node<'_>) -> Result<Operation, QueryError> {
@@ -168,23 +177,35 @@ fn referred(
             calculations.iter().position(|calculation| calculation.name == name)
         }
         None => {
-            let operation = operation(&object.required(operation_field)?)?;
+            let operation_node = object.required(operation_field)?;
+            let text = operation_node.text()?;
+            if relational::is_derived(text) {
+                return calculations
+                    .iter()
+                    .position(|calculation| relational::is_called(calculation, text))
+                    .ok_or_else(|| unreferred(node, calculations));
+            }
+            let operation = operation(&operation_node)?;
             let column = object.get("column").map(|node| node.text()).transpose()?;
             let fits = |calculation: &&Calculation| {
                 calculation.operation == operation
+                    && calculation.derived.is_none()
                     && calculation.column.as_ref().map(|column| &*column.name) == column
             };
             // Of several with different filters, the one without is meant.
-            let plain = calculations.iter().position(|c| fits(&c) && c.filter.is_none());
+            let is_plain = |c: &Calculation| c.filter.is_none() && c.related.is_empty();
+            let plain = calculations.iter().position(|c| fits(&c) && is_plain(c));
             plain.or_else(|| calculations.iter().position(|c| fits(&c)))
         }
     };
-    found.ok_or_else(|| {
-        let known: Vec<String> = calculations.iter().map(|calculation| calculation.name.clone()).collect();
-        node.error("this refers to no calculation of the query")
-            .hint(format!("the calculations are {}", known.join(", ")))
-            .candidates(known)
-    })
+    found.ok_or_else(|| unreferred(node, calculations))
+}
+
+fn unreferred(node: &Node<'_>, calculations: &[Calculation]) -> QueryError {
+    let known: Vec<String> = calculations.iter().map(|calculation| calculation.name.clone()).collect();
+    node.error("this refers to no calculation of the query")
+        .hint(format!("the calculations are {}", known.join(", ")))
+        .candidates(known)
 }
 
 fn orderable(node: &Node<'_>, calculations: &[Calculation], place: usize) -> Result<usize, QueryError> {

@@ -45,11 +45,13 @@ pub(super) fn filter_set(object: &Object<'_>) -> Result<FilterSet, QueryError> {
         Some(node) => node.word(&[("AND", Combination::All), ("OR", Combination::Any)])?,
         None => Combination::All,
     };
-    let filters = match object.get("filters") {
-        Some(node) => node.array(limits::FILTERS_MAX)?.iter().map(filter).collect::<Result<_, _>>()?,
-        None => Vec::new(),
-    };
+    let filters = object.get("filters").map_or(Ok(Vec::new()), |node| filter_list(&node))?;
     Ok(FilterSet { combination, filters })
+}
+
+/// Reads a list of filters.
+pub(super) fn filter_list(node: &Node<'_>) -> Result<Vec<Filter>, QueryError> {
+    node.array(limits::FILTERS_MAX)?.iter().map(filter).collect()
 }
 
 fn filter(node: &Node<'_>) -> Result<Filter, QueryError> {

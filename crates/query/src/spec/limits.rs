@@ -27,3 +27,7 @@ pub(crate) const SERIES_BUCKETS_MAX: i64 = 1_000;
 
 /// Buckets of a series whose granularity is left to us: one per few pixels of a chart.
 pub(crate) const SERIES_BUCKETS_WANTED: i64 = 120;
+
+/// How far beyond the range of a query others of a trace are looked for, in seconds: a week. All of time would make
+/// every relational query read everything that is kept.
+pub(crate) const TRACE_SLACK_SECONDS_MAX: f64 = 604_800.0;

@@ -11,20 +11,18 @@ mod calculations;
 mod filters;
 mod limits;
 mod node;
+mod relational;
 mod times;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX};
 
-use self::node::{Node, Object, shortened};
+use self::node::{Node, Object};
 use crate::error::{Location, QueryError};
-use crate::names;
 use crate::plan::{Column, Cursor, Direction, FilterSet, GroupPlan, Named, Operation, Output, Plan, RowPlan};
 
 /// Every field of a specification.
@@ -59,7 +57,7 @@ pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Pla
     refuse_later_work(&object)?;
     let mut warnings = Vec::new();
     let time_range = times::time_range(&object, now_ns)?;
-    let filter = filters::filter_set(&object)?;
+    let conditions = relational::conditions(&object)?;
     let granularity = times::granularity(&object, time_range, &mut warnings)?;
     let wants_rows =
         object.get("calculations").is_some_and(|node| node.value.as_array().is_some_and(Vec::is_empty));
@@ -78,7 +76,9 @@ pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Pla
         environment: environment.clone(),
         datasets: datasets(&object)?,
         time_range,
-        filter,
+        filter: conditions.own,
+        related: conditions.related,
+        trace_slack_ns: relational::trace_slack_ns(&object)?,
         output,
         usage_mode: flag(&object, "usage_mode")?,
         dry_run: flag(&object, "dry_run")?,
@@ -93,6 +93,7 @@ pub fn erasure(text: &str) -> Result<FilterSet, QueryError> {
         .map_err(|error| QueryError::invalid(format!("the filter is not JSON: {error}")))?;
     let object = Node::root(&value).object(&["filters", "filter_combination"])?;
     let filter = filters::filter_set(&object)?;
+    relational::own_filters(&filter.filters, "an erasure")?;
     if filter.filters.is_empty() {
         let error =
             QueryError::invalid("an erasure needs at least one filter").at_path("/filters".to_owned());
@@ -120,12 +121,10 @@ fn refuse_later_work(object: &Object<'_>) -> Result<(), QueryError> {
             }
         }
     }
-    for name in ["wait_ms", "trace_slack_seconds"] {
-        if let Some(node) = object.get(name)
-            && node.number()? < 0.0
-        {
-            return Err(node.error("expected a number, 0 or more"));
-        }
+    if let Some(node) = object.get("wait_ms")
+        && node.number()? < 0.0
+    {
+        return Err(node.error("expected a number, 0 or more"));
     }
     Ok(())
 }
@@ -145,23 +144,11 @@ fn datasets(object: &Object<'_>) -> Result<Vec<Named>, QueryError> {
 
 /// Reads a column's name.
 fn column(node: &Node<'_>) -> Result<Column, QueryError> {
-    const RELATIONAL: [&str; 7] = ["root.", "parent.", "child.", "any.", "any2.", "any3.", "none."];
     let name = node.text()?;
     if name.len() > COLUMN_NAME_BYTES_MAX {
         return Err(node.error(format!("a column's name has at most {COLUMN_NAME_BYTES_MAX} bytes")));
     }
-    if let Some(prefix) = RELATIONAL.iter().find(|prefix| name.starts_with(**prefix)) {
-        let error = node.error(format!(
-            "`{}` asks about another span of the trace (`{prefix}`), which this version does not answer",
-            shortened(name)
-        ));
-        return Err(error.hint(format!("an attribute of that name is read as `attributes.{name}`")));
-    }
-    Ok(Column {
-        name: Arc::from(name),
-        references: names::references(name),
-        location: Location::Path(node.path.clone()),
-    })
+    relational::scoped(name, Location::Path(node.path.clone()))
 }
 
 fn limit(object: &Object<'_>) -> Result<usize, QueryError> {
@@ -249,7 +236,7 @@ fn breakdowns(object: &Object<'_>) -> Result<Vec<Column>, QueryError> {
     let Some(node) = object.get("breakdowns") else { return Ok(Vec::new()) };
     let mut found: Vec<Column> = Vec::new();
     for node in node.array(limits::BREAKDOWNS_MAX)? {
-        let column = column(&node)?;
+        let column = relational::with_value(column(&node)?)?;
         if found.iter().any(|other| other.name == column.name) {
             return Err(node.error(format!("the breakdown `{}` is there twice", column.name)));
         }

@@ -6,8 +6,8 @@ use skein_event::ids::Environment;
 use super::parse;
 use crate::error::Location;
 use crate::plan::{
-    Combination, Comparison, Direction, Having, HavingOperator, Literal, OPERATIONS, Operation, OrderBy,
-    Output, Percentile, Plan, Test, TextTest,
+    Combination, Comparison, Derived, Direction, Filter, Having, HavingOperator, Literal, OPERATIONS,
+    Operation, OrderBy, Output, Percentile, Plan, Scope, Test, TextTest,
 };
 use crate::{ErrorKind, QueryError};
 
@@ -174,14 +174,69 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (r#"{"filters": [{"column": "a", "op": "exists", "value": 1}]}"#, "/filters/0/value", ""),
     (r#"{"filters": [{"column": "a", "op": "exists", "vlaue": 1}]}"#, "/filters/0/vlaue", "value"),
     (r#"{"filter_combination": "XOR"}"#, "/filter_combination", "OR"),
-    (r#"{"filters": [{"column": "root.name", "op": "exists"}]}"#, "/filters/0/column", ""),
-    (r#"{"breakdowns": ["child.x"]}"#, "/breakdowns/0", ""),
+    (r#"{"filters": [{"column": "root.", "op": "exists"}]}"#, "/filters/0/column", ""),
+    (r#"{"filters": [{"column": "root.any.x", "op": "exists"}]}"#, "/filters/0/column", ""),
+    (
+        r#"{"filter_combination": "OR", "filters": [{"column": "a", "op": "exists"}, {"column": "root.a", "op": "exists"}]}"#,
+        "/filters/1/column",
+        "",
+    ),
+    (r#"{"breakdowns": ["none.x"]}"#, "/breakdowns/0", ""),
+    (r#"{"calculations": [{"op": "SUM", "column": "none.x"}]}"#, "/calculations/0/column", ""),
+    (r#"{"trace_slack_seconds": -1}"#, "/trace_slack_seconds", ""),
+    (r#"{"trace_slack_seconds": 1e7}"#, "/trace_slack_seconds", ""),
     (r#"{"breakdowns": ["a", "a"]}"#, "/breakdowns/1", ""),
     (r#"{"breakdowns": ["COUNT"]}"#, "/breakdowns/0", ""),
     (r#"{"calculations": [{"op": "P98", "column": "d"}]}"#, "/calculations/0/op", "P90"),
     (r#"{"calculations": [{"op": "CONCURRENCY"}]}"#, "/calculations/0/op", ""),
     (r#"{"calculations": [{"op": "RATE_SUM", "column": "a"}]}"#, "/calculations/0/op", ""),
-    (r#"{"calculations": [{"op": "PER_TRACE", "inner": {}}]}"#, "/calculations/0/op", ""),
+    (r#"{"calculations": [{"op": "PER_TRACE", "inner": {}, "outer": "P95"}]}"#, "/calculations/0/inner", ""),
+    (r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "COUNT"}}]}"#, "/calculations/0", ""),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "COUNT"}, "outer": "P96"}]}"#,
+        "/calculations/0/outer",
+        "P90",
+    ),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "SUM", "column": "child.a"}, "outer": "P95"}]}"#,
+        "/calculations/0/inner/column",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "HEATMAP", "column": "a"}, "outer": "P95"}]}"#,
+        "/calculations/0/inner",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "INTERVAL"}, "outer": "P95"}]}"#,
+        "/calculations/0/inner",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "COUNT"}, "outer": "P95", "column": "a"}]}"#,
+        "/calculations/0/column",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "COUNT"}, "outer": "P95", "by": "a"}]}"#,
+        "/calculations/0/by",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "INTERVAL", "from": [], "to": [], "outer": "P95"}]}"#,
+        "/calculations/0/from",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "INTERVAL", "from": [{"column": "a", "op": "exists"}], "outer": "P95"}]}"#,
+        "/calculations/0",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "INTERVAL", "from": [{"column": "root.a", "op": "exists"}], "to": [], "outer": "P95"}]}"#,
+        "/calculations/0/from/0/column",
+        "",
+    ),
     (r#"{"calculations": [{"op": "SUM"}]}"#, "/calculations/0", ""),
     (r#"{"calculations": [{"op": "COUNT", "by": "x"}]}"#, "/calculations/0/by", ""),
     (r#"{"calculations": [{"op": "COUNT"}, {"op": "COUNT"}]}"#, "/calculations/1", ""),
@@ -247,6 +302,50 @@ fn refusals_say_where_and_what_was_meant() {
         }
         assert!(!error.message().is_empty());
     }
+}
+
+#[test]
+fn filters_are_split_by_whose_values_they_test() {
+    let exists = |column: &str| json!({"column": column, "op": "exists"});
+    let spec = json!({
+        "filters": [exists("any.a"), exists("b"), exists("root.c"), exists("any.d")],
+        "breakdowns": ["parent.e"], "trace_slack_seconds": 1.5,
+        "calculations": [
+            {"op": "SUM", "column": "child.f", "filters": [exists("child.g"), exists("h")], "name": "n"},
+            {"op": "PER_TRACE", "inner": {"op": "COUNT", "filters": [exists("i")]}, "outer": "P95"},
+            {"op": "INTERVAL", "from": [exists("j")], "to": [exists("k")], "outer": "MAX", "name": "l"},
+        ],
+        "orders": [{"op": "PER_TRACE"}], "havings": [{"calculate_op": "INTERVAL", "op": ">", "value": 1}],
+    });
+    let plan = plan(&spec);
+    let names = |filters: &[Filter]| -> Vec<String> {
+        filters.iter().map(|filter| filter.column.name.to_string()).collect()
+    };
+    assert_eq!(names(&plan.filter.filters), ["b"]);
+    let related: Vec<_> = plan.related.iter().map(|r| (r.scope, names(&r.filters))).collect();
+    let of = |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    assert_eq!(related, [(Scope::Root, of(&["root.c"])), (Scope::Any(1), of(&["any.a", "any.d"]))]);
+    assert_eq!(plan.trace_slack_ns, 1_500_000_000);
+    let groups = groups(&spec);
+    assert_eq!(groups.breakdowns[0].scope, Scope::Parent);
+    assert_eq!(groups.breakdowns[0].references, crate::names::references("e"));
+    let [sum, per_trace, interval] = groups.calculations.as_slice() else { panic!("three calculations") };
+    assert_eq!(sum.column.as_ref().map(|column| column.scope), Some(Scope::Child));
+    assert_eq!(names(&sum.filter.as_ref().expect("has one").filters), ["h"]);
+    assert_eq!((sum.related[0].scope, names(&sum.related[0].filters)), (Scope::Child, of(&["child.g"])));
+    assert_eq!((per_trace.name.as_str(), per_trace.operation.name()), ("PER_TRACE", "P95"));
+    assert!(matches!(&per_trace.derived, Some(Derived::PerTrace(inner)) if inner.filter.is_some()));
+    let Some(Derived::Interval { by, .. }) = &interval.derived else { panic!("an interval") };
+    assert_eq!((&*by.name, interval.operation), ("trace.trace_id", Operation::Max));
+    assert_eq!(groups.orders[0].by, OrderBy::Calculation(1));
+    assert_eq!(groups.havings[0].calculation, 2);
+}
+
+#[test]
+fn an_erasure_is_of_events_by_themselves() {
+    let error =
+        super::erasure(r#"{"filters": [{"column": "root.a", "op": "exists"}]}"#).expect_err("refused");
+    assert_eq!(error.location(), Some(&Location::Path("/filters/0/column".to_owned())));
 }
 
 #[test]
