@@ -61,6 +61,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Data three times as large as memory.
     Pressure(pressure::Arguments),
+    /// How long a server needs to be ready again after kill -9.
+    Restart(restart::Arguments),
     /// What grows with the catalog: restart, traces, pruning, filters, retention, listings.
     Scale(scale::Arguments),
     /// The wide events in Parquet and ClickHouse.
@@ -77,6 +79,7 @@ fn main() -> anyhow::Result<()> {
         Command::Encode(arguments) => arguments.run(),
         Command::Ingest(arguments) => arguments.run(),
         Command::Pressure(arguments) => arguments.run(),
+        Command::Restart(arguments) => arguments.run(),
         Command::Scale(arguments) => arguments.run(),
         Command::Peers(arguments) => arguments.run(),
     }

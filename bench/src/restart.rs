@@ -1,14 +1,34 @@
 //! How long a server needs to be ready again: after a clean stop, and after kill -9 with events in its heads.
 
 use anyhow::ensure;
+use clap::Args;
 use skein_workload::wide::WideConfig;
 
+use crate::data::Data;
 use crate::feed;
 use crate::process::{Server, ServerOptions};
-use crate::report::Figure;
+use crate::report::{self, Figure};
 
 /// Events in the heads when the server is killed; fewer when the data is smaller.
 const UNFLUSHED: usize = 1_000_000;
+
+#[derive(Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    data: Data,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+impl Arguments {
+    /// A start after kill -9 alone, over an otherwise empty data directory.
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let server = self.server.start_empty()?;
+        let (server, _, figures) = killed(&self.server, server, &self.data.wide())?;
+        report::show(&figures);
+        server.stop()
+    }
+}
 
 /// Stops and starts it. Returns the new one.
 pub(crate) fn clean(options: &ServerOptions, server: Server) -> anyhow::Result<(Server, Vec<Figure>)> {

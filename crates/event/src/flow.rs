@@ -130,6 +130,11 @@ pub trait Decider: Send {
     ///
     /// POST: the same log gives the same decisions (DESIGN.md §1).
     fn decide(&mut self, entry: LogEntry<'_>) -> Decision;
+
+    /// Whether it looks at events. One that does not need not be asked about what a start finds in the log.
+    fn needs_events(&self) -> bool {
+        true
+    }
 }
 
 /// The decider without rules.
@@ -139,5 +144,9 @@ pub struct KeepAll;
 impl Decider for KeepAll {
     fn decide(&mut self, _entry: LogEntry<'_>) -> Decision {
         Decision::KeepAll
+    }
+
+    fn needs_events(&self) -> bool {
+        false
     }
 }

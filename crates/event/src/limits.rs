@@ -129,9 +129,9 @@ pub const HEAD_BYTES_MAX: usize = 512 << 20;
 /// to slow down. The largest flush is a third of it.
 pub const HEAD_BYTES_HARD_MAX: usize = 768 << 20;
 
-/// Batches that a start reads back from the log, before it encodes them while it reads: encoding takes longer than
-/// reading, and what a flush interval of ordinary load leaves behind is to be there within seconds. Half a million wide
-/// events pass 640 MiB by this account; with the files that are read and what the allocator keeps the process took 1.4 GiB.
+/// Batches that a start decodes, before it encodes them while it reads: encoding takes longer than reading. Most events
+/// stay in the log (docs/adr/0024-replay.md); these are of records that span days. Half a million wide events pass 640 MiB
+/// by this account; with the files that are read and what the allocator keeps the process took 1.4 GiB.
 pub const REPLAY_BATCH_BYTES_MAX: usize = 896 << 20;
 
 /// A partition's head is flushed when its oldest event has waited this long (DESIGN.md §3).

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Incompatible,
     /// The settings make no sense.
     Config,
+    /// Bytes of a file are not what was written.
+    Damaged,
 }
 
 impl Error {
@@ -40,6 +42,10 @@ impl Error {
 
     pub(crate) fn incompatible(message: String) -> Error {
         Error { kind: ErrorKind::Incompatible, message, source: None }
+    }
+
+    pub(crate) fn damaged(message: String) -> Error {
+        Error { kind: ErrorKind::Damaged, message, source: None }
     }
 
     pub(crate) fn config(message: &str) -> Error {

@@ -7,7 +7,7 @@
 //! What it refuses: to sync a file again that once failed, to take for durable what can merely be read, and
 //! to drop anything without naming it.
 //!
-//! Reading order: [`log`](Log), `queue`, `committer`, `file`, `record`, [`codec`], `scan`, `recovery`, `dedup`,
+//! Reading order: [`log`](Log), `queue`, `committer`, `file`, `record`, [`codec`], `scan`, `recovery`, `stored`, `dedup`,
 //! `retention`, `state_file`, [`inspect`], [`disk`].
 
 mod bytes;
@@ -30,17 +30,19 @@ mod retention;
 mod scan;
 mod state_file;
 mod stats;
+mod stored;
 #[cfg(test)]
 mod testing;
 
 pub use committer::{Committer, Step};
 pub use config::LogConfig;
 pub use error::{Error, ErrorKind};
-pub use follow::{DurableRecord, Follower, Unfollowed};
+pub use follow::{DurableRecord, Follower, Replayed, Replayer, StoredRecord, Unfollowed};
 pub use log::{Copies, ErasureFuture, Log};
 pub use queue::Status;
 pub use recovery::{Finding, FindingKind};
 pub use stats::LogStats;
+pub use stored::StoredEvents;
 
 /// Reads a file's bytes as recovery does, and forgets what it found: for the fuzzer, since no damage may make
 /// it panic.

@@ -9,6 +9,7 @@
 //! acknowledged records void. Damage inside a file it can read is named, copied to `quarantine/`, and the rest
 //! serves.
 
+mod decode;
 mod found;
 mod read;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use crate::dedup::{KeyTable, bit};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::file::{ActiveFile, NewFile, partition_folder};
-use crate::follow::{DurableRecord, Follower};
+use crate::follow::{Follower, Replayed};
 use crate::queue::Recent;
 use crate::record::RecordBytes;
 use crate::retention::{FileFacts, Files};
@@ -115,7 +116,7 @@ pub(crate) fn recover(
         log_time_ns,
         findings: Vec::new(),
     };
-    let apply = |records: Vec<DurableRecord>| follower.apply(records);
+    let apply = |records: Vec<Replayed>| hand_over(follower, records);
     let reader = Reader { config, disk, follower, log_time_ns, apply: &apply };
     for (low, end) in low.iter().zip(ends) {
         recovered.continue_partition(&reader, low.0, end)?;
@@ -138,7 +139,7 @@ fn read_all(
     let work = found.into_iter().zip(low.iter().map(|low| low.0));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX);
     if !config.parallel_sync || threads == 1 {
-        let apply = |records: Vec<DurableRecord>| follower.apply(records);
+        let apply = |records: Vec<Replayed>| hand_over(follower, records);
         let reader = Reader { config, disk, follower, log_time_ns, apply: &apply };
         return work.map(|(found, low)| reader.read_partition(found, low)).collect();
     }
@@ -152,7 +153,7 @@ fn read_all(
             let (sender, work, ends, next) = (sender.clone(), &work, &ends, &next);
             scope.spawn(move || {
                 // The receiver outlives the readers: it ends when the last sender is gone.
-                let apply = |records: Vec<DurableRecord>| drop(sender.send(records));
+                let apply = |records: Vec<Replayed>| drop(sender.send(records));
                 let reader = Reader { config, disk, follower, log_time_ns, apply: &apply };
                 while let Some(place) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let taken = place.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -167,7 +168,7 @@ fn read_all(
         }
         drop(sender);
         for records in receiver {
-            follower.apply(records);
+            hand_over(follower, records);
         }
     });
     let ended = |end: Mutex<Option<Result<PartitionEnd, Error>>>| {
@@ -175,6 +176,20 @@ fn read_all(
         end.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(lost)
     };
     ends.into_iter().map(ended).collect()
+}
+
+/// Gives records of a replay to whoever follows the log.
+fn hand_over(follower: &dyn Follower, records: Vec<Replayed>) {
+    if let Some(replayer) = follower.replayer() {
+        replayer.replay(records);
+        return;
+    }
+    // Nobody was there to be asked, so nothing stayed.
+    let whole = records.into_iter().filter_map(|record| match record {
+        Replayed::Whole(record) => Some(record),
+        Replayed::Stored(_) => None,
+    });
+    follower.apply(whole.collect());
 }
 
 /// Creates the folders, durable from the top down, and refuses partitions that the settings do not know.
@@ -241,7 +256,7 @@ impl Recovered {
         let mut replay = Replay::default();
         for (_, record) in tail {
             if let Some(decoded) = record.decoded {
-                reader.take(decoded, &record.reply, &mut end, &mut replay);
+                reader.take(Replayed::Whole(decoded), &record.reply, &mut end, &mut replay);
             }
         }
         let replayed = replay.into_records();

@@ -29,6 +29,7 @@ pub(crate) fn of(store: &Store, log: &Log) -> Vec<Finding> {
             FindingKind::KeptOrphan => "kept_orphan",
             FindingKind::Unknown => "unknown_file",
             FindingKind::Derived => "made_anew",
+            FindingKind::LogDamaged => "log_damaged",
         },
         path: finding.path.display().to_string(),
         events: finding.segment.as_ref().map(|segment| segment.rows),

@@ -95,6 +95,7 @@ impl Store {
     pub fn start(&self) -> Result<Background, Error> {
         {
             let mut state = self.inner.state();
+            Inner::close_replayed(&mut state);
             state.running = true;
             state.stopping = false;
         }

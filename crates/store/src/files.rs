@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use skein_event::EventBatch;
 use skein_event::ids::Environment;
+use skein_log::StoredEvents;
 use skein_log::disk::{DirectoryEntry, Disk, DiskFile};
 
 use crate::catalog::{SegmentId, SegmentRow};
@@ -53,6 +55,18 @@ impl Files {
     /// Of the operating system's disk, for whoever only looks.
     pub(crate) fn shared_real(root: PathBuf, access: FileAccess) -> Files {
         Files::new(Arc::new(skein_log::disk::RealDisk), root, access)
+    }
+
+    /// Events that lie in the log.
+    pub(crate) fn read_events(&self, events: &StoredEvents) -> Result<EventBatch, Error> {
+        events.read(&*self.disk).map_err(|error| {
+            let kind = match error.kind() {
+                skein_log::ErrorKind::Damaged => ErrorKind::Damaged,
+                _ => ErrorKind::Io,
+            };
+            let message = error.to_string();
+            Error::with_source(kind, message, error)
+        })
     }
 
     /// Makes the folders and empties `tmp/`: what lies there belongs to a process that is gone.

@@ -12,6 +12,7 @@ use crate::catalog::{Commit, SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::handle::SegmentHandle;
 use crate::head::{self, Encoding, HeadKey};
+use crate::seal::BlockPlace;
 use crate::segment::{Compression, FlushPart, Order, Segment, Source, merge_watched};
 use crate::store::{Inner, Store, StoredFile};
 use crate::written::Work;
@@ -152,8 +153,15 @@ impl Inner {
         for (key, number, encoding) in frozen.blocks {
             let segment = match encoding {
                 Encoding::Done(segment) => segment.open()?,
-                Encoding::Needed(parts) => {
-                    self.encode_block(usize::from(partition.0), &key, number, &parts)?
+                Encoding::Needed(wanted) => {
+                    let place = BlockPlace { partition, key: key.clone(), number };
+                    match self.encode_block(&place, &wanted)? {
+                        Some(segment) => segment.open()?,
+                        None => {
+                            blocks.push((key, number));
+                            continue;
+                        }
+                    }
                 }
             };
             blocks.push((key.clone(), number));

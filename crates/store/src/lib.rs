@@ -24,6 +24,7 @@ mod error;
 mod file_table;
 mod files;
 mod flush;
+mod follow;
 pub mod footers;
 mod handle;
 mod head;

@@ -51,6 +51,8 @@ pub enum FindingKind {
     Unknown,
     /// A derived file was lost or damaged, and is made anew.
     Derived,
+    /// A record of the log was whole at the start and is damaged now.
+    LogDamaged,
 }
 
 impl Store {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use skein_event::ids::{Environment, Partition};
+use skein_event::ids::Environment;
 
 use crate::error::Error;
 use crate::file_table::SegmentSet;
 use crate::handle::SegmentHandle;
 use crate::head::Encoding;
+use crate::seal::BlockPlace;
 use crate::segment::Segment;
 use crate::store::Store;
 
@@ -102,6 +103,15 @@ impl Store {
     /// POST: holds every event whose append was acknowledged before the call, and none of another
     /// environment; none that an erasure takes which was acknowledged before the call can be seen in it.
     pub fn snapshot(&self, environment: &Environment) -> Result<Snapshot, Error> {
+        loop {
+            if let Some(snapshot) = self.try_snapshot(environment)? {
+                return Ok(snapshot);
+            }
+        }
+    }
+
+    /// `None` when a flush took a block out of the log before it was read back from there: its events lie in a file now.
+    fn try_snapshot(&self, environment: &Environment) -> Result<Option<Snapshot>, Error> {
         // Taken first: what was acknowledged until now is in the state that is read next.
         let complete_to_ns = self.inner.clock.now_ns();
         self.inner.activity.asked(complete_to_ns);
@@ -110,32 +120,30 @@ impl Store {
             let mut state = self.inner.state();
             let files = state.files.set(environment);
             let mut blocks = Vec::new();
-            for (partition, partition_state) in state.partitions.iter().enumerate() {
-                for (key, head) in &partition_state.heads {
-                    if key.environment == *environment {
-                        let of_head = head.blocks.iter();
-                        blocks.extend(
-                            of_head.map(|block| (partition, key.clone(), block.number, block.encoding())),
-                        );
-                    }
+            for state in &state.partitions {
+                let partition = state.mark.partition;
+                for (key, head) in state.heads.iter().filter(|(key, _)| key.environment == *environment) {
+                    let place = |number| BlockPlace { partition, key: key.clone(), number };
+                    blocks.extend(head.blocks.iter().map(|block| (place(block.number), block.encoding())));
                 }
             }
             (blocks, files, state.version)
         };
         let mut heads = Vec::with_capacity(blocks.len());
-        for (partition, key, number, encoding) in blocks {
+        for (place, encoding) in blocks {
             let block = match encoding {
                 Encoding::Done(segment) => segment,
-                Encoding::Needed(parts) => {
-                    let segment = self.inner.encode_block(partition, &key, number, &parts)?;
-                    Arc::new(SegmentHandle::loaded(segment))
-                }
+                Encoding::Needed(wanted) => match self.inner.encode_block(&place, &wanted) {
+                    Ok(Some(segment)) => segment,
+                    Ok(None) => continue,
+                    Err(_) if !self.inner.has_block(&place) => return Ok(None),
+                    Err(error) => return Err(error),
+                },
             };
-            let partition = Partition(u16::try_from(partition).unwrap_or(u16::MAX));
-            heads.push(self.inner.visible_block(environment, partition, block)?);
+            heads.push(self.inner.visible_block(environment, place.partition, block)?);
         }
         let segments = Segments { files, heads };
-        Ok(Snapshot { environment: environment.clone(), id, complete_to_ns, segments })
+        Ok(Some(Snapshot { environment: environment.clone(), id, complete_to_ns, segments }))
     }
 
     /// Environments that have events.

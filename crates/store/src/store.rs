@@ -1,18 +1,16 @@
 //! The store: takes durable records over, and serves snapshots.
 //!
-//! It follows the log ([`Follower`]): a record is in the head before it is acknowledged, so that what is
+//! It follows the log (`follow`): a record is in the head before it is acknowledged, so that what is
 //! acknowledged is part of every snapshot taken from then on (I2). Flush and compaction are in `flush` and
 //! `compaction`; opening and what it finds in `recovery`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use skein_event::flow::{BatchKey, Decider, Decision, KeepAll, LogEntry};
-use skein_event::ids::{Environment, Offset, Partition};
-use skein_event::limits;
+use skein_event::flow::{Decider, KeepAll};
+use skein_event::ids::{Offset, Partition};
 use skein_event::observe::{Clock, Observer};
-use skein_log::{DurableRecord, Follower};
 
 use crate::catalog::{Catalog, PartitionMark, SegmentId, SegmentRow};
 use crate::config::{StoreConfig, Surroundings};
@@ -22,7 +20,7 @@ use crate::files::Files;
 use crate::flush::Prepared;
 use crate::footers::Footers;
 use crate::handle::SegmentHandle;
-use crate::head::{self, Block, Head, HeadKey};
+use crate::head::{Block, Head, HeadKey};
 use crate::imports::Imports;
 use crate::lease::Readers;
 use crate::memory::Merging;
@@ -30,7 +28,6 @@ use crate::opener::Opener;
 use crate::pace::Activity;
 use crate::recovery::Finding;
 use crate::retention::Horizons;
-use crate::segment::Compression;
 use crate::taken::RowMatcher;
 use crate::written::Written;
 
@@ -51,7 +48,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<dyn Observer>,
-    decider: Mutex<Box<dyn Decider>>,
+    pub(crate) decider: Mutex<Box<dyn Decider>>,
     state: Mutex<State>,
     imports: Mutex<Imports>,
     pub(crate) trim: Mutex<Option<TrimLog>>,
@@ -120,7 +117,7 @@ pub(crate) struct StoredFile {
 }
 
 impl PartitionState {
-    fn holds(&self, offset: Offset) -> bool {
+    pub(crate) fn holds(&self, offset: Offset) -> bool {
         let Some(ahead) = offset.0.checked_sub(self.mark.low.0) else { return true };
         let bit = usize::try_from(ahead).unwrap_or(usize::MAX);
         offset < self.next || self.mark.applied.get(bit / 8).is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
@@ -262,86 +259,12 @@ impl Inner {
         self.imports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes one record over.
-    fn apply_record(&self, record: &DurableRecord) {
-        let partition = usize::from(record.partition.0);
-        let known_days: BTreeSet<i32> = {
-            let state = self.state();
-            let Some(partition) = state.partitions.get(partition) else { return };
-            if partition.holds(record.offset) {
-                return;
-            }
-            partition.heads.keys().map(|key| key.day).collect()
-        };
-        if let Some(erasure) = &record.erasure {
-            self.apply_erasure(record, erasure);
-            return;
-        }
-        self.activity.applied(record.batch.rows() as u64, self.clock.now_ns());
-        let Decision::KeepAll = self.decide(record);
-        let new_days_left = limits::HEAD_DAYS_MAX.saturating_sub(known_days.len());
-        let mut new_days = BTreeSet::new();
-        let allowed = std::cell::RefCell::new(&mut new_days);
-        let allow = |day: i32| {
-            let mut new_days = allowed.borrow_mut();
-            known_days.contains(&day) || (new_days.len() < new_days_left && new_days.insert(day))
-        };
-        let environment = &record.environment;
-        let arrival = HeadKey { environment: environment.clone(), day: head::day_of(record.append_time_ns) };
-        let target = head::target(self.config.hash_key, record.partition, &arrival, Compression::None);
-        let parts = if record.batch.is_empty() { Vec::new() } else { head::route(record, &target, allow) };
-        if let BatchKey::Import { file, line } = &record.key {
-            self.imports().insert(environment, record.partition, file, *line);
-        }
-        let mut state = self.state();
-        let State { partitions, next_block, version, .. } = &mut *state;
-        let Some(partition) = partitions.get_mut(partition) else { return };
-        partition.next = Offset(record.offset.0.saturating_add(1));
-        for (day, part) in parts {
-            let key = HeadKey { environment: environment.clone(), day };
-            partition.heads.entry(key).or_default().push(part, next_block);
-        }
-        *version += 1;
-    }
-
-    fn decide(&self, record: &DurableRecord) -> Decision {
-        let entry = LogEntry {
-            environment: &record.environment,
-            partition: record.partition,
-            offset: record.offset,
-            append_time_ns: record.append_time_ns,
-            batch: &record.batch,
-        };
-        self.decider.lock().unwrap_or_else(PoisonError::into_inner).decide(entry)
-    }
-
     /// Waits while the heads are too large and somebody works on it.
-    fn wait_for_room(&self) {
+    pub(crate) fn wait_for_room(&self) {
         let mut state = self.state();
         while state.running && !state.stopping && state.head_bytes() > self.config.head_bytes_hard_max {
             self.to_flush.notify_all();
             state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-}
-
-impl Follower for Store {
-    fn apply(&self, records: Vec<DurableRecord>) {
-        for record in &records {
-            self.inner.wait_for_room();
-            self.inner.apply_record(record);
-            self.inner.seal_in_replay();
-        }
-        self.inner.to_seal.notify_all();
-    }
-
-    fn has_import(
-        &self,
-        environment: &Environment,
-        partition: Partition,
-        file: &[u8; 32],
-        line: u32,
-    ) -> bool {
-        self.inner.imports().contains(environment, partition, file, line)
     }
 }

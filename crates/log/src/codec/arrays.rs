@@ -118,6 +118,37 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Passes over what [`Reader::u32s`] would read.
+    pub(super) fn skip_u32s(&mut self, count: usize) -> Result<(), DecodeError> {
+        let width = match self.byte()? {
+            width @ (1 | 2 | 4) => usize::from(width),
+            _ => return Err(DecodeError("unknown width")),
+        };
+        self.take(count.checked_mul(width).ok_or(DecodeError("count too large"))?)?;
+        Ok(())
+    }
+
+    /// The smallest and the largest of what [`Reader::i64s`] would read; `None` of no numbers. Distances that lead
+    /// beyond an i64, which nobody writes, are refused.
+    pub(super) fn i64_range(&mut self, count: usize) -> Result<Option<(i64, i64)>, DecodeError> {
+        fn range(distances: impl Iterator<Item = u64>) -> (u64, u64) {
+            distances.fold((u64::MAX, 0), |(min, max), distance| (min.min(distance), max.max(distance)))
+        }
+        let least = i64::from_le_bytes(self.array()?);
+        let (min, max) = match self.byte()? {
+            1 => range(self.take(count)?.iter().map(|&byte| u64::from(byte))),
+            2 => range(self.take_items(count)?.map(|b| u64::from(u16::from_le_bytes(b)))),
+            4 => range(self.take_items(count)?.map(|b| u64::from(u32::from_le_bytes(b)))),
+            8 => range(self.take_items(count)?.map(u64::from_le_bytes)),
+            _ => return Err(DecodeError("unknown width")),
+        };
+        if count == 0 {
+            return Ok(None);
+        }
+        let value = |distance| least.checked_add_unsigned(distance).ok_or(DecodeError("a time too large"));
+        Ok(Some((value(min)?, value(max)?)))
+    }
+
     pub(super) fn i64s(&mut self, count: usize) -> Result<Vec<i64>, DecodeError> {
         let least = i64::from_le_bytes(self.array()?);
         let value = |distance: u64| least.wrapping_add(distance.cast_signed());

@@ -101,6 +101,33 @@ pub fn decode(bytes: &[u8], key: HashKey) -> Result<EventBatch, DecodeError> {
     Ok(batch)
 }
 
+/// What a batch's bytes say without being decoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outline {
+    /// Its events.
+    pub rows: usize,
+    /// The earliest of their times.
+    pub first_ns: i64,
+    /// The latest of their times.
+    pub last_ns: i64,
+}
+
+/// Reads what is outlined, and nothing else: bytes with an outline may still be no batch. There is none of no events.
+pub fn outline(bytes: &[u8]) -> Result<Outline, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let rows = reader.len()?;
+    reader.len()?;
+    let values = reader.len()?;
+    let value_bytes = reader.len()?;
+    for _ in 0..4 {
+        reader.len()?;
+    }
+    reader.skip_u32s(values)?;
+    reader.take(value_bytes)?;
+    let (first_ns, last_ns) = reader.i64_range(rows)?.ok_or(DecodeError("no events"))?;
+    Ok(Outline { rows, first_ns, last_ns })
+}
+
 /// About how many bytes [`encode`] adds, from above for usual batches.
 fn estimate(batch: &EventBatch) -> usize {
     let values: usize = batch.columns.iter().map(|column| column.values.len() * 4 + 64).sum();

@@ -15,6 +15,11 @@ fn every_batch_comes_back_bit_for_bit() {
         let mut bytes = Vec::new();
         encode(&batch, &mut bytes);
         assert_eq!(decode(&bytes, KEY).as_ref(), Ok(&batch), "seed {seed} case {case}");
+        let times = || batch.times.iter().copied();
+        let range = times().min().zip(times().max());
+        let outlined =
+            outline(&bytes).ok().map(|outline| (outline.rows, (outline.first_ns, outline.last_ns)));
+        assert_eq!(outlined, range.map(|range| (batch.rows(), range)), "seed {seed} case {case}");
     }
     let mut bytes = Vec::new();
     encode(&EventBatch::default(), &mut bytes);
@@ -39,7 +44,9 @@ fn damaged_bytes_are_an_error_or_a_valid_batch() {
             if random.below(4) == 0 {
                 damaged.truncate(random.below(damaged.len()));
             }
+            let outlined = outline(&damaged);
             if let Ok(batch) = decode(&damaged, KEY) {
+                assert!(outlined.is_err() || outlined.is_ok_and(|outlined| outlined.rows == batch.rows()));
                 assert_eq!(batch.validate(), Ok(()), "seed {seed} case {case}");
             }
         }

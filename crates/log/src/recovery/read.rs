@@ -1,26 +1,27 @@
 //! Reads one partition's files, replays what is durable and not committed, and says how its log ends.
 //!
-//! Partitions are read side by side, since decoding is what a restart waits for. What is committed is not
-//! decoded: of such a record only its key counts, and files whose keys a checkpoint holds are not read at all.
+//! Partitions are read side by side, since a restart waits for it. What is committed is not decoded: of such a record
+//! only its key counts, and files whose keys a checkpoint holds are not read at all. What is replayed is not decoded
+//! either where the follower reads it back itself ([`Replayer`](crate::follow::Replayer)).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use skein_event::ids::{Offset, Partition};
+use skein_event::ids::Partition;
 use skein_event::limits::DEDUP_WINDOW_NS;
 
+use super::decode::Decoded;
 use super::found::{Found, FoundFile};
 use super::{Finding, FindingKind, newer};
-use crate::codec;
 use crate::config::LogConfig;
 use crate::dedup::KeyDigest;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::file::partition_folder;
-use crate::follow::{DurableRecord, Follower};
-use crate::record::{Record, RecordBytes, decode_erasure, kind, kind_name};
+use crate::follow::{DurableRecord, Follower, Replayed};
+use crate::record::{Record, RecordBytes, kind};
 use crate::retention::FileFacts;
 use crate::scan::{Scan, scan};
 
@@ -66,16 +67,16 @@ pub(super) struct TailRecord {
 }
 
 /// Records on their way to the follower.
-pub(super) type Apply<'a> = &'a (dyn Fn(Vec<DurableRecord>) + Sync);
+pub(super) type Apply<'a> = &'a (dyn Fn(Vec<Replayed>) + Sync);
 
 #[derive(Default)]
 pub(super) struct Replay {
-    records: Vec<DurableRecord>,
+    records: Vec<Replayed>,
     bytes: usize,
 }
 
 impl Replay {
-    pub(super) fn into_records(self) -> Vec<DurableRecord> {
+    pub(super) fn into_records(self) -> Vec<Replayed> {
         self.records
     }
 }
@@ -152,6 +153,7 @@ impl Reader<'_> {
         let durable = limit.unwrap_or(proven.unwrap_or_default().max(file.first_offset).max(low));
         let mut missing = Missing { next: file.first_offset, ranges: Vec::new() };
         let mut replay = Replay::default();
+        let path: Arc<Path> = Arc::from(file.path.as_path());
         for record in &scan.records {
             let offset = record.place.offset;
             let is_void = limit.is_some_and(|limit| offset >= limit);
@@ -165,11 +167,18 @@ impl Reader<'_> {
                 }
                 continue;
             }
+            if offset < durable
+                && let Some(stored) = self.leave(record, &path)
+            {
+                missing.seen(offset);
+                self.take(Replayed::Stored(stored), record.reply, end, &mut replay);
+                continue;
+            }
             let Some(decoded) = self.decode(record, file)? else { continue };
             if offset < durable {
                 missing.seen(offset);
                 if let Decoded::Batch(decoded) = decoded {
-                    self.take(decoded, record.reply, end, &mut replay);
+                    self.take(Replayed::Whole(decoded), record.reply, end, &mut replay);
                 }
             } else {
                 let decoded = match decoded {
@@ -204,69 +213,10 @@ impl Reader<'_> {
         true
     }
 
-    /// Decodes a record. `None` when its content is damaged although its checksum holds.
-    fn decode(&self, record: &Record<'_>, file: &FoundFile) -> Result<Option<Decoded>, Error> {
-        if record.kind == kind::ERASE {
-            return self.decode_erasure(record, file).map(Some);
-        }
-        if record.kind != kind::BATCH {
-            if record.kind == kind::VOID || record.may_skip() {
-                return Ok(Some(Decoded::Nothing));
-            }
-            return Err(Error::incompatible(format!(
-                "{} holds a record of kind {} ({}) at offset {}, which this version does not understand",
-                file.path.display(),
-                record.kind,
-                kind_name(record.kind),
-                record.place.offset
-            )));
-        }
-        let (Some(environment), Some(key)) = (record.environment(), record.key()) else { return Ok(None) };
-        let Ok(batch) = codec::decode(record.payload, self.config.hash_key) else { return Ok(None) };
-        Ok(Some(Decoded::Batch(DurableRecord {
-            environment,
-            partition: record.partition,
-            offset: Offset(record.place.offset),
-            append_time_ns: record.place.append_time_ns,
-            key,
-            batch: Arc::new(batch),
-            erasure: None,
-        })))
-    }
-
-    /// An erasure that cannot be read is refused, not set aside like a damaged batch: going on would show what
-    /// was erased.
-    fn decode_erasure(&self, record: &Record<'_>, file: &FoundFile) -> Result<Decoded, Error> {
-        let erasure = decode_erasure(record.payload);
-        let (Some(environment), Some(key), Some(erasure)) = (record.environment(), record.key(), erasure)
-        else {
-            return Err(Error::incompatible(format!(
-                "{} holds an erasure at offset {} that this version cannot read; a newer Skein can",
-                file.path.display(),
-                record.place.offset
-            )));
-        };
-        Ok(Decoded::Batch(DurableRecord {
-            environment,
-            partition: record.partition,
-            offset: Offset(record.place.offset),
-            append_time_ns: record.place.append_time_ns,
-            key,
-            batch: Arc::default(),
-            erasure: Some(Arc::new(erasure)),
-        }))
-    }
-
     /// Takes a durable record over: remembers its key, and replays it unless it is a repetition.
-    pub(super) fn take(
-        &self,
-        record: DurableRecord,
-        reply: &[u8],
-        end: &mut PartitionEnd,
-        replay: &mut Replay,
-    ) {
-        if let Some(digest) = KeyDigest::of(&record.environment, &record.key, self.config.hash_key) {
-            let (offset, time_ns) = (record.offset.0, record.append_time_ns);
+    pub(super) fn take(&self, record: Replayed, reply: &[u8], end: &mut PartitionEnd, replay: &mut Replay) {
+        if let Some(digest) = KeyDigest::of(record.environment(), record.key(), self.config.hash_key) {
+            let (offset, time_ns) = (record.offset().0, record.append_time_ns());
             if end.is_repetition(digest, offset, time_ns) {
                 let message = "a second part of a batch that is there already is left out".to_owned();
                 let path = end.path.clone();
@@ -277,7 +227,7 @@ impl Reader<'_> {
             end.keys.push(SeenKey { digest, offset, time_ns, reply: reply.to_vec() });
         }
         if !self.is_known_import(&record) {
-            replay.bytes += record.batch.dictionary.bytes().len() + record.batch.rows() * 64;
+            replay.bytes += record.held_bytes();
             replay.records.push(record);
             if replay.bytes >= REPLAY_BYTES {
                 self.apply(std::mem::take(replay));
@@ -286,10 +236,10 @@ impl Reader<'_> {
     }
 
     /// Whether the follower has this import line already: a repetition outside the window.
-    fn is_known_import(&self, record: &DurableRecord) -> bool {
-        match &record.key {
+    fn is_known_import(&self, record: &Replayed) -> bool {
+        match record.key() {
             skein_event::flow::BatchKey::Import { file, line } => {
-                self.follower.has_import(&record.environment, record.partition, file, *line)
+                self.follower.has_import(record.environment(), record.partition(), file, *line)
             }
             _ => false,
         }
@@ -361,12 +311,6 @@ impl PartitionEnd {
         let earlier = [self.seen.get(&digest), stored].into_iter().flatten().max();
         earlier.is_some_and(|&earlier| earlier >= time_ns.saturating_sub(DEDUP_WINDOW_NS))
     }
-}
-
-/// What a record turned out to be.
-enum Decoded {
-    Batch(DurableRecord),
-    Nothing,
 }
 
 /// Offsets that should have been there.

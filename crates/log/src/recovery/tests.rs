@@ -9,6 +9,7 @@ use skein_event::ids::Environment;
 use super::*;
 use crate::codec;
 use crate::disk::RealDisk;
+use crate::follow::DurableRecord;
 use crate::record::kind;
 use crate::testing::batch_of;
 

@@ -9,6 +9,7 @@ mod erasures;
 mod footers;
 mod memory;
 mod model;
+mod replay;
 mod retention;
 mod rewrite;
 mod segment;

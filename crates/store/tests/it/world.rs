@@ -11,7 +11,7 @@ use skein_event::flow::{BatchKey, Erasure};
 use skein_event::ids::{Environment, Offset, Partition};
 use skein_event::observe::{Clock, Observation, Observer};
 use skein_log::disk::{DirectoryEntry, Disk, DiskFile, RealDisk, Space};
-use skein_log::{DurableRecord, Follower as _};
+use skein_log::{DurableRecord, Follower as _, Replayed, Replayer as _};
 use skein_store::catalog::{
     Catalog, Commit, Content, ImportLines, MemoryCatalog, PartitionMark, SegmentId, SegmentRow,
 };
@@ -288,7 +288,7 @@ impl World {
         let replayed = self.log.iter().filter(|record| {
             lows.iter().any(|(partition, low)| *partition == record.partition && record.offset >= *low)
         });
-        store.apply(replayed.cloned().collect());
+        store.replay(replayed.cloned().map(Replayed::Whole).collect());
         let steps = Arc::clone(&self.steps);
         store.attach_log(Arc::new(move |_, _| steps.step("trim", Path::new("log")).unwrap_or_default()));
         Ok(store)
