@@ -1,17 +1,20 @@
 //! Feeds the rows of a block to the states of their slots: a slot is a group, or a group in a bucket of time.
 
+use std::sync::Arc;
+
 use skein_event::hash::HashKey;
-use skein_query::aggregate::{EXACT_ROWS_MAX, State};
+use skein_query::aggregate::State;
 use skein_query::error::Location;
 use skein_query::number::{Number, Type, ValueRef};
-use skein_query::plan::{Calculation, Column, GroupPlan, Operation};
+use skein_query::plan::{Calculation, Column, Operation, Scope};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
-use crate::column::{BoundColumn, MISSING, Part};
+use crate::column::{BoundColumn, MISSING};
 use crate::filter::{BoundFilters, Mask};
-use crate::group::{BoundBreakdowns, Groups};
-use crate::scan::{Block, BlockError, Sink};
+use crate::relation::Relations;
+use crate::relation::bound::{BoundConditions, BoundTable};
+use crate::scan::{Block, Reading};
 
 /// A row that belongs to no slot.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
@@ -35,7 +38,6 @@ pub(crate) struct Accumulator<'p> {
     pub(crate) coercions: Vec<Coercions>,
     /// Whether percentiles keep every value.
     exact: bool,
-    weighted: bool,
     /// Heap of the states when it was last summed, and states added since.
     heap_bytes: usize,
     rows_since_sum: usize,
@@ -44,13 +46,17 @@ pub(crate) struct Accumulator<'p> {
 /// Calculations bound to one segment.
 pub(crate) struct BoundCalculations<'a> {
     calculations: Vec<BoundCalculation<'a>>,
-    weight: Option<BoundColumn<'a>>,
+    weights: Option<Weights<'a>>,
     hash_key: HashKey,
 }
 
 struct BoundCalculation<'a> {
     column: Option<BoundColumn<'a>>,
     filter: Option<BoundFilters<'a>>,
+    /// On other events.
+    conditions: Option<BoundConditions<'a>>,
+    /// Where its values are, when they are those of other events.
+    table: Option<BoundTable<'a>>,
     /// Per part with a dictionary: what each code is worth.
     known: Vec<Vec<Option<Worth>>>,
 }
@@ -69,21 +75,26 @@ impl<'a> BoundCalculations<'a> {
     pub(crate) fn bind(
         segment: &'a Segment,
         calculations: &[Calculation],
-        weighted: bool,
+        reading: Reading<'_>,
     ) -> Result<BoundCalculations<'a>, Error> {
-        let bind = |calculation: &Calculation| -> Result<BoundCalculation<'a>, Error> {
-            let column = calculation.column.as_ref().map(|column| BoundColumn::bind(segment, column));
+        let bind = |(place, calculation): (usize, &Calculation)| -> Result<BoundCalculation<'a>, Error> {
+            let own = calculation.column.as_ref().filter(|column| column.scope == Scope::Own);
+            let column = own.map(|column| BoundColumn::bind(segment, column));
+            let of_others = |related: &Arc<Relations>| -> Result<_, Error> {
+                let conditions = BoundConditions::of_calculation(segment, related, place)?;
+                Ok((conditions, BoundTable::of_calculation(segment, related, place)?))
+            };
+            let (conditions, table) = reading.related.map(of_others).transpose()?.unwrap_or_default();
             let filter = calculation.filter.as_ref().map(|filter| BoundFilters::bind(segment, filter));
             let (column, filter) = (column.transpose()?, filter.transpose()?);
             let parts = column.as_ref().map_or(&[][..], |column| &column.parts);
             let known = parts.iter().map(|p| vec![None; p.dictionary_len().unwrap_or_default()]).collect();
-            Ok(BoundCalculation { column, filter, known })
+            Ok(BoundCalculation { column, filter, conditions, table, known })
         };
-        let weight_column = Column::stored("sample_rate", Location::Path(String::new()));
-        let weight = if weighted { Some(BoundColumn::bind(segment, &weight_column)?) } else { None };
+        let weights = if reading.weighted { Some(Weights::bind(segment)?) } else { None };
         Ok(BoundCalculations {
-            calculations: calculations.iter().map(bind).collect::<Result<_, _>>()?,
-            weight: weight.filter(|column| !column.parts.is_empty()),
+            calculations: calculations.iter().enumerate().map(bind).collect::<Result<_, _>>()?,
+            weights,
             hash_key: segment.header().hash_key,
         })
     }
@@ -92,30 +103,44 @@ impl<'a> BoundCalculations<'a> {
         let of = |c: &BoundCalculation<'a>| {
             c.column.as_ref().map_or(0, BoundColumn::bytes) + c.filter.as_ref().map_or(0, BoundFilters::bytes)
         };
-        self.calculations.iter().map(of).sum::<u64>() + self.weight.as_ref().map_or(0, BoundColumn::bytes)
+        let weights = self.weights.as_ref().map_or(0, |weights| weights.column.bytes());
+        self.calculations.iter().map(of).sum::<u64>() + weights
+    }
+}
+
+/// How many events each row stands for.
+pub(crate) struct Weights<'a> {
+    column: BoundColumn<'a>,
+    of_block: Vec<f64>,
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn bind(segment: &'a Segment) -> Result<Weights<'a>, Error> {
+        let column = Column::stored("sample_rate", Location::Path(String::new()));
+        Ok(Weights { column: BoundColumn::bind(segment, &column)?, of_block: Vec::new() })
     }
 
     /// The weight of each row of a block.
-    fn weights(&mut self, block: &Block<'_>) -> Option<Vec<f64>> {
-        let column = self.weight.as_mut()?;
-        column.fill(block.start, block.contexts);
+    pub(crate) fn of_block(&mut self, block: &Block<'_>) -> Result<&[f64], Error> {
+        self.column.fill(block.start, block.contexts)?;
         let weight = |(&part, &bits): (&u8, &u64)| {
             let rate = if part == MISSING { 1.0 } else { f64::from_bits(bits) };
             // A rate that is none counts as an event that stands for itself.
             if rate.is_finite() && rate > 0.0 { rate } else { 1.0 }
         };
-        Some(column.part_of.iter().zip(&column.bits).map(weight).collect())
+        self.of_block.clear();
+        self.of_block.extend(self.column.part_of.iter().zip(&self.column.bits).map(weight));
+        Ok(&self.of_block)
     }
 }
 
 impl<'p> Accumulator<'p> {
-    pub(crate) fn new(calculations: &'p [Calculation], exact: bool, weighted: bool) -> Accumulator<'p> {
+    pub(crate) fn new(calculations: &'p [Calculation], exact: bool) -> Accumulator<'p> {
         Accumulator {
             calculations,
             states: Vec::new(),
             coercions: vec![Coercions::default(); calculations.len()],
             exact,
-            weighted,
             heap_bytes: 0,
             rows_since_sum: 0,
         }
@@ -137,8 +162,10 @@ impl<'p> Accumulator<'p> {
     }
 
     /// Gives up exact percentiles from now on and for what was gathered.
-    fn make_sketches(&mut self) {
-        self.exact = false;
+    pub(crate) fn make_sketches(&mut self) {
+        if !std::mem::take(&mut self.exact) {
+            return;
+        }
         self.states.iter_mut().for_each(State::make_sketch);
     }
 
@@ -153,12 +180,12 @@ impl<'p> Accumulator<'p> {
         block: &Block<'_>,
         slots: &[u32],
     ) -> Result<(), Error> {
-        let weights = if self.weighted { bound.weights(block) } else { None };
-        let hash_key = bound.hash_key;
-        for (place, calculation) in bound.calculations.iter_mut().enumerate() {
+        let BoundCalculations { calculations, weights, hash_key } = bound;
+        let weights = weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
+        for (place, calculation) in calculations.iter_mut().enumerate() {
             let narrowed = calculation.narrow(block)?;
             let mask = narrowed.as_ref().unwrap_or(block.mask);
-            self.add_calculation(place, calculation, block, mask, slots, weights.as_deref(), hash_key)?;
+            self.add_calculation(place, calculation, block, mask, slots, weights, *hash_key)?;
         }
         self.rows_since_sum += block.contexts.len();
         // Summing the heap of many states costs as much as adding to each once.
@@ -181,42 +208,68 @@ impl<'p> Accumulator<'p> {
         hash_key: HashKey,
     ) -> Result<(), Error> {
         let Some(calculation) = self.calculations.get(place) else { return Ok(()) };
+        if calculation.derived.is_some() {
+            // Its values are known at the end of the pass.
+            return Ok(());
+        }
         let (operation, width) = (calculation.operation, self.calculations.len());
+        if let Some(table) = &mut bound.table {
+            table.fill(block.start, block.contexts)?;
+        }
         if let Some(column) = &mut bound.column {
-            column.fill(block.start, block.contexts);
+            column.fill(block.start, block.contexts)?;
         }
         for row in mask.iter().enumerate().filter(|(_, keep)| **keep).map(|(row, _)| row) {
             let slot = slots[row];
             if slot == NO_SLOT {
                 continue;
             }
-            let worth = bound.worth(row, operation, hash_key)?;
             let weight = weights.map_or(1.0, |weights| weights[row]);
             let Some(state) = self.states.get_mut(slot as usize * width + place) else { continue };
-            match worth {
-                Worth::Missing => {}
-                Worth::Present => state.add_event(weight),
-                Worth::Hash(hash) => state.add_hash(hash, weight),
-                Worth::NoNumber => self.coercions[place].left_out += 1,
-                Worth::Number { number, coerced } => {
-                    self.coercions[place].coerced += u64::from(coerced);
-                    if operation == Operation::Heatmap && !number.to_f64().is_finite() {
-                        self.coercions[place].unplaced += 1;
-                    }
-                    state.add_number(number, weight);
-                }
+            let coercions = &mut self.coercions[place];
+            if let Some(table) = &bound.table {
+                table.for_each(row, |value| {
+                    worth_of(Some(value), operation, hash_key).add_to(state, weight, operation, coercions);
+                });
+                continue;
             }
+            bound.worth(row, operation, hash_key)?.add_to(state, weight, operation, coercions);
         }
         Ok(())
+    }
+}
+
+impl Worth {
+    fn add_to(self, state: &mut State, weight: f64, operation: Operation, coercions: &mut Coercions) {
+        match self {
+            Worth::Missing => {}
+            Worth::Present => state.add_event(weight),
+            Worth::Hash(hash) => state.add_hash(hash, weight),
+            Worth::NoNumber => coercions.left_out += 1,
+            Worth::Number { number, coerced } => {
+                coercions.coerced += u64::from(coerced);
+                if operation == Operation::Heatmap && !number.to_f64().is_finite() {
+                    coercions.unplaced += 1;
+                }
+                state.add_number(number, weight);
+            }
+        }
     }
 }
 
 impl BoundCalculation<'_> {
     /// The rows that pass the calculation's own filter; `None` without one.
     fn narrow(&mut self, block: &Block<'_>) -> Result<Option<Mask>, Error> {
-        let Some(filter) = &mut self.filter else { return Ok(None) };
+        if self.filter.is_none() && self.conditions.is_none() {
+            return Ok(None);
+        }
         let mut mask = block.mask.clone();
-        filter.apply(block.start, block.contexts, &mut mask)?;
+        if let Some(filter) = &mut self.filter {
+            filter.apply(block.start, block.contexts, &mut mask)?;
+        }
+        if let Some(conditions) = &mut self.conditions {
+            conditions.apply(block.start, block.contexts, &mut mask)?;
+        }
         Ok(Some(mask))
     }
 
@@ -236,7 +289,11 @@ impl BoundCalculation<'_> {
         if let Some(Some(worth)) = slot {
             return Ok(*worth);
         }
-        let worth = worth_of(part, bits, operation, hash_key)?;
+        let hash = if operation == Operation::CountDistinct { part.stored_hash(bits)? } else { None };
+        let worth = match hash {
+            Some(hash) => Worth::Hash(hash),
+            None => part.with_value(bits, |value| worth_of(value, operation, hash_key))?,
+        };
         if let Some(slot) = slot {
             *slot = Some(worth);
         }
@@ -244,73 +301,14 @@ impl BoundCalculation<'_> {
     }
 }
 
-fn worth_of(part: &mut Part<'_>, bits: u64, operation: Operation, hash_key: HashKey) -> Result<Worth, Error> {
-    if operation == Operation::CountDistinct {
-        if let Some(hash) = part.stored_hash(bits)? {
-            return Ok(Worth::Hash(hash));
-        }
-        let hash = |value: ValueRef<'_>| Worth::Hash(hash_key.hash(value.canonical_text().as_bytes()));
-        return part.with_value(bits, |value| value.map_or(Worth::Missing, hash));
-    }
-    part.with_value(bits, |value| match value {
-        None => Worth::Missing,
-        Some(value) => match value.number() {
+fn worth_of(value: Option<ValueRef<'_>>, operation: Operation, hash_key: HashKey) -> Worth {
+    let Some(value) = value else { return Worth::Missing };
+    match operation {
+        Operation::Count => Worth::Present,
+        Operation::CountDistinct => Worth::Hash(hash_key.hash(value.canonical_text().as_bytes())),
+        _ => match value.number() {
             Some(number) => Worth::Number { number, coerced: value.value_type() == Type::Text },
             None => Worth::NoNumber,
         },
-    })
-}
-
-// === impl FirstPass ===
-
-/// The first pass over the rows: every group, all of time.
-pub(crate) struct FirstPass<'p> {
-    plan: &'p GroupPlan,
-    pub(crate) groups: Groups,
-    pub(crate) accumulator: Accumulator<'p>,
-    matched: u64,
-    slots: Vec<u32>,
-}
-
-impl<'p> FirstPass<'p> {
-    pub(crate) fn new(plan: &'p GroupPlan, weighted: bool) -> FirstPass<'p> {
-        let mut pass = FirstPass {
-            plan,
-            groups: Groups::new(plan.breakdowns.len()),
-            accumulator: Accumulator::new(&plan.calculations, true, weighted),
-            matched: 0,
-            slots: Vec::new(),
-        };
-        pass.accumulator.grow(pass.groups.len(), |_, c, exact| State::new(c.operation, exact));
-        pass
-    }
-}
-
-impl Sink for FirstPass<'_> {
-    type Bound<'s> = (BoundBreakdowns<'s>, BoundCalculations<'s>);
-
-    fn bind<'s>(&mut self, _place: usize, segment: &'s Segment) -> Result<(Self::Bound<'s>, u64), Error> {
-        let breakdowns = BoundBreakdowns::bind(segment, &self.plan.breakdowns)?;
-        let weighted = self.accumulator.weighted;
-        let calculations = BoundCalculations::bind(segment, &self.plan.calculations, weighted)?;
-        let bytes = breakdowns.bytes() + calculations.bytes();
-        Ok(((breakdowns, calculations), bytes))
-    }
-
-    fn block(&mut self, bound: &mut Self::Bound<'_>, block: &Block<'_>) -> Result<(), BlockError> {
-        self.matched += block.places().count() as u64;
-        if self.matched >= EXACT_ROWS_MAX && self.accumulator.exact {
-            self.accumulator.make_sketches();
-        }
-        let mut slots = std::mem::take(&mut self.slots);
-        self.groups.of_block(&mut bound.0, block, true, &mut slots)?;
-        self.accumulator.grow(self.groups.len(), |_, c, exact| State::new(c.operation, exact));
-        self.accumulator.add_block(&mut bound.1, block, &slots)?;
-        self.slots = slots;
-        Ok(())
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.groups.heap_bytes() + self.accumulator.memory_bytes()
     }
 }

@@ -1,24 +1,24 @@
 //! A logical column bound to one segment: for a block of rows, which physical column each row's value comes
 //! from, and its encoded form.
 
+mod places;
+
 use std::ops::Range;
 use std::sync::Arc;
 
-use skein_event::batch::{ColumnKey, Origin, Physical};
-use skein_event::columns::{Fixed, Level, overflow_prefix};
+use skein_event::batch::Physical;
 use skein_event::ids::encode_hex;
-use skein_query::names::{ATTRIBUTE_ORIGINS, Reference};
 use skein_query::number::ValueRef;
 use skein_query::plan::{Column, TextTest};
 use skein_query::test::Matcher;
 use skein_query::time_text::format_ns;
 use skein_store::Error;
-use skein_store::segment::{
-    BLOCK_VALUES, ColumnInfo, ColumnReader, Ints, RowField, Segment, TextReader, Zone, inner_words,
-};
+use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader, Zone, inner_words};
 
 use crate::flat;
-use crate::overflow::{has_overflow, overflow_value};
+use crate::overflow::overflow_value;
+use crate::relation::bound::{BoundTable, TableHandle};
+use crate::relation::kept::Kept;
 
 /// A row without a value.
 pub(crate) const MISSING: u8 = u8::MAX;
@@ -34,6 +34,8 @@ pub(crate) struct BoundColumn<'a> {
     /// Its value there: the bits of a number, or a code of the part's dictionary.
     pub(crate) bits: Vec<u64>,
     filled_for: Option<u32>,
+    /// Of a value of another event of the trace: where it is remembered. The parts are then by its type.
+    related: Option<Box<BoundTable<'a>>>,
 }
 
 /// One place a value can come from.
@@ -79,6 +81,8 @@ enum Form {
     Time,
     EventId,
     Event,
+    /// A remembered value of another event that is no number.
+    Kept(TableHandle),
 }
 
 /// Reads a column of rows block by block.
@@ -99,22 +103,50 @@ impl<'a> BoundColumn<'a> {
     pub(crate) fn bind(segment: &'a Segment, column: &Column) -> Result<BoundColumn<'a>, Error> {
         let mut parts = Vec::new();
         for reference in &column.references {
-            push_parts(segment, reference, &mut parts)?;
+            places::push_parts(segment, reference, &mut parts)?;
         }
         parts.truncate(usize::from(MISSING));
-        Ok(BoundColumn { parts, part_of: Vec::new(), bits: Vec::new(), filled_for: None })
+        Ok(BoundColumn { parts, part_of: Vec::new(), bits: Vec::new(), filled_for: None, related: None })
+    }
+
+    /// The first value that a table of other events has at each row.
+    pub(crate) fn of_table(segment: &'a Segment, table: BoundTable<'a>) -> BoundColumn<'a> {
+        let part = |form| Part::plain(segment, Source::RowNumber, form);
+        let parts =
+            vec![part(Form::Bool), part(Form::I64), part(Form::F64), part(Form::Kept(table.handle()))];
+        BoundColumn {
+            parts,
+            part_of: Vec::new(),
+            bits: Vec::new(),
+            filled_for: None,
+            related: Some(Box::new(table)),
+        }
     }
 
     /// Fills the cells of a block, which begins at row `start` and whose contexts are given.
-    pub(crate) fn fill(&mut self, start: u32, contexts: &[u32]) {
+    pub(crate) fn fill(&mut self, start: u32, contexts: &[u32]) -> Result<(), Error> {
         if self.filled_for == Some(start) {
-            return;
+            return Ok(());
         }
         self.filled_for = Some(start);
         self.part_of.clear();
         self.part_of.resize(contexts.len(), MISSING);
         self.bits.clear();
         self.bits.resize(contexts.len(), 0);
+        if let Some(related) = &mut self.related {
+            related.fill(start, contexts)?;
+            for (row, (part_of, bits)) in self.part_of.iter_mut().zip(&mut self.bits).enumerate() {
+                (*part_of, *bits) = match related.first(row) {
+                    None => continue,
+                    // In the order of the parts.
+                    Some(Kept::Bool(value)) => (0, u64::from(value)),
+                    Some(Kept::I64(value)) => (1, value.cast_unsigned()),
+                    Some(Kept::F64(value)) => (2, value.to_bits()),
+                    Some(Kept::Other(place)) => (3, u64::from(place)),
+                };
+            }
+            return Ok(());
+        }
         let mut open = contexts.len();
         for (number, part) in (0_u8..).zip(&mut self.parts) {
             if open == 0 {
@@ -135,6 +167,7 @@ impl<'a> BoundColumn<'a> {
             });
             part.holds = holds;
         }
+        Ok(())
     }
 
     /// Whether any row of a block may pass; false only when none can.
@@ -154,12 +187,22 @@ impl<'a> BoundColumn<'a> {
 }
 
 impl<'a> Part<'a> {
+    fn plain(segment: &'a Segment, source: Source<'a>, form: Form) -> Part<'a> {
+        Part { source, form, text: None, hashes: None, holds: None, segment }
+    }
+
+    /// The trace id of a code.
+    pub(crate) fn trace_id(&self, code: u64) -> Option<[u8; 16]> {
+        self.reader().filter(|_| self.form == Form::TraceId)?.trace_id(low(code))
+    }
+
     /// Whether the bits are codes of a dictionary of this many values.
     pub(crate) fn dictionary_len(&self) -> Option<usize> {
-        match self.form {
+        match &self.form {
             Form::TraceId | Form::Text | Form::Bytes | Form::Json | Form::Overflow(_) => {
                 self.reader().map(|reader| reader.dictionary_len() as usize)
             }
+            Form::Kept(table) => Some(table.texts()),
             _ => None,
         }
     }
@@ -197,7 +240,7 @@ impl<'a> Part<'a> {
             Form::SpanId => read(Some(ValueRef::Text(&encode_hex(&bits.to_be_bytes())))),
             Form::Time => read(Some(ValueRef::Text(&format_ns(signed)))),
             Form::TraceId => {
-                let id = self.reader().and_then(|reader| reader.trace_id(low(bits))).unwrap_or_default();
+                let id = self.trace_id(bits).unwrap_or_default();
                 read(Some(ValueRef::Text(&encode_hex(&id))))
             }
             Form::EventId => {
@@ -205,6 +248,7 @@ impl<'a> Part<'a> {
                 let text = ids.first().map(ToString::to_string).unwrap_or_default();
                 read(Some(ValueRef::Text(&text)))
             }
+            Form::Kept(table) => table.with_text(low(bits), read),
             Form::Event => read(Some(ValueRef::Text(&flat::event_json(self.segment, low(bits))?))),
             Form::Text => match std::str::from_utf8(self.dictionary_bytes(bits)?) {
                 Ok(text) => read(Some(ValueRef::Text(text))),
@@ -349,136 +393,6 @@ impl RowCursor<'_> {
                 self.raw.extend(self.ids.iter().map(|&id| u64::from_be_bytes(id)));
             }
         }
-    }
-}
-
-/// Adds the parts of a reference, in order of precedence.
-fn push_parts<'a>(
-    segment: &'a Segment,
-    reference: &Reference,
-    parts: &mut Vec<Part<'a>>,
-) -> Result<(), Error> {
-    let plain = |source, form| Part { source, form, text: None, hashes: None, holds: None, segment };
-    match reference {
-        Reference::Timestamp => {
-            parts.push(plain(Source::Time(segment.field(RowField::Time)?, Vec::new()), Form::Time));
-        }
-        Reference::IngestTime => {
-            parts.push(plain(Source::Time(segment.field(RowField::IngestTime)?, Vec::new()), Form::Time));
-        }
-        Reference::EventId => parts.push(plain(Source::RowNumber, Form::EventId)),
-        Reference::Event => parts.push(plain(Source::RowNumber, Form::Event)),
-        Reference::Fixed(fixed) => {
-            push_fixed(segment, ColumnKey::fixed(*fixed), parts)?;
-            if *fixed == Fixed::Body {
-                push_fixed(segment, ColumnKey::fixed(Fixed::BodyValue), parts)?;
-            }
-            if fixed.physical() == Physical::Text {
-                // Text that was not UTF-8 is in a column of bytes of the same name.
-                let key = ColumnKey { physical: Physical::Bytes, ..ColumnKey::fixed(*fixed) };
-                push_fixed(segment, key, parts)?;
-            }
-        }
-        Reference::Attribute(name) => {
-            let infos = segment.by_name(name)?;
-            for origin in ATTRIBUTE_ORIGINS {
-                push_origin(segment, &infos, origin, parts)?;
-                // What the record itself has hides what its scope and resource have, wherever it is kept.
-                if has_overflow(origin) {
-                    push_overflow(segment, origin, name, parts)?;
-                }
-            }
-        }
-        Reference::Origin(origin, name) => {
-            push_origin(segment, &segment.by_name(name)?, *origin, parts)?;
-            if has_overflow(*origin) {
-                push_overflow(segment, *origin, name, parts)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn push_fixed<'a>(segment: &'a Segment, key: ColumnKey, parts: &mut Vec<Part<'a>>) -> Result<(), Error> {
-    if let Some(reader) = segment.column_of(&key)? {
-        parts.push(part_of_reader(segment, reader));
-    }
-    Ok(())
-}
-
-fn push_origin<'a>(
-    segment: &'a Segment,
-    infos: &[ColumnInfo],
-    origin: Origin,
-    parts: &mut Vec<Part<'a>>,
-) -> Result<(), Error> {
-    let mut infos: Vec<&ColumnInfo> = infos.iter().filter(|info| info.key.origin == origin).collect();
-    infos.sort_by_key(|info| info.key.physical);
-    for info in infos {
-        parts.push(part_of_reader(segment, segment.column(info.id)?));
-    }
-    Ok(())
-}
-
-fn push_overflow<'a>(
-    segment: &'a Segment,
-    origin: Origin,
-    name: &str,
-    parts: &mut Vec<Part<'a>>,
-) -> Result<(), Error> {
-    if let Some(reader) = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))? {
-        let mut part = part_of_reader(segment, reader);
-        part.form = Form::Overflow(Arc::from(format!("{}{name}", overflow_prefix(origin))));
-        let codes = 0..part.dictionary_len().unwrap_or_default() as u64;
-        let holds = codes.map(|code| part.with_value(code, |value| value.is_some()));
-        let holds = holds.collect::<Result<Vec<bool>, Error>>()?;
-        if holds.contains(&true) {
-            part.holds = Some(holds);
-            parts.push(part);
-        }
-    }
-    Ok(())
-}
-
-fn part_of_reader<'a>(segment: &'a Segment, reader: ColumnReader<'a>) -> Part<'a> {
-    let form = match reader.info().key.physical {
-        Physical::Bool => Form::Bool,
-        Physical::I64 => Form::I64,
-        Physical::F64 => Form::F64,
-        Physical::Text => Form::Text,
-        Physical::Bytes => Form::Bytes,
-        Physical::Json => Form::Json,
-        Physical::TraceId => Form::TraceId,
-        Physical::SpanId => Form::SpanId,
-        Physical::DurationNs => Form::Milliseconds,
-    };
-    let source = if reader.info().level == Level::Row {
-        Source::Rows(RowCursor {
-            reader,
-            decoded: None,
-            raw: Vec::new(),
-            integers: Vec::new(),
-            doubles: Vec::new(),
-            codes: Vec::new(),
-            ids: Vec::new(),
-            rows: Vec::new(),
-        })
-    } else {
-        let bits = (0..segment.contexts()).map(|context| context_bits(&reader, context)).collect();
-        Source::Contexts { reader, bits }
-    };
-    Part { source, form, text: None, hashes: None, holds: None, segment }
-}
-
-fn context_bits(reader: &ColumnReader<'_>, context: u32) -> Option<u64> {
-    let value = reader.present().value_of(context)?;
-    match reader.info().key.physical {
-        Physical::Bool | Physical::I64 | Physical::DurationNs => reader.i64_at(value).map(i64::cast_unsigned),
-        Physical::F64 => reader.f64_at(value).map(f64::to_bits),
-        Physical::Text | Physical::Bytes | Physical::Json | Physical::TraceId => {
-            reader.code_at(value).map(u64::from)
-        }
-        Physical::SpanId => reader.span_id_at(value).map(u64::from_be_bytes),
     }
 }
 

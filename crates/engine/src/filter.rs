@@ -120,7 +120,7 @@ fn exclude(known: &mut [Verdict], without: &[Range<u32>], matcher: &Matcher) {
 
 impl BoundFilter<'_> {
     fn narrow(&mut self, start: u32, contexts: &[u32], mask: &mut Mask) -> Result<(), Error> {
-        self.column.fill(start, contexts);
+        self.column.fill(start, contexts)?;
         let missing = self.matcher.matches_missing();
         let BoundColumn { parts, part_of, bits, .. } = &mut self.column;
         for (place, keep) in mask.iter_mut().enumerate().filter(|(_, keep)| **keep) {

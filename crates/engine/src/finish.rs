@@ -9,7 +9,8 @@ use skein_query::number::{Number, ValueRef};
 use skein_query::plan::{Direction, GroupPlan, Having, HavingOperator, Operation, Order, OrderBy};
 use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
 
-use crate::aggregate::{Accumulator, Coercions, FirstPass};
+use crate::aggregate::{Accumulator, Coercions};
+use crate::first_pass::FirstPass;
 use crate::group::ShownKey;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
 

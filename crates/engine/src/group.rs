@@ -14,6 +14,8 @@ use skein_store::Error;
 use skein_store::segment::Segment;
 
 use crate::column::{BoundColumn, MISSING};
+use crate::relation::Relations;
+use crate::relation::bound::BoundTable;
 use crate::scan::Block;
 
 /// Number of a value among all that groups have; 0 stands for a missing one.
@@ -102,9 +104,21 @@ struct PartCache {
 }
 
 impl<'a> BoundBreakdowns<'a> {
-    pub(crate) fn bind(segment: &'a Segment, columns: &[Column]) -> Result<BoundBreakdowns<'a>, Error> {
+    /// Binds columns; those of other events to what is `related`.
+    pub(crate) fn bind(
+        segment: &'a Segment,
+        columns: &[Column],
+        related: Option<&Arc<Relations>>,
+    ) -> Result<BoundBreakdowns<'a>, Error> {
+        let bind = |(place, column): (usize, &Column)| {
+            let table = related.map(|related| BoundTable::of_breakdown(segment, related, place));
+            match table.transpose()?.flatten() {
+                Some(table) => Ok(BoundColumn::of_table(segment, table)),
+                None => BoundColumn::bind(segment, column),
+            }
+        };
         let columns: Vec<BoundColumn<'a>> =
-            columns.iter().map(|column| BoundColumn::bind(segment, column)).collect::<Result<_, _>>()?;
+            columns.iter().enumerate().map(bind).collect::<Result<_, Error>>()?;
         let cache = |column: &BoundColumn<'a>| {
             let part = |len: Option<usize>| PartCache {
                 codes: vec![None; len.unwrap_or_default()],
@@ -118,6 +132,11 @@ impl<'a> BoundBreakdowns<'a> {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.columns.iter().map(BoundColumn::bytes).sum()
+    }
+
+    /// Whether a row of the block lacks any of the values.
+    pub(crate) fn lacks_any(&self, row: usize) -> bool {
+        self.columns.iter().any(|column| column.part_of.get(row).is_none_or(|&part| part == MISSING))
     }
 }
 
@@ -164,7 +183,7 @@ impl Groups {
             return Ok(());
         }
         for column in &mut bound.columns {
-            column.fill(block.start, block.contexts);
+            column.fill(block.start, block.contexts)?;
         }
         let mut key = vec![MISSING_ID; self.breakdowns];
         let mut kinds = vec![None; self.breakdowns];

@@ -12,16 +12,18 @@
 //! Determinism: segments are visited in the order of the snapshot and rows in their order, so that sums of
 //! doubles come out the same, bit by bit, every time.
 //!
-//! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `filter`, `scan`, `group`, `aggregate`, `finish`, `rows`,
-//! `partial`, `trace`, `catalog`, `export`, `erasure`.
+//! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `filter`, `scan`, `relation`, `group`, `aggregate`,
+//! `derived`, `first_pass`, `series`, `finish`, `rows`, `partial`, `trace`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
 mod catalog;
 mod column;
+mod derived;
 mod erasure;
 mod export;
 mod filter;
 mod finish;
+mod first_pass;
 mod flat;
 mod group;
 mod native;
@@ -35,6 +37,7 @@ mod scan;
 mod series;
 pub mod snapshot;
 mod trace;
+mod values;
 
 #[cfg(test)]
 mod tests;

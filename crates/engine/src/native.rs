@@ -3,22 +3,19 @@
 
 use std::sync::Arc;
 
-use crate::aggregate::FirstPass;
 use crate::finish;
+use crate::first_pass::FirstPass;
 use crate::partial::Partials;
+use crate::relation::Relations;
 use crate::rows::RowSink;
-use crate::scan::{Counters, Failure, Scan};
+use crate::scan::{Counters, Failure, Reading, Scan};
 use crate::series::SecondPass;
 use crate::snapshot::{SnapshotView, Snapshots};
-use crate::{catalog, export, prune, relation, resolve, trace};
+use crate::{catalog, export, prune, resolve, trace, values};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
 use skein_query::engine::ScanSink;
-use skein_query::error::Location;
-use skein_query::plan::{
-    Calculation, Column, Filter, FilterSet, GroupPlan, Operation, Output, Plan, RowPlan, Test, TextTest,
-    TimeRange,
-};
+use skein_query::plan::{GroupPlan, Output, Plan, RowPlan, TimeRange};
 use skein_query::result::{
     ColumnInfo, Data, DatasetInfo, Groups, Meta, QueryResult, SeriesRow, TraceRows, ValueCount, Warning,
 };
@@ -151,7 +148,7 @@ impl QueryEngine for NativeEngine {
         limit: usize,
         context: &RunContext<'_>,
     ) -> Result<Vec<ValueCount>, QueryError> {
-        let plan = values_plan(environment, dataset, column, prefix, limit);
+        let plan = values::plan(environment, dataset, column, prefix, limit);
         let Data::Groups(groups) = self.run(&plan, context)?.data else { return Ok(Vec::new()) };
         let values = groups.results.into_iter().filter_map(|row| {
             let value = row.key.into_iter().next().flatten()?;
@@ -180,72 +177,33 @@ impl QueryEngine for NativeEngine {
     }
 }
 
-fn values_plan(
-    environment: &Environment,
-    dataset: Option<&str>,
-    column: &str,
-    prefix: &str,
-    limit: usize,
-) -> Plan {
-    let location = Location::Path("/column".to_owned());
-    let column = Column::stored(column, location);
-    let exists = Filter { column: column.clone(), test: Test::Exists };
-    let starts = Filter { column: column.clone(), test: Test::Text(TextTest::StartsWith, prefix.to_owned()) };
-    let named = |name: &str| skein_query::plan::Named {
-        name: name.to_owned(),
-        location: Location::Path("/dataset".to_owned()),
-    };
-    let count = Calculation {
-        name: "COUNT".to_owned(),
-        operation: Operation::Count,
-        column: None,
-        filter: None,
-        related: Vec::new(),
-        derived: None,
-    };
-    let order = skein_query::plan::Order {
-        by: skein_query::plan::OrderBy::Calculation(0),
-        direction: skein_query::plan::Direction::Descending,
-    };
-    Plan {
-        environment: environment.clone(),
-        datasets: dataset.into_iter().map(named).collect(),
-        time_range: TimeRange::ALL,
-        filter: FilterSet {
-            filters: if prefix.is_empty() { vec![exists] } else { vec![starts] },
-            ..FilterSet::default()
-        },
-        related: Vec::new(),
-        trace_slack_ns: 0,
-        output: Output::Groups(GroupPlan {
-            calculations: vec![count],
-            breakdowns: vec![column],
-            orders: vec![order],
-            havings: Vec::new(),
-            limit,
-            granularity_ns: None,
-        }),
-        usage_mode: true,
-        dry_run: false,
-        warnings: Vec::new(),
-    }
-}
-
 fn run_plan(
     plan: &Plan,
     view: &SnapshotView,
     excluded: &[usize],
     context: &RunContext<'_>,
 ) -> Result<QueryResult, Failure> {
-    relation::refuse_unanswered(plan)?;
     let mut warnings = plan.warnings.clone();
     resolve::check(plan, view, excluded, context, &mut warnings)?;
-    let scan = Scan::of_plan(plan, view, excluded, context);
-    let (data, counters) = match &plan.output {
+    let mut counters = Counters::default();
+    let related = match plan.is_relational() && !plan.dry_run {
+        true => Some(Relations::collect(plan, view, excluded, context, &mut counters)?),
+        false => None,
+    };
+    let context = &RunContext {
+        memory_bytes_max: context
+            .memory_bytes_max
+            .saturating_sub(related.as_ref().map_or(0, |related| related.memory_bytes())),
+        ..*context
+    };
+    let scan = Scan::of_plan(plan, view, excluded, related.as_ref(), context);
+    let (data, of_scan) = match &plan.output {
         _ if plan.dry_run => (Data::Nothing, dry_run(plan, view)),
         Output::Groups(groups) => run_groups(plan, groups, &scan, &mut warnings)?,
         Output::Rows(rows) => run_rows(plan, rows, &scan)?,
     };
+    counters.add(&of_scan);
+    warnings.extend(Relations::warning(plan, counters.rootless));
     if counters.rows_in_range == 0 && !plan.dry_run {
         warnings.extend(where_data_is(plan, view, excluded, context)?);
     }
@@ -308,7 +266,8 @@ fn run_groups(
     warnings: &mut Vec<Warning>,
 ) -> Result<(Data, Counters), Failure> {
     let passes = if groups.granularity_ns.is_some() { 2.0 } else { 1.0 };
-    let mut first = FirstPass::new(groups, !plan.usage_mode);
+    let reading = Reading { weighted: !plan.usage_mode, related: scan.related };
+    let mut first = FirstPass::new(groups, reading);
     let mut partials = Partials::new(plan, scan.view, scan.context);
     let mut overflowed = vec![false; groups.calculations.len()];
     let counters = scan.run(&mut first, |first, counters, fraction| {
@@ -317,17 +276,18 @@ fn run_groups(
             Ok(shown(groups, ranked, groups.granularity_ns.map(|_| Vec::new())))
         })
     })?;
+    let derived = first.derive();
+    warnings.extend(derived.warnings.iter().cloned());
     let mut ranked = finish::rank(groups, &first, &mut overflowed);
     let mut series = None;
     if let Some(granularity_ns) = groups.granularity_ns {
         let edges = finish::edges(groups, &first);
         let fates = std::mem::take(&mut ranked.fates);
         let exact = counters.rows_matched < EXACT_ROWS_MAX;
-        let weighted = !plan.usage_mode;
         let FirstPass { groups: known, accumulator, .. } = first;
         let coercions = accumulator.coercions.clone();
         drop(accumulator);
-        let mut second = SecondPass::new(groups, known, fates, edges, granularity_ns, exact, weighted);
+        let mut second = SecondPass::new(groups, known, fates, edges, granularity_ns, exact, reading);
         scan.run(&mut second, |second, _, fraction| {
             partials.tell(0.5 + fraction / 2.0, &counters, || {
                 let (mut so_far, mut overflowed) = (ranked.clone(), overflowed.clone());
@@ -335,6 +295,7 @@ fn run_groups(
                 Ok(shown(groups, so_far, Some(series)))
             })
         })?;
+        second.add_derived(&derived);
         series = Some(finish::series(groups, &second, &mut ranked, &mut overflowed));
         // A sum may leave 64 bits in a bucket and come back in the whole.
         warnings.extend(finish::value_warnings(groups, &coercions, &overflowed));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use skein_event::batch::Origin;
 use skein_event::columns::{Fixed, Level};
 use skein_query::names::{ALWAYS, Reference, display_name};
-use skein_query::plan::{Column, FilterSet, Output, Plan, Test};
+use skein_query::plan::{Calculation, Column, Derived, Filter, Output, Plan, Scope, Test};
 use skein_query::result::Warning;
 use skein_query::{QueryError, RunContext, suggest};
 use skein_store::segment::{RowField, Segment};
@@ -33,14 +33,14 @@ pub(crate) fn check(
     check_datasets(plan, view, excluded)?;
     let mut presence = Vec::new();
     let mut columns = Vec::new();
-    split_filters(&plan.filter, &mut presence, &mut columns);
+    split_filters(&plan.filter.filters, &mut presence, &mut columns);
+    for related in &plan.related {
+        split_filters(&related.filters, &mut presence, &mut columns);
+    }
     if let Output::Groups(groups) = &plan.output {
         columns.extend(&groups.breakdowns);
         for calculation in &groups.calculations {
-            columns.extend(&calculation.column);
-            if let Some(filter) = &calculation.filter {
-                split_filters(filter, &mut presence, &mut columns);
-            }
+            of_calculation(calculation, &mut presence, &mut columns);
         }
     }
     for column in columns {
@@ -57,8 +57,34 @@ pub(crate) fn check(
     Ok(())
 }
 
-fn split_filters<'a>(set: &'a FilterSet, presence: &mut Vec<&'a Column>, others: &mut Vec<&'a Column>) {
-    for filter in &set.filters {
+fn of_calculation<'a>(
+    calculation: &'a Calculation,
+    presence: &mut Vec<&'a Column>,
+    others: &mut Vec<&'a Column>,
+) {
+    others.extend(&calculation.column);
+    let own = calculation.filter.iter().flat_map(|set| &set.filters);
+    split_filters(
+        own.chain(calculation.related.iter().flat_map(|related| &related.filters)),
+        presence,
+        others,
+    );
+    match &calculation.derived {
+        None => {}
+        Some(Derived::PerTrace(inner)) => of_calculation(inner, presence, others),
+        Some(Derived::Interval { from, to, by }) => {
+            others.push(by);
+            split_filters(from.filters.iter().chain(&to.filters), presence, others);
+        }
+    }
+}
+
+fn split_filters<'a>(
+    filters: impl IntoIterator<Item = &'a Filter>,
+    presence: &mut Vec<&'a Column>,
+    others: &mut Vec<&'a Column>,
+) {
+    for filter in filters {
         match filter.test {
             Test::Exists | Test::DoesNotExist => presence.push(&filter.column),
             _ => others.push(&filter.column),
@@ -222,8 +248,12 @@ fn unknown_column(
                 .insert(display_name(column.origin, &column.name).unwrap_or_else(|| column.name.to_string()));
         }
     }
-    let candidates = suggest::candidates(&column.name, known.iter().map(String::as_str));
-    let error = QueryError::invalid(format!("no event of this environment has a column `{}`", column.name));
+    // Candidates have the prefix that the name has.
+    let name = if column.scope == Scope::Own { &column.name } else { Scope::of_name(&column.name).1 };
+    let prefix = column.name.strip_suffix(name).unwrap_or_default();
+    let candidates = suggest::candidates(name, known.iter().map(String::as_str));
+    let candidates = candidates.iter().map(|candidate| format!("{prefix}{candidate}")).collect();
+    let error = QueryError::invalid(format!("no event of this environment has a column `{name}`"));
     let error = error.at(column.location.clone()).candidates(candidates);
     Ok(error.hint("GET /api/v1/datasets/{dataset}/columns lists the columns of a dataset"))
 }

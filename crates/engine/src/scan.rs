@@ -13,6 +13,8 @@ use skein_store::{Error, SegmentHandle};
 use crate::column::BLOCK_ROWS;
 use crate::filter::{BoundFilters, Mask};
 use crate::prune;
+use crate::relation::Relations;
+use crate::relation::bound::BoundConditions;
 use crate::snapshot::SnapshotView;
 
 /// Why a scan ended early.
@@ -43,10 +45,24 @@ pub(crate) struct Block<'b> {
 }
 
 impl Block<'_> {
+    /// The row of the segment at a place of the block.
+    pub(crate) fn row(&self, place: usize) -> u32 {
+        self.start + u32::try_from(place).unwrap_or_default()
+    }
+
     /// The places of the rows that take part.
     pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
         self.mask.iter().enumerate().filter(|(_, keep)| **keep).map(|(place, _)| place)
     }
+}
+
+/// How the rows of a query are read.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Reading<'a> {
+    /// By their sample rates.
+    pub(crate) weighted: bool,
+    /// What is known of other events, if anything is asked of them.
+    pub(crate) related: Option<&'a Arc<Relations>>,
 }
 
 /// Takes what a scan finds.
@@ -96,8 +112,23 @@ pub(crate) struct Counters {
     /// Rows of the range and the datasets, before filters.
     pub(crate) rows_in_range: u64,
     pub(crate) bytes_scanned: u64,
+    /// Rows whose trace has no root where roots were looked for.
+    pub(crate) rootless: u64,
     /// Segments read that keep values beyond the column limit in overflow maps.
     pub(crate) segments_overflowed: u64,
+}
+
+impl Counters {
+    /// Adds what another scan of the query looked at.
+    pub(crate) fn add(&mut self, other: &Counters) {
+        self.rows_scanned += other.rows_scanned;
+        self.bytes_scanned += other.bytes_scanned;
+        self.segments_overflowed += other.segments_overflowed;
+        self.segments = other.segments;
+        self.rows_matched = other.rows_matched;
+        self.rows_in_range = other.rows_in_range;
+        self.rootless = other.rootless;
+    }
 }
 
 /// What a scan looks for.
@@ -108,6 +139,8 @@ pub(crate) struct Scan<'a> {
     pub(crate) datasets: Vec<&'a str>,
     pub(crate) time_range: TimeRange,
     pub(crate) filter: &'a FilterSet,
+    /// What is known of other events, if anything is asked of them.
+    pub(crate) related: Option<&'a Arc<Relations>>,
     pub(crate) context: &'a RunContext<'a>,
 }
 
@@ -116,6 +149,7 @@ impl<'a> Scan<'a> {
         plan: &'a Plan,
         view: &'a SnapshotView,
         excluded: &'a [usize],
+        related: Option<&'a Arc<Relations>>,
         context: &'a RunContext<'a>,
     ) -> Scan<'a> {
         Scan {
@@ -124,6 +158,7 @@ impl<'a> Scan<'a> {
             datasets: plan.datasets.iter().map(|named| named.name.as_str()).collect(),
             time_range: plan.time_range,
             filter: &plan.filter,
+            related,
             context,
         }
     }
@@ -189,6 +224,8 @@ impl<'a> Scan<'a> {
         if !filters.may_match_segment() {
             return Ok(false);
         }
+        let related = self.related.map(|related| BoundConditions::of_query(segment, related));
+        let mut related = related.transpose()?.flatten();
         let overflow = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))?;
         counters.segments_overflowed += u64::from(overflow.is_some());
         let (mut bound, bytes) = sink.bind(place, segment)?;
@@ -213,6 +250,9 @@ impl<'a> Scan<'a> {
             }
             counters.rows_scanned += u64::from(end - start);
             filters.apply(start, &reader.contexts, &mut mask)?;
+            if let Some(related) = &mut related {
+                counters.rootless += related.apply(start, &reader.contexts, &mut mask)?;
+            }
             let matched = count(&mask);
             if matched > 0 {
                 counters.rows_matched += matched;

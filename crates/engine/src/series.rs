@@ -10,8 +10,9 @@ use skein_store::Error;
 use skein_store::segment::Segment;
 
 use crate::aggregate::{Accumulator, BoundCalculations};
+use crate::derived::DerivedValues;
 use crate::group::{BoundBreakdowns, Groups};
-use crate::scan::{Block, BlockError, Sink};
+use crate::scan::{Block, BlockError, Reading, Sink};
 
 /// What becomes of a group's rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +37,7 @@ pub(crate) struct SecondPass<'p> {
     /// Edges per calculation; only HEATMAPs have any.
     edges: Vec<Arc<[f64]>>,
     granularity_ns: i64,
-    weighted: bool,
+    reading: Reading<'p>,
     pub(crate) accumulator: Accumulator<'p>,
     /// Slot by start of the bucket and place of the result.
     pub(crate) slots: HashMap<(i64, u32), u32>,
@@ -52,16 +53,16 @@ impl<'p> SecondPass<'p> {
         edges: Vec<Arc<[f64]>>,
         granularity_ns: i64,
         exact: bool,
-        weighted: bool,
+        reading: Reading<'p>,
     ) -> SecondPass<'p> {
-        let accumulator = Accumulator::new(&plan.calculations, exact, weighted);
+        let accumulator = Accumulator::new(&plan.calculations, exact);
         let mut pass = SecondPass {
             plan,
             groups,
             fates,
             edges,
             granularity_ns: granularity_ns.max(1),
-            weighted,
+            reading,
             accumulator,
             slots: HashMap::new(),
             row_groups: Vec::new(),
@@ -75,6 +76,14 @@ impl<'p> SecondPass<'p> {
         let edges = &self.edges;
         self.accumulator
             .grow(slots, |place, calculation, exact| new_state(calculation, exact, edges.get(place)));
+    }
+
+    /// Adds the values of several events that the first pass has found.
+    pub(crate) fn add_derived(&mut self, values: &DerivedValues) {
+        let slots: Vec<u32> = values.iter().map(|value| self.slot(value.time_ns, value.group)).collect();
+        self.grow(EXCLUDED_SLOT + 1 + self.slots.len());
+        let mut slots = slots.into_iter();
+        values.add_to(&mut self.accumulator, |_| slots.next().map(|slot| slot as usize));
     }
 
     fn slot(&mut self, time_ns: i64, group: u32) -> u32 {
@@ -108,8 +117,8 @@ impl Sink for SecondPass<'_> {
     type Bound<'s> = (BoundBreakdowns<'s>, BoundCalculations<'s>);
 
     fn bind<'s>(&mut self, _place: usize, segment: &'s Segment) -> Result<(Self::Bound<'s>, u64), Error> {
-        let breakdowns = BoundBreakdowns::bind(segment, &self.plan.breakdowns)?;
-        let calculations = BoundCalculations::bind(segment, &self.plan.calculations, self.weighted)?;
+        let breakdowns = BoundBreakdowns::bind(segment, &self.plan.breakdowns, self.reading.related)?;
+        let calculations = BoundCalculations::bind(segment, &self.plan.calculations, self.reading)?;
         // The first pass has counted the bytes.
         Ok(((breakdowns, calculations), 0))
     }

@@ -37,6 +37,19 @@ pub struct Plan {
     pub warnings: Vec<Warning>,
 }
 
+impl Plan {
+    /// Whether other events of a row's trace have to be known for it.
+    pub fn is_relational(&self) -> bool {
+        let scoped = |column: &Column| column.scope != Scope::Own;
+        let of_others = |groups: &GroupPlan| {
+            let calculation =
+                |c: &Calculation| c.column.as_ref().is_some_and(scoped) || !c.related.is_empty();
+            groups.breakdowns.iter().any(scoped) || groups.calculations.iter().any(calculation)
+        };
+        !self.related.is_empty() || matches!(&self.output, Output::Groups(groups) if of_others(groups))
+    }
+}
+
 /// A name with its place in the question, for errors.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Named {

@@ -64,7 +64,7 @@ pub(crate) const QUERY_MUTANTS: &[Mutant] = &[
     Mutant {
         name: "bytes-twin-unread",
         breaks: "a fixed text that was not UTF-8 is not found under its name",
-        file: "crates/engine/src/column.rs",
+        file: "crates/engine/src/column/places.rs",
         find: "if fixed.physical() == Physical::Text {",
         replace: "if fixed.physical() == Physical::Bytes {",
         package: "skein-sim",
@@ -73,7 +73,7 @@ pub(crate) const QUERY_MUTANTS: &[Mutant] = &[
     Mutant {
         name: "overflow-hidden-by-resource",
         breaks: "an attribute that overflowed is hidden by one of the resource",
-        file: "crates/engine/src/column.rs",
+        file: "crates/engine/src/column/places.rs",
         find: "if has_overflow(origin) {\n                    push_overflow",
         replace: "if origin == Origin::Resource {\n                    push_overflow",
         package: "skein-sim",

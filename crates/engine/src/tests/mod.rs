@@ -3,3 +3,4 @@
 mod build;
 mod guarantees;
 mod questions;
+mod relational;

@@ -6,6 +6,7 @@
 pub mod columns;
 pub mod data;
 pub mod question;
+pub mod relational;
 
 /// A stream of random numbers.
 #[derive(Clone, Debug)]

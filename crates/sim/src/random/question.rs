@@ -123,7 +123,8 @@ fn reference(calculation: &Json, operation: &str) -> Map<String, Json> {
     members
 }
 
-fn calculation(random: &mut Random) -> Map<String, Json> {
+/// A random calculation of events.
+pub(super) fn calculation(random: &mut Random) -> Map<String, Json> {
     let (op, column) = match random.below(10) {
         0 | 1 => ("COUNT", None),
         2 => ("COUNT", Some(*random.pick(COLUMNS))),
@@ -204,7 +205,8 @@ pub fn erasure(random: &mut Random) -> Json {
     json!({"filters": filters, "filter_combination": *random.pick(&["AND", "OR"])})
 }
 
-fn filter(random: &mut Random) -> Json {
+/// A random filter.
+pub(super) fn filter(random: &mut Random) -> Json {
     let column = *random.pick(COLUMNS);
     match random.below(6) {
         0 => json!({"column": column, "op": *random.pick(&["exists", "does-not-exist"])}),

@@ -1,5 +1,6 @@
 //! What an aggregate means for a list of events.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -8,9 +9,9 @@ use skein_event::value::Value;
 
 use super::event::Event;
 use super::execute::{double_json, integer_json};
-use super::filter;
-use super::names;
 use super::number::Number;
+use super::relational::{self, Derived, Tie, World};
+use super::{filter, names};
 
 /// Below so many matched rows percentiles are exact, from there on within 1 %.
 pub const EXACT_ROWS_MAX: usize = 10_000;
@@ -62,6 +63,8 @@ pub struct Calculation<'a> {
     pub json: &'a Json,
     /// Its key in the answer.
     pub name: String,
+    /// Its values, where they are of several events.
+    pub derived: Option<Vec<Derived<'a>>>,
 }
 
 impl<'a> Calculation<'a> {
@@ -77,49 +80,181 @@ impl<'a> Calculation<'a> {
                 (None, None) => op.to_owned(),
             }
         };
-        list.iter().map(|json| Calculation { json, name: name(json) }).collect()
+        list.iter().map(|json| Calculation { json, name: name(json), derived: None }).collect()
+    }
+
+    /// Finds its values, where they are of several events: over all events that matched, and by group.
+    pub fn derive(
+        &mut self,
+        matched: &[&'a Event],
+        groups: &[Vec<&'a Event>],
+        usage_mode: bool,
+    ) -> Result<(), Tie> {
+        let weight = |event: &Event| if usage_mode { 1.0 } else { event.weight() };
+        match self.json["op"].as_str() {
+            Some("INTERVAL") => {
+                self.derived = Some(relational::intervals(matched, self.json, weight)?);
+            }
+            Some("PER_TRACE") => {
+                let json: &'a Json = self.json;
+                let inner = Calculation { json: &json["inner"], name: String::new(), derived: None };
+                let of_trace = |events: &Vec<&'a Event>| {
+                    let at = events.iter().copied().min_by_key(|event| event.time_ns)?;
+                    let passing: Vec<&Event> =
+                        events.iter().copied().filter(|e| filter::passes(e, inner.json)).collect();
+                    let values = inner.values(&passing, None, true);
+                    let cell = inner.cell(&values, true);
+                    let number = inner.typed(&values, cell.number()?);
+                    let is_rounded =
+                        matches!(inner.operation(), "SUM" | "AVG") && !matches!(number, Number::I64(_));
+                    let size = Some(number.double().abs()).filter(|size| is_rounded && size.is_finite());
+                    let margin = cell.margin() + size.unwrap_or_default() * 1e-9;
+                    let weight = events.iter().map(|event| weight(event)).fold(0.0, f64::max);
+                    Some(Derived { at, number, margin, weight })
+                };
+                let traces = groups.iter().flat_map(|events| relational::by_trace(events));
+                self.derived = Some(traces.collect::<Vec<_>>().iter().filter_map(of_trace).collect());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The number of a cell in the type that it has before it is written as JSON.
+    fn typed(&self, values: &[(Option<Cow<'_, Value>>, f64)], number: Number) -> Number {
+        let numbers = || values.iter().filter_map(|(value, _)| Number::of(value.as_deref()?));
+        match self.operation() {
+            "COUNT" | "COUNT_DISTINCT" => number,
+            "SUM" if numbers().all(|number| matches!(number, Number::I64(_))) => number,
+            // The first of equal ones.
+            "MIN" | "MAX" => {
+                numbers().find(|one| one.compare(number).is_some_and(Ordering::is_eq)).unwrap_or(number)
+            }
+            _ => Number::F64(number.double()),
+        }
+    }
+
+    /// What it computes, of values of several events, too.
+    fn operation(&self) -> &'a str {
+        self.json["outer"].as_str().or(self.json["op"].as_str()).unwrap_or_default()
     }
 
     /// Whether its value over some of the matched events is exact: none of the events it is of stands for
     /// others, and it is from no sketch.
-    pub fn is_exact(&self, events: &[&Event], usage_mode: bool, exact: bool) -> bool {
-        let operation = self.json["op"].as_str().unwrap_or_default();
-        let takes_part = |event: &Event| match self.json["column"].as_str() {
-            None => true,
-            Some(column) => names::value(event, column).is_some_and(|value| {
-                matches!(operation, "COUNT" | "COUNT_DISTINCT") || Number::of(&value).is_some()
-            }),
-        };
-        let sampled = |event: &&Event| {
-            #[expect(clippy::float_cmp, reason = "a weight of exactly 1 stands for itself")]
-            let stands_for_others = event.weight() != 1.0;
-            stands_for_others && filter::passes(event, self.json) && takes_part(event)
+    pub fn is_exact(&self, events: &[&'a Event], world: &World<'a>, usage_mode: bool, exact: bool) -> bool {
+        let operation = self.operation();
+        let counts =
+            |value: &Value| matches!(operation, "COUNT" | "COUNT_DISTINCT") || Number::of(value).is_some();
+        #[expect(clippy::float_cmp, reason = "a weight of exactly 1 stands for itself")]
+        let sampled = |(value, weight): &(Option<Cow<'_, Value>>, f64)| {
+            *weight != 1.0 && value.as_deref().is_none_or(counts)
         };
         let sketched = operation.starts_with('P') && !exact;
-        !sketched && (usage_mode || !events.iter().any(sampled))
+        #[expect(clippy::float_cmp, reason = "as above")]
+        let any = match &self.derived {
+            Some(derived) => Calculation::at(derived, events).any(|value| value.weight != 1.0),
+            None => self.values(&self.passing(events, world), Some(world), usage_mode).iter().any(sampled),
+        };
+        !sketched && !any
     }
 
     /// Its value over some of the matched events. `exact`: the query matched so few that percentiles are.
-    pub fn over(&self, events: &[&Event], usage_mode: bool, exact: bool) -> Cell {
-        let events: Vec<&Event> =
-            events.iter().filter(|event| filter::passes(event, self.json)).copied().collect();
-        let weight = |event: &Event| if usage_mode { 1.0 } else { event.weight() };
-        let column = self.json["column"].as_str();
-        let with_column = |event: &&&Event| column.is_none_or(|name| names::value(event, name).is_some());
-        match self.json["op"].as_str().unwrap_or_default() {
-            "COUNT" => count(events.iter().filter(with_column).map(|event| weight(event))),
-            "COUNT_DISTINCT" => {
-                let value =
-                    |event: &&Event| Some(names::value(event, column?)?.canonical_text().into_owned());
-                Cell::Exactly(json!(events.iter().filter_map(value).collect::<BTreeSet<_>>().len()))
+    pub fn over(&self, events: &[&'a Event], world: &World<'a>, usage_mode: bool, exact: bool) -> Cell {
+        match &self.derived {
+            Some(derived) => {
+                let here: Vec<&Derived<'_>> = Calculation::at(derived, events).collect();
+                let slack: f64 = here.iter().map(|value| value.margin * value.weight.max(1.0)).sum();
+                widened(self.over_derived(&here, exact), slack)
             }
-            operation => {
-                let number = |event: &&Event| {
-                    Some((Number::of(&*names::value(event, column?)? as &Value)?, weight(event)))
-                };
-                numeric(operation, &events.iter().filter_map(number).collect::<Vec<_>>(), exact)
+            None => self.cell(&self.values(&self.passing(events, world), Some(world), usage_mode), exact),
+        }
+    }
+
+    fn over_derived(&self, here: &[&Derived<'_>], exact: bool) -> Cell {
+        let numbers = || here.iter().map(|value| (value.number, value.weight)).collect::<Vec<_>>();
+        match self.operation() {
+            "COUNT" => count(here.iter().map(|value| value.weight)),
+            "COUNT_DISTINCT" => {
+                let texts = here.iter().map(|value| value.number.value().canonical_text().into_owned());
+                Cell::Exactly(json!(texts.collect::<BTreeSet<_>>().len()))
+            }
+            operation => numeric(operation, &numbers(), exact),
+        }
+    }
+
+    /// The values that count for some events.
+    fn at<'v>(derived: &'v [Derived<'a>], events: &[&'a Event]) -> impl Iterator<Item = &'v Derived<'a>> {
+        let here: BTreeSet<*const Event> = events.iter().map(|event| std::ptr::from_ref(*event)).collect();
+        derived.iter().filter(move |value| here.contains(&std::ptr::from_ref(value.at)))
+    }
+
+    /// The events that pass its filters, but for those of its own prefix.
+    fn passing(&self, events: &[&'a Event], world: &World<'a>) -> Vec<&'a Event> {
+        let prefix = self.json["column"].as_str().and_then(relational::scoped).map(|(prefix, _)| prefix);
+        let mut object = self.json.clone();
+        if let (Some(prefix), Some(filters)) = (prefix, object["filters"].as_array_mut()) {
+            filters.retain(|filter| !filter["column"].as_str().is_some_and(|name| name.starts_with(prefix)));
+        }
+        events.iter().copied().filter(|event| world.passes(event, &object)).collect()
+    }
+
+    /// The values that it takes, with their weights; without a column one for each event.
+    fn values<'e>(
+        &self,
+        events: &[&'e Event],
+        world: Option<&World<'e>>,
+        usage_mode: bool,
+    ) -> Vec<(Option<Cow<'e, Value>>, f64)> {
+        let mut found = Vec::new();
+        for &event in events {
+            let weight = if usage_mode { 1.0 } else { event.weight() };
+            match self.json["column"].as_str() {
+                None => found.push((None, weight)),
+                Some(name) => match (relational::scoped(name), world) {
+                    (Some((prefix, rest)), Some(world)) => {
+                        let others = world.candidates(event, prefix, self.json);
+                        let values = others.filter_map(|other| names::value(other, rest));
+                        found.extend(values.map(|value| (Some(value), weight)));
+                    }
+                    _ => found.extend(names::value(event, name).map(|value| (Some(value), weight))),
+                },
             }
         }
+        found
+    }
+
+    fn cell(&self, values: &[(Option<Cow<'_, Value>>, f64)], exact: bool) -> Cell {
+        match self.json["op"].as_str().unwrap_or_default() {
+            "COUNT" => count(values.iter().map(|(_, weight)| *weight)),
+            "COUNT_DISTINCT" => {
+                let text = |(value, _): &(Option<Cow<'_, Value>>, f64)| {
+                    Some(value.as_ref()?.canonical_text().into_owned())
+                };
+                Cell::Exactly(json!(values.iter().filter_map(text).collect::<BTreeSet<_>>().len()))
+            }
+            operation => {
+                let number = |(value, weight): &(Option<Cow<'_, Value>>, f64)| {
+                    Some((Number::of(value.as_deref()?)?, *weight))
+                };
+                numeric(operation, &values.iter().filter_map(number).collect::<Vec<_>>(), exact)
+            }
+        }
+    }
+}
+
+/// A cell whose parts are themselves only about right.
+fn widened(cell: Cell, slack: f64) -> Cell {
+    if slack == 0.0 {
+        return cell;
+    }
+    match &cell {
+        Cell::Exactly(Json::Null) | Cell::Histogram(_) => cell,
+        _ => match cell.number() {
+            Some(number) if number.double().is_finite() => {
+                Cell::About { value: number.double(), margin: cell.margin() + slack }
+            }
+            _ => cell,
+        },
     }
 }
 

@@ -1,15 +1,18 @@
 //! What a builder specification answers: the JSON of one, over a list of events.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value as Json, json};
 use skein_event::value::{Value, canonical_f64};
 
 use super::aggregate::{Calculation, Cell, EXACT_ROWS_MAX};
 use super::event::{Event, Place};
+use super::names;
 use super::order::{Order, meets_havings};
-use super::{filter, names};
+use super::relational::{Tie, World};
 
 /// Integers beyond ±(2^53 − 1) are strings in JSON.
 const SAFE_MAX: i64 = (1 << 53) - 1;
@@ -83,44 +86,57 @@ pub fn answer(events: &[Event], spec: &Json, found: Option<&Json>) -> Answer {
     let in_datasets = |event: &Event| {
         datasets.is_empty() || datasets.iter().any(|name| name.as_str() == event.text("dataset"))
     };
+    let world = World::new(events, spec, start, end);
     let matched: Vec<&Event> = events
         .iter()
         .filter(|event| start <= event.time_ns && event.time_ns < end)
-        .filter(|event| in_datasets(event) && filter::passes(event, spec))
+        .filter(|event| in_datasets(event) && world.passes(event, spec))
         .collect();
     let limit = spec["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
     if spec["calculations"].as_array().is_some_and(Vec::is_empty) {
         rows(matched, spec, limit)
     } else {
-        groups(&matched, spec, limit, found)
+        groups(&matched, &world, spec, limit, found).unwrap_or(Answer::Unclear)
     }
 }
 
-fn groups(matched: &[&Event], spec: &Json, limit: usize, found_answer: Option<&Json>) -> Answer {
-    let count = json!({"op": "COUNT"});
-    let calculations = Calculation::all(spec, &count);
+fn groups<'a>(
+    matched: &[&'a Event],
+    world: &World<'a>,
+    spec: &'a Json,
+    limit: usize,
+    found_answer: Option<&Json>,
+) -> Result<Answer, Tie> {
+    static COUNT: LazyLock<Json> = LazyLock::new(|| json!({"op": "COUNT"}));
+    let mut calculations = Calculation::all(spec, &COUNT);
     let usage_mode = spec["usage_mode"].as_bool().unwrap_or_default();
     let exact = matched.len() < EXACT_ROWS_MAX;
-    let cells = |events: &[&Event]| -> Vec<Cell> {
-        calculations.iter().map(|calculation| calculation.over(events, usage_mode, exact)).collect()
-    };
     let breakdowns = texts(&spec["breakdowns"]);
-    let mut found: BTreeMap<Vec<Option<String>>, Vec<&Event>> = BTreeMap::new();
+    let mut found: BTreeMap<Vec<Option<String>>, Vec<&'a Event>> = BTreeMap::new();
     for &event in matched {
-        let text = |name: &&str| names::value(event, name).map(|value| value.canonical_text().into_owned());
-        found.entry(breakdowns.iter().map(text).collect()).or_default().push(event);
+        let text =
+            |name: &&str| Ok(world.value(event, name)?.map(|value| value.canonical_text().into_owned()));
+        let key = breakdowns.iter().map(text).collect::<Result<Vec<_>, Tie>>()?;
+        found.entry(key).or_default().push(event);
     }
     if breakdowns.is_empty() {
         found.entry(Vec::new()).or_default();
     }
+    let by_group: Vec<Vec<&Event>> = found.values().cloned().collect();
+    for calculation in &mut calculations {
+        calculation.derive(matched, &by_group, usage_mode)?;
+    }
+    let cells = |events: &[&'a Event]| -> Vec<Cell> {
+        calculations.iter().map(|calculation| calculation.over(events, world, usage_mode, exact)).collect()
+    };
     let mut groups: Vec<Open<'_>> = Vec::new();
     for (texts, events) in found {
-        let shown = shown(&events, &breakdowns);
+        let shown = shown(&events, &breakdowns, world)?;
         let group = Open { cells: cells(&events), shown, texts, events };
         match meets_havings(&group, spec, &calculations) {
             Some(true) => groups.push(group),
             Some(false) => {}
-            None => return Answer::Unclear,
+            None => return Ok(Answer::Unclear),
         }
     }
     let ordering = Order { spec, calculations: &calculations, breakdowns: &breakdowns };
@@ -129,14 +145,14 @@ fn groups(matched: &[&Event], spec: &Json, limit: usize, found_answer: Option<&J
         groups = ordering.as_found(groups, limit, found);
     }
     let cut = groups.split_off(groups.len().min(limit));
-    let other: Vec<&Event> = cut.iter().flat_map(|group| group.events.iter().copied()).collect();
-    let show = |group: &Open<'_>| Group {
+    let other: Vec<&'a Event> = cut.iter().flat_map(|group| group.events.iter().copied()).collect();
+    let show = |group: &Open<'a>| Group {
         key: key(group, &breakdowns),
         cells: group.cells.clone(),
-        exact: calculations.iter().map(|c| c.is_exact(&group.events, usage_mode, exact)).collect(),
+        exact: calculations.iter().map(|c| c.is_exact(&group.events, world, usage_mode, exact)).collect(),
     };
-    let has_heatmap = calculations.iter().any(|calculation| calculation.json["op"] == "HEATMAP");
-    Answer::Groups {
+    let has_heatmap = calculations.iter().any(|calculation| is_heatmap(calculation.json));
+    Ok(Answer::Groups {
         series: match granularity_ns(spec) {
             None if has_heatmap => Series::OfAnyLength,
             None => Series::Absent,
@@ -147,25 +163,35 @@ fn groups(matched: &[&Event], spec: &Json, limit: usize, found_answer: Option<&J
         other: (!cut.is_empty()).then(|| cells(&other)),
         names: calculations.iter().map(|calculation| calculation.name.clone()).collect(),
         results: groups.iter().map(show).collect(),
-    }
+    })
 }
 
 /// A column of events that have equal text there, as a group of them would show it.
 pub fn shown_value(events: &[&Event], column: &str) -> Json {
-    shown(events, &[column]).remove(0).as_ref().map_or(Json::Null, value_json)
+    let values = events.iter().filter_map(|event| names::value(event, column)).map(Cow::into_owned);
+    majority(values).as_ref().map_or(Json::Null, value_json)
 }
 
 /// The breakdowns of a group, each in the type that most of its events have; text on a tie.
-fn shown(events: &[&Event], breakdowns: &[&str]) -> Vec<Option<Value>> {
+fn shown<'a>(
+    events: &[&'a Event],
+    breakdowns: &[&str],
+    world: &World<'a>,
+) -> Result<Vec<Option<Value>>, Tie> {
     let of_name = |name: &&str| {
-        let mut by_type: BTreeMap<u8, (usize, Value)> = BTreeMap::new();
-        for value in events.iter().filter_map(|event| names::value(event, name)) {
-            by_type.entry(rank(&value)).or_insert((0, value.into_owned())).0 += 1;
-        }
-        let most = by_type.into_iter().max_by_key(|(rank, (count, _))| (*count, std::cmp::Reverse(*rank)));
-        most.map(|(_, (_, value))| value)
+        let values = events.iter().map(|event| world.value(event, name)).collect::<Result<Vec<_>, Tie>>()?;
+        Ok(majority(values.into_iter().flatten().map(Cow::into_owned)))
     };
     breakdowns.iter().map(of_name).collect()
+}
+
+fn majority(values: impl Iterator<Item = Value>) -> Option<Value> {
+    let mut by_type: BTreeMap<u8, (usize, Value)> = BTreeMap::new();
+    for value in values {
+        by_type.entry(rank(&value)).or_insert((0, value)).0 += 1;
+    }
+    let most = by_type.into_iter().max_by_key(|(rank, (count, _))| (*count, std::cmp::Reverse(*rank)));
+    most.map(|(_, (_, value))| value)
 }
 
 pub(super) fn key(group: &Open<'_>, breakdowns: &[&str]) -> Map<String, Json> {
@@ -195,12 +221,12 @@ fn granularity_ns(spec: &Json) -> Option<i64> {
     Some(if asked == 0 { 0 } else { asked.clamp(least.min(length), length) })
 }
 
-fn series(
-    groups: &[Open<'_>],
+fn series<'a>(
+    groups: &[Open<'a>],
     granularity: i64,
-    cells: &dyn Fn(&[&Event]) -> Vec<Cell>,
+    cells: &dyn Fn(&[&'a Event]) -> Vec<Cell>,
 ) -> Vec<(i64, usize, Vec<Cell>)> {
-    let mut buckets: BTreeMap<(i64, usize), Vec<&Event>> = BTreeMap::new();
+    let mut buckets: BTreeMap<(i64, usize), Vec<&'a Event>> = BTreeMap::new();
     for (place, group) in groups.iter().enumerate() {
         for &event in &group.events {
             let bucket = event.time_ns.div_euclid(granularity).saturating_mul(granularity);
@@ -216,6 +242,11 @@ fn rows(mut matched: Vec<&Event>, spec: &Json, limit: usize) -> Answer {
         matched.reverse();
     }
     Answer::Rows { rows: matched.into_iter().map(|event| (event.time_ns, flat(event))).collect(), limit }
+}
+
+/// Whether a calculation is a histogram.
+pub fn is_heatmap(calculation: &Json) -> bool {
+    calculation["op"] == "HEATMAP" || calculation["outer"] == "HEATMAP"
 }
 
 /// The present columns of an event under their names. An attribute that is called like a fixed column, or is

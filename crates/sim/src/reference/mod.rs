@@ -8,8 +8,8 @@
 //! What it shares with the rest of Skein: the definition of canonical text (`event::value`), on purpose, and
 //! nothing else. It reads the JSON of a specification itself, and flattens OTLP messages itself.
 //!
-//! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`aggregate`], [`execute`],
-//! [`catalog`], [`trace`].
+//! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`relational`], [`aggregate`],
+//! [`execute`], [`catalog`], [`trace`].
 
 pub mod aggregate;
 pub mod catalog;
@@ -20,6 +20,7 @@ pub mod flatten;
 pub mod names;
 pub mod number;
 mod order;
+pub mod relational;
 pub mod trace;
 
 pub use event::{Event, Place};

@@ -27,6 +27,14 @@ impl Number {
         }
     }
 
+    /// As a value.
+    pub fn value(self) -> Value {
+        match self {
+            Number::I64(value) => Value::I64(value),
+            Number::F64(value) => Value::F64(value),
+        }
+    }
+
     /// As a double.
     #[expect(clippy::cast_precision_loss, reason = "that is what a double is")]
     pub fn double(self) -> f64 {

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use skein_event::value::Value;
 
 use super::aggregate::Calculation;
-use super::execute::{Open, key};
+use super::execute::{Open, is_heatmap, key};
 use super::number::Number;
 
 /// The calculation that an order or a having means.
@@ -77,7 +77,7 @@ impl Order<'_> {
         let orders = self.spec["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
         if orders.is_empty() {
             // The first calculation that has an order, largest first.
-            let first = self.calculations.iter().position(|calculation| calculation.json["op"] != "HEATMAP");
+            let first = self.calculations.iter().position(|calculation| !is_heatmap(calculation.json));
             if let Some(place) = first {
                 let ordering = by_cell(place, true)?;
                 if ordering.is_ne() {

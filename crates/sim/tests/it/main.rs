@@ -21,4 +21,6 @@ mod guarantees;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod relational;
+#[cfg(test)]
 mod storage;

@@ -1,0 +1,246 @@
+//! INTERVAL: from one event to another of the same trace or instance.
+//!
+//! Rows come in no order of time, so each value of `by` keeps its first `from` so far and those `to` that may still
+//! be the first after it: all earlier ones, since a `from` before them may yet come, and the next two that are not
+//! earlier, of which one may be the `from` itself.
+
+use skein_event::ids::EventId;
+use skein_query::number::Number;
+use skein_query::plan::{Column, FilterSet};
+use skein_store::Error;
+use skein_store::segment::Segment;
+
+use crate::aggregate::Weights;
+use crate::derived::DerivedValue;
+use crate::filter::{BoundFilters, Mask};
+use crate::group::{BoundBreakdowns, Groups};
+use crate::scan::Block;
+
+/// A row of a snapshot: place of its segment, and its number there.
+type Place = (usize, u32);
+
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    time_ns: i64,
+    event_id: EventId,
+    place: Place,
+    group: u32,
+    weight: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Interval {
+    from: Option<Start>,
+    ends: Vec<(i64, Place)>,
+    /// Ends are looked through when there are so many.
+    next_look: usize,
+}
+
+impl Interval {
+    fn begin(&mut self, start: Start) {
+        let key = |start: &Start| (start.time_ns, start.event_id);
+        if self.from.as_ref().is_none_or(|known| key(&start) < key(known)) {
+            self.from = Some(start);
+        }
+    }
+
+    fn end(&mut self, time_ns: i64, place: Place) {
+        self.ends.push((time_ns, place));
+        if self.ends.len() > self.next_look.max(ENDS_LOOKED_AT) {
+            self.drop_late_ends();
+            self.next_look = 2 * self.ends.len();
+        }
+    }
+
+    /// Drops the ends that will not be the first after any `from` that may come.
+    fn drop_late_ends(&mut self) {
+        let Some(from) = &self.from else { return };
+        self.ends.sort_unstable();
+        let early = self.ends.partition_point(|(time_ns, _)| *time_ns < from.time_ns);
+        self.ends.truncate(early + 2);
+    }
+
+    fn finish(&self) -> Option<(Start, Option<i64>)> {
+        let from = self.from?;
+        let fits = |(time_ns, place): &&(i64, Place)| *time_ns >= from.time_ns && *place != from.place;
+        Some((from, self.ends.iter().filter(fits).map(|(time_ns, _)| *time_ns).min()))
+    }
+}
+
+/// Fewer ends are not worth a look.
+const ENDS_LOOKED_AT: usize = 16;
+
+pub(super) struct Intervals<'p> {
+    from: &'p FilterSet,
+    to: &'p FilterSet,
+    by: &'p [Column],
+    weighted: bool,
+    /// The values of `by`.
+    instances: Groups,
+    /// By value of `by`.
+    intervals: Vec<Interval>,
+    ends: usize,
+    row_instances: Vec<u32>,
+}
+
+pub(super) struct BoundInterval<'s> {
+    place: usize,
+    segment: &'s Segment,
+    by: BoundBreakdowns<'s>,
+    from: BoundFilters<'s>,
+    to: BoundFilters<'s>,
+    weights: Option<Weights<'s>>,
+}
+
+impl BoundInterval<'_> {
+    pub(super) fn bytes(&self) -> u64 {
+        self.by.bytes() + self.from.bytes() + self.to.bytes()
+    }
+}
+
+impl<'p> Intervals<'p> {
+    pub(super) fn new(
+        from: &'p FilterSet,
+        to: &'p FilterSet,
+        by: &'p Column,
+        weighted: bool,
+    ) -> Intervals<'p> {
+        Intervals {
+            from,
+            to,
+            by: std::slice::from_ref(by),
+            weighted,
+            instances: Groups::new(1),
+            intervals: Vec::new(),
+            ends: 0,
+            row_instances: Vec::new(),
+        }
+    }
+
+    pub(super) fn bind<'s>(&self, place: usize, segment: &'s Segment) -> Result<BoundInterval<'s>, Error> {
+        Ok(BoundInterval {
+            place,
+            segment,
+            by: BoundBreakdowns::bind(segment, self.by, None)?,
+            from: BoundFilters::bind(segment, self.from)?,
+            to: BoundFilters::bind(segment, self.to)?,
+            weights: self.weighted.then(|| Weights::bind(segment)).transpose()?,
+        })
+    }
+
+    pub(super) fn add_block(
+        &mut self,
+        bound: &mut BoundInterval<'_>,
+        block: &Block<'_>,
+        groups: &[u32],
+    ) -> Result<(), Error> {
+        let from = passing(&mut bound.from, block)?;
+        let to = passing(&mut bound.to, block)?;
+        let both: Mask = from.iter().zip(&to).map(|(from, to)| from | to).collect();
+        if !both.contains(&true) {
+            return Ok(());
+        }
+        let part = Block { mask: &both, ..*block };
+        let mut instances = std::mem::take(&mut self.row_instances);
+        self.instances.of_block(&mut bound.by, &part, false, &mut instances)?;
+        self.intervals.resize_with(self.instances.len(), Interval::default);
+        let weights = bound.weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
+        let rows: Vec<usize> = part.places().filter(|&row| !bound.by.lacks_any(row)).collect();
+        for &row in rows.iter().filter(|&&row| to[row]) {
+            let Some(interval) = self.intervals.get_mut(instances[row] as usize) else { continue };
+            let before = interval.ends.len();
+            interval.end(block.times[row], (bound.place, block.row(row)));
+            self.ends = (self.ends + interval.ends.len()).saturating_sub(before);
+        }
+        let starts: Vec<usize> = rows.into_iter().filter(|&row| from[row]).collect();
+        let numbers: Vec<u32> = starts.iter().map(|&row| block.row(row)).collect();
+        for (&row, event_id) in starts.iter().zip(bound.segment.event_ids(&numbers)?) {
+            let Some(interval) = self.intervals.get_mut(instances[row] as usize) else { continue };
+            interval.begin(Start {
+                time_ns: block.times[row],
+                event_id,
+                place: (bound.place, block.row(row)),
+                group: groups[row],
+                weight: weights.map_or(1.0, |weights| weights[row]),
+            });
+        }
+        self.row_instances = instances;
+        Ok(())
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let intervals = self.intervals.capacity() * size_of::<Interval>();
+        self.instances.heap_bytes() + intervals + 2 * self.ends * size_of::<(i64, Place)>()
+    }
+
+    /// The intervals, and how many began without an end.
+    pub(super) fn finish(&self) -> (Vec<DerivedValue>, usize) {
+        let mut open = 0;
+        let mut values = Vec::new();
+        for (from, end_ns) in self.intervals.iter().filter_map(Interval::finish) {
+            let Some(end_ns) = end_ns else {
+                open += 1;
+                continue;
+            };
+            values.push(DerivedValue {
+                group: from.group,
+                time_ns: from.time_ns,
+                number: Number::F64(milliseconds(from.time_ns, end_ns)),
+                weight: from.weight,
+            });
+        }
+        (values, open)
+    }
+}
+
+/// What `duration_ms` would say.
+fn milliseconds(start_ns: i64, end_ns: i64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a time of 104 days is exact to the nanosecond, as in durations"
+    )]
+    let ns = end_ns.abs_diff(start_ns) as f64;
+    ns / 1e6
+}
+
+fn passing(filters: &mut BoundFilters<'_>, block: &Block<'_>) -> Result<Mask, Error> {
+    let mut mask = block.mask.clone();
+    filters.apply(block.start, block.contexts, &mut mask)?;
+    Ok(mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use skein_event::ids::{Offset, Partition};
+
+    use super::*;
+
+    proptest! {
+        /// Ends that are dropped early are never the ones that are wanted.
+        #[test]
+        fn no_end_is_dropped_that_a_later_start_may_want(
+            rows in prop::collection::vec((0..60_i64, 0..4_u8), 0..300),
+        ) {
+            let mut interval = Interval::default();
+            let (mut starts, mut ends) = (Vec::new(), Vec::new());
+            for (row, &(time_ns, kind)) in (0_u32..).zip(&rows) {
+                let place = (0, row);
+                if kind != 0 {
+                    interval.end(time_ns, place);
+                    ends.push((time_ns, place));
+                }
+                if kind < 2 {
+                    let event_id = EventId { partition: Partition(0), offset: Offset(0), index: row };
+                    interval.begin(Start { time_ns, event_id, place, group: 0, weight: 1.0 });
+                    starts.push((time_ns, place));
+                }
+            }
+            let expected = starts.iter().min().map(|&(start_ns, start)| {
+                let after = ends.iter().filter(|(time_ns, place)| *time_ns >= start_ns && *place != start);
+                (start, after.map(|(time_ns, _)| *time_ns).min())
+            });
+            prop_assert_eq!(interval.finish().map(|(start, end)| (start.place, end)), expected);
+        }
+    }
+}
