@@ -126,12 +126,16 @@ fn per_trace_is_a_distribution_over_traces() {
     let retries = json!({"calculations": [{"op": "PER_TRACE", "outer": "MIN", "name": "n",
         "inner": {"op": "COUNT", "filters": [{"column": "name", "op": "=", "value": "retry"}]}}]});
     assert_eq!(results(&shop(), retries)[0]["n"], 0);
-    let series = json!({"granularity": 8, "calculations": [{"op": "PER_TRACE", "outer": "SUM", "name": "n",
+    let series = json!({"granularity": 3, "start_time": START_S, "end_time": START_S + 30, "calculations": [{"op": "PER_TRACE", "outer": "SUM", "name": "n",
         "inner": {"op": "SUM", "column": "duration_ms"}}]});
     let series = data(&shop(), series)["series"].clone();
     let values: Vec<&Json> =
         series.as_array().expect("a series").iter().map(|one| &one["data"]["n"]).collect();
-    assert_eq!(values, [&json!(175), &json!(70), &Json::Null], "each in the bucket of its first event");
+    assert_eq!(
+        values,
+        [&json!(175), &Json::Null, &json!(70), &Json::Null, &Json::Null],
+        "each in the bucket of its first event"
+    );
 }
 
 #[test]
@@ -189,10 +193,11 @@ fn what_is_remembered_of_other_events_counts_as_memory() {
     let rows: Vec<Row> =
         (1..2_001).map(|n| span(n, &format!("{n:032x}"), 1, None, &format!("n{n}"), 1)).collect();
     let engine = engine(&[&rows]);
-    let spec = json!({"start_time": START_S, "end_time": START_S + 7_200, "breakdowns": ["any.name"]});
+    let filters = json!([{"column": "any.name", "op": "exists"}]);
+    let spec = json!({"start_time": START_S, "end_time": START_S + 7_200, "filters": filters});
     let plan = skein_query::spec::parse(&spec, &skein_event::ids::Environment::default_environment(), 0);
     let plan = plan.expect("a plan");
-    let narrow = skein_query::RunContext { memory_bytes_max: 100_000, ..context() };
+    let narrow = skein_query::RunContext { memory_bytes_max: 40_000, ..context() };
     let error = skein_query::QueryEngine::run(&engine, &plan, &narrow).expect_err("needs more");
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
     run(&engine, spec).expect("fits");
