@@ -167,6 +167,9 @@ impl ApiError {
             Some(Location::Span { start, end }) => {
                 (Some(Span { start: *start as u64, end: *end as u64 }), None)
             }
+            Some(Location::Inside { path, start, end }) => {
+                (Some(Span { start: *start as u64, end: *end as u64 }), Some(path.clone()))
+            }
             Some(Location::Path(path)) => (None, Some(path.clone())),
             None => (None, None),
         };

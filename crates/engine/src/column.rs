@@ -1,12 +1,12 @@
 //! A logical column bound to one segment: for a block of rows, which physical column each row's value comes
 //! from, and its encoded form.
 
+mod cursor;
 mod places;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use skein_event::batch::Physical;
 use skein_event::ids::encode_hex;
 use skein_query::number::ValueRef;
 use skein_query::plan::{Column, TextTest};
@@ -15,6 +15,8 @@ use skein_query::time_text::format_ns;
 use skein_store::Error;
 use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader, Zone, inner_words};
 
+use self::cursor::RowCursor;
+use crate::calculated::{BoundProgram, TEXT_PART, Texts};
 use crate::flat;
 use crate::overflow::overflow_value;
 use crate::relation::bound::{BoundTable, TableHandle};
@@ -36,6 +38,8 @@ pub(crate) struct BoundColumn<'a> {
     filled_for: Option<u32>,
     /// Of a value of another event of the trace: where it is remembered. The parts are then by its type.
     related: Option<Box<BoundTable<'a>>>,
+    /// Of a calculated column: what fills the cells. The parts are then by type, too.
+    program: Option<Box<BoundProgram<'a>>>,
 }
 
 /// One place a value can come from.
@@ -62,6 +66,8 @@ enum Source<'a> {
     Time(Ints<'a>, Vec<i64>),
     /// The row's number stands for its value.
     RowNumber,
+    /// Results of a program; texts have a code.
+    Computed(Texts),
 }
 
 /// How bits become a value.
@@ -83,30 +89,32 @@ enum Form {
     Event,
     /// A remembered value of another event that is no number.
     Kept(TableHandle),
-}
-
-/// Reads a column of rows block by block.
-struct RowCursor<'a> {
-    reader: ColumnReader<'a>,
-    /// The block of values that `raw` holds, and `rows` the rows of.
-    decoded: Option<usize>,
-    raw: Vec<u64>,
-    integers: Vec<i64>,
-    doubles: Vec<f64>,
-    codes: Vec<u32>,
-    ids: Vec<[u8; 8]>,
-    rows: Vec<u32>,
+    /// A code of texts that were computed.
+    Computed,
 }
 
 impl<'a> BoundColumn<'a> {
     /// Finds the column's parts in a segment.
     pub(crate) fn bind(segment: &'a Segment, column: &Column) -> Result<BoundColumn<'a>, Error> {
+        if let Some(program) = &column.calculated {
+            let part = |form| Part::plain(segment, Source::Computed(Texts::default()), form);
+            // In the order of the places that `calculated` has for them.
+            let parts = [Form::Bool, Form::I64, Form::F64, Form::Computed].map(part).into();
+            let program = Some(Box::new(BoundProgram::bind(segment, program)?));
+            return Ok(BoundColumn { program, ..BoundColumn::of_parts(parts) });
+        }
         let mut parts = Vec::new();
         for reference in &column.references {
             places::push_parts(segment, reference, &mut parts)?;
         }
         parts.truncate(usize::from(MISSING));
-        Ok(BoundColumn { parts, part_of: Vec::new(), bits: Vec::new(), filled_for: None, related: None })
+        Ok(BoundColumn::of_parts(parts))
+    }
+
+    /// Without parts no row has a value.
+    pub(crate) fn of_parts(parts: Vec<Part<'a>>) -> BoundColumn<'a> {
+        let (part_of, bits) = (Vec::new(), Vec::new());
+        BoundColumn { parts, part_of, bits, filled_for: None, related: None, program: None }
     }
 
     /// The first value that a table of other events has at each row.
@@ -114,13 +122,7 @@ impl<'a> BoundColumn<'a> {
         let part = |form| Part::plain(segment, Source::RowNumber, form);
         let parts =
             vec![part(Form::Bool), part(Form::I64), part(Form::F64), part(Form::Kept(table.handle()))];
-        BoundColumn {
-            parts,
-            part_of: Vec::new(),
-            bits: Vec::new(),
-            filled_for: None,
-            related: Some(Box::new(table)),
-        }
+        BoundColumn { related: Some(Box::new(table)), ..BoundColumn::of_parts(parts) }
     }
 
     /// Fills the cells of a block, which begins at row `start` and whose contexts are given.
@@ -146,6 +148,13 @@ impl<'a> BoundColumn<'a> {
                 };
             }
             return Ok(());
+        }
+        if let Some(program) = &mut self.program {
+            let texts = match self.parts.get_mut(usize::from(TEXT_PART)).map(|part| &mut part.source) {
+                Some(Source::Computed(texts)) => texts,
+                _ => return Ok(()),
+            };
+            return program.fill(start, contexts, texts, &mut self.part_of, &mut self.bits);
         }
         let mut open = contexts.len();
         for (number, part) in (0_u8..).zip(&mut self.parts) {
@@ -182,7 +191,8 @@ impl<'a> BoundColumn<'a> {
 
     /// Encoded bytes of the columns behind it.
     pub(crate) fn bytes(&self) -> u64 {
-        self.parts.iter().map(Part::bytes).sum()
+        let program = self.program.as_ref().map_or(0, |program| program.bytes());
+        self.parts.iter().map(Part::bytes).sum::<u64>() + program
     }
 }
 
@@ -249,6 +259,10 @@ impl<'a> Part<'a> {
                 read(Some(ValueRef::Text(&text)))
             }
             Form::Kept(table) => table.with_text(low(bits), read),
+            Form::Computed => match &self.source {
+                Source::Computed(texts) => read(Some(ValueRef::Text(texts.get(bits)))),
+                _ => read(None),
+            },
             Form::Event => read(Some(ValueRef::Text(&flat::event_json(self.segment, low(bits))?))),
             Form::Text => match std::str::from_utf8(self.dictionary_bytes(bits)?) {
                 Ok(text) => read(Some(ValueRef::Text(text))),
@@ -275,7 +289,7 @@ impl<'a> Part<'a> {
         match &self.source {
             Source::Rows(cursor) => Some(&cursor.reader),
             Source::Contexts { reader, .. } => Some(reader),
-            Source::Time(..) | Source::RowNumber => None,
+            Source::Time(..) | Source::RowNumber | Source::Computed(_) => None,
         }
     }
 
@@ -300,6 +314,8 @@ impl<'a> Part<'a> {
                     take(place, time.cast_unsigned());
                 }
             }
+            // The program fills these.
+            Source::Computed(_) => {}
             Source::RowNumber => {
                 for (place, row) in (u64::from(start)..).take(contexts.len()).enumerate() {
                     take(place, row);
@@ -348,52 +364,6 @@ fn overlaps(zone: Zone, form: &Form, (low, high): (f64, f64)) -> bool {
         Zone::Code(..) | Zone::Unordered => return true,
     };
     min <= high && low <= max
-}
-
-impl RowCursor<'_> {
-    fn for_each_cell(&mut self, start: u32, rows: usize, mut take: impl FnMut(usize, u64)) {
-        let end = start.saturating_add(u32::try_from(rows).unwrap_or(u32::MAX));
-        for block in self.reader.present().value_blocks(start, end) {
-            self.decode(block);
-            let first = self.rows.partition_point(|&row| row < start);
-            let cells = self.rows[first..].iter().zip(self.raw.get(first..).unwrap_or(&[]));
-            for (&row, &bits) in cells.take_while(|(row, _)| **row < end) {
-                take((row - start) as usize, bits);
-            }
-        }
-    }
-
-    #[inline]
-    fn decode(&mut self, block: usize) {
-        if self.decoded != Some(block) {
-            self.decode_block(block);
-        }
-    }
-
-    #[cold]
-    fn decode_block(&mut self, block: usize) {
-        self.decoded = Some(block);
-        self.reader.rows_of_block(block, &mut self.rows);
-        self.raw.clear();
-        match self.reader.info().key.physical {
-            Physical::Bool | Physical::I64 | Physical::DurationNs => {
-                self.reader.decode_i64(block, &mut self.integers);
-                self.raw.extend(self.integers.iter().map(|value| value.cast_unsigned()));
-            }
-            Physical::F64 => {
-                self.reader.decode_f64(block, &mut self.doubles);
-                self.raw.extend(self.doubles.iter().map(|value| value.to_bits()));
-            }
-            Physical::Text | Physical::Bytes | Physical::Json | Physical::TraceId => {
-                self.reader.decode_codes(block, &mut self.codes);
-                self.raw.extend(self.codes.iter().map(|&code| u64::from(code)));
-            }
-            Physical::SpanId => {
-                self.reader.decode_span_ids(block, &mut self.ids);
-                self.raw.extend(self.ids.iter().map(|&id| u64::from_be_bytes(id)));
-            }
-        }
-    }
 }
 
 /// Codes and row numbers are 32 bits wide; the bits that carry them have nothing above.

@@ -12,10 +12,11 @@
 //! Determinism: segments are visited in the order of the snapshot and rows in their order, so that sums of
 //! doubles come out the same, bit by bit, every time.
 //!
-//! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `filter`, `scan`, `relation`, `group`, `aggregate`,
+//! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `calculated`, `filter`, `scan`, `relation`, `group`, `aggregate`,
 //! `derived`, `first_pass`, `series`, `finish`, `rows`, `partial`, `trace`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
+mod calculated;
 mod catalog;
 mod column;
 mod derived;

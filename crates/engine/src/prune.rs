@@ -41,6 +41,10 @@ fn filters_may_match(segment: &Arc<SegmentHandle>, set: &FilterSet) -> bool {
 
 /// Whether any event of a segment may have a value in a column.
 fn may_have(segment: &Arc<SegmentHandle>, column: &Column) -> Result<bool, Error> {
+    // An expression may have a value where everything it reads is missing.
+    if column.calculated.is_some() {
+        return Ok(true);
+    }
     for reference in &column.references {
         let (name, origins): (&str, &[Origin]) = match reference {
             Reference::Timestamp | Reference::IngestTime | Reference::EventId | Reference::Event => {

@@ -38,7 +38,7 @@ pub(crate) fn check(
         split_filters(&related.filters, &mut presence, &mut columns);
     }
     if let Output::Groups(groups) = &plan.output {
-        columns.extend(&groups.breakdowns);
+        groups.breakdowns.iter().for_each(|column| split_column(column, &mut presence, &mut columns));
         for calculation in &groups.calculations {
             of_calculation(calculation, &mut presence, &mut columns);
         }
@@ -62,7 +62,7 @@ fn of_calculation<'a>(
     presence: &mut Vec<&'a Column>,
     others: &mut Vec<&'a Column>,
 ) {
-    others.extend(&calculation.column);
+    calculation.column.iter().for_each(|column| split_column(column, presence, others));
     let own = calculation.filter.iter().flat_map(|set| &set.filters);
     split_filters(
         own.chain(calculation.related.iter().flat_map(|related| &related.filters)),
@@ -73,7 +73,7 @@ fn of_calculation<'a>(
         None => {}
         Some(Derived::PerTrace(inner)) => of_calculation(inner, presence, others),
         Some(Derived::Interval { from, to, by }) => {
-            others.push(by);
+            split_column(by, presence, others);
             split_filters(from.filters.iter().chain(&to.filters), presence, others);
         }
     }
@@ -86,9 +86,19 @@ fn split_filters<'a>(
 ) {
     for filter in filters {
         match filter.test {
-            Test::Exists | Test::DoesNotExist => presence.push(&filter.column),
-            _ => others.push(&filter.column),
+            Test::Exists | Test::DoesNotExist if filter.column.calculated.is_none() => {
+                presence.push(&filter.column);
+            }
+            _ => split_column(&filter.column, presence, others),
         }
+    }
+}
+
+/// Of a calculated column those that it reads.
+fn split_column<'a>(column: &'a Column, presence: &mut Vec<&'a Column>, others: &mut Vec<&'a Column>) {
+    let Some(program) = &column.calculated else { return others.push(column) };
+    for (column, required) in program.columns() {
+        if required { others.push(column) } else { presence.push(column) }
     }
 }
 

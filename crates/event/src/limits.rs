@@ -4,6 +4,10 @@
 
 use std::time::Duration;
 
+mod query;
+
+pub use query::*;
+
 /// A request larger than this, before or after decompression, is refused with 413 / RESOURCE_EXHAUSTED.
 /// OTLP 1.11 recommends 64 MiB as the default of a receiver.
 pub const REQUEST_BYTES_MAX: usize = 64 << 20;
@@ -57,12 +61,6 @@ pub const REJECTIONS_KEPT: usize = 1_000;
 
 /// A timestamp further ahead of arrival than this is filed under arrival time and flagged.
 pub const FUTURE_NS_MAX: i64 = 24 * 3_600 * 1_000_000_000;
-
-/// Rows of a query answer (CONTRACT.md: limit at most 10,000).
-pub const QUERY_LIMIT_MAX: usize = 10_000;
-
-/// Rows of a query answer when none is asked for.
-pub const QUERY_LIMIT_DEFAULT: usize = 100;
 
 /// Rejections of one request that are kept in full; the rest are counted by reason. A client's log line
 /// shows the first ones at most, and each costs a path and a sentence.
@@ -230,37 +228,6 @@ pub const CONTEXT_BYTES_MAX: usize = 2 * REQUEST_BYTES_MAX;
 /// Body of a question or a command. Larger ones are telemetry, and come through a door.
 pub const JSON_BYTES_MAX: usize = 1 << 20;
 
-/// Queries that run or wait for a turn; more are told to slow down, since each may hold memory.
-pub const QUERIES_RUNNING_MAX: usize = 64;
-
-/// Memory of one query's state, unless the configuration says otherwise: a quarter of a 4 GiB machine.
-pub const QUERY_MEMORY_BYTES_MAX: usize = 1 << 30;
-
-/// Time of one query, unless the configuration says otherwise: whoever waits longer has gone away.
-pub const QUERY_SECONDS_MAX: u64 = 60;
-
-/// A question up to this length is kept with the event that tells of it, to be replayed. Boards ask in under 4 KiB.
-pub const CAPTURED_QUERY_BYTES_MAX: usize = 32 << 10;
-
-/// What a query under way knows is put together at most this often: what a person can follow.
-pub const PARTIAL_INTERVAL_NS: i64 = 200_000_000;
-
-/// Putting it together may cost the query this part of its time, one in so many.
-pub const PARTIAL_COST_FRACTION: i64 = 10;
-
-/// Bytes of what is shown of a query under way; each of [`QUERIES_RUNNING_MAX`] may hold so much. The whole
-/// answer, which may be larger, is kept on the account of [`ANSWER_BYTES_KEPT`].
-pub const PARTIAL_ANSWER_BYTES_MAX: usize = 2 << 20;
-
-/// Answers kept to be found again under their id: a board of 50 panels, asked for by five people.
-pub const ANSWERS_KEPT: usize = 256;
-
-/// Bytes of answers kept: an answer of 10,000 wide rows is about 20 MiB.
-pub const ANSWER_BYTES_KEPT: usize = 128 << 20;
-
-/// An answer is kept this long.
-pub const ANSWER_TTL_NS: i64 = 10 * 60 * 1_000_000_000;
-
 /// Connections of one port; a fleet of agents on one machine stays below it.
 pub const CONNECTIONS_MAX: usize = 1_024;
 
@@ -324,9 +291,6 @@ pub const EXPORT_BATCH_ROWS: usize = 4 << 10;
 /// Bytes after which events that were written as JSON lines are handed to the client.
 pub const EXPORT_PIECE_BYTES: usize = 1 << 20;
 
-/// Values of a column in one answer, enough for a person to choose from.
-pub const COLUMN_VALUES_MAX: usize = 100;
-
 /// Text of a client is kept up to here with a rejection: enough to find the place, too little to fill memory.
 pub const REJECTION_TEXT_BYTES_MAX: usize = 1 << 10;
 
@@ -388,13 +352,3 @@ pub const SHAPE_EDGES_MAX: usize = 12;
 
 /// Protobuf's groups inside groups are skipped to this depth; nothing of today writes even one.
 pub const GROUP_DEPTH_MAX: usize = 32;
-
-/// Entries of a query's cache of values without a dictionary, beyond which it starts anew: it is a shortcut, and
-/// a column of unlike numbers must not fill memory with it.
-pub const CACHED_VALUES_MAX: usize = 1 << 16;
-
-/// Candidates of an error: more is a list to read, not an answer.
-pub const CANDIDATES_MAX: usize = 5;
-
-/// A name longer than this is compared with candidates only by its beginning, so that a hostile name costs little.
-pub const COMPARED_CHARS_MAX: usize = 64;

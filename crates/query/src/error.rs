@@ -44,6 +44,15 @@ pub enum ErrorKind {
 pub enum Location {
     /// JSON pointer into a specification, `/filters/0/column`.
     Path(String),
+    /// Bytes of a text that is itself a member of a specification: an expression.
+    Inside {
+        /// JSON pointer of the text.
+        path: String,
+        /// First byte.
+        start: usize,
+        /// One past the last byte.
+        end: usize,
+    },
     /// Bytes of a query text.
     Span {
         /// First byte.
@@ -167,6 +176,7 @@ impl fmt::Display for QueryError {
         f.write_str(&self.inner.message)?;
         match &self.inner.location {
             Some(Location::Path(path)) => write!(f, " (at {path})")?,
+            Some(Location::Inside { path, start, end }) => write!(f, " (at {path}, {start}..{end})")?,
             Some(Location::Span { start, end }) => write!(f, " (at {start}..{end})")?,
             None => {}
         }

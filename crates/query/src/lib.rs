@@ -10,11 +10,12 @@
 //! never guesses: a field, an operator or a value it does not know is an error that says where it stands and
 //! what was probably meant.
 //!
-//! Reading order: [`plan`], [`names`], [`spec`], [`test`], [`aggregate`], [`result`], [`engine`], [`error`].
+//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`spec`], [`test`], [`aggregate`], [`result`], [`engine`], [`error`].
 
 pub mod aggregate;
 pub mod engine;
 pub mod error;
+pub mod expression;
 pub mod names;
 pub mod number;
 pub mod plan;
@@ -24,6 +25,7 @@ pub mod result;
 pub mod spec;
 pub mod suggest;
 pub mod test;
+pub mod text;
 pub mod time_text;
 
 pub use engine::{QueryEngine, RunContext};

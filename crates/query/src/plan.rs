@@ -8,6 +8,7 @@ use std::sync::Arc;
 use skein_event::ids::{Environment, EventId};
 
 use crate::error::Location;
+use crate::expression::Program;
 use crate::names::{self, Reference};
 pub use crate::related::{Derived, Related, Scope};
 use crate::result::Warning;
@@ -226,8 +227,10 @@ pub struct Column {
     pub name: Arc<str>,
     /// Whose value it is.
     pub scope: Scope,
-    /// Places in order: an event's value is that of the first it has.
+    /// Places in order: an event's value is that of the first it has. None of a calculated column.
     pub references: Vec<Reference>,
+    /// How it is computed; `None` of a stored column.
+    pub calculated: Option<Arc<Program>>,
     /// Where it stands in the question.
     pub location: Location,
 }
@@ -235,7 +238,14 @@ pub struct Column {
 impl Column {
     /// The event's own value under a name.
     pub fn stored(name: &str, location: Location) -> Column {
-        Column { name: Arc::from(name), scope: Scope::Own, references: names::references(name), location }
+        let references = names::references(name);
+        Column { name: Arc::from(name), scope: Scope::Own, references, calculated: None, location }
+    }
+
+    /// What a program makes of the event.
+    pub fn calculated(name: &str, program: Arc<Program>, location: Location) -> Column {
+        let (scope, references) = (Scope::Own, Vec::new());
+        Column { name: Arc::from(name), scope, references, calculated: Some(program), location }
     }
 }
 

@@ -223,6 +223,10 @@ pub fn error(error: &QueryError) -> Json {
         Some(Location::Path(path)) => {
             members.insert("path".to_owned(), json!(path));
         }
+        Some(Location::Inside { path, start, end }) => {
+            members.insert("path".to_owned(), json!(path));
+            members.insert("span".to_owned(), json!({"start": start, "end": end}));
+        }
         Some(Location::Span { start, end }) => {
             members.insert("span".to_owned(), json!({"start": start, "end": end}));
         }

@@ -8,6 +8,7 @@
 //! column that no segment of the environment has (docs/adr/0012-unknown-columns.md).
 
 mod calculations;
+mod fields;
 mod filters;
 mod limits;
 mod node;
@@ -17,13 +18,17 @@ mod times;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX};
 
 use self::node::{Node, Object};
 use crate::error::{Location, QueryError};
-use crate::plan::{Column, Cursor, Direction, FilterSet, GroupPlan, Named, Operation, Output, Plan, RowPlan};
+use crate::plan::{
+    Column, Cursor, Direction, FilterSet, GroupPlan, Named, Operation, Output, Plan, RowPlan, Scope,
+};
 
 /// Every field of a specification.
 const FIELDS: &[&str] = &[
@@ -53,7 +58,8 @@ const FIELDS: &[&str] = &[
 ///
 /// `now_ns` is the end of a range that states none. `wait_ms` is the API's business and only checked.
 pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Plan, QueryError> {
-    let object = Node::root(spec).object(FIELDS)?;
+    let fields = fields::calculated_fields(&Node::root(spec).object(FIELDS)?)?;
+    let object = Node::root(spec).with_fields(&fields).object(FIELDS)?;
     refuse_later_work(&object)?;
     let mut warnings = Vec::new();
     let time_range = times::time_range(&object, now_ns)?;
@@ -108,8 +114,7 @@ fn flag(object: &Object<'_>, name: &str) -> Result<bool, QueryError> {
 
 /// Refuses by name what the language knows and this version does not answer.
 fn refuse_later_work(object: &Object<'_>) -> Result<(), QueryError> {
-    const LATER: [(&str, &str); 3] = [
-        ("calculated_fields", "query a stored column, or compute the field where the event is made"),
+    const LATER: [(&str, &str); 2] = [
         ("formulas", "query the named calculations and combine their results"),
         ("compare_time_offset_seconds", "run the query a second time with the earlier range"),
     ];
@@ -142,9 +147,19 @@ fn datasets(object: &Object<'_>) -> Result<Vec<Named>, QueryError> {
     Ok(found)
 }
 
-/// Reads a column's name.
+/// Reads a column's name, which may be that of a calculated field.
 fn column(node: &Node<'_>) -> Result<Column, QueryError> {
     let name = node.text()?;
+    if let Some(program) = node.fields.get(name) {
+        return Ok(Column::calculated(name, Arc::clone(program), Location::Path(node.path.clone())));
+    }
+    let (_, rest) = Scope::of_name(name);
+    if node.fields.get(rest).is_some() {
+        let error = node.error(format!("`{rest}` is a calculated field, which is of the event at hand only"));
+        return Err(
+            error.hint("use a column of the other event, or calculate with it in a question of its own")
+        );
+    }
     if name.len() > COLUMN_NAME_BYTES_MAX {
         return Err(node.error(format!("a column's name has at most {COLUMN_NAME_BYTES_MAX} bytes")));
     }

@@ -3,18 +3,27 @@
 use serde_json::{Map, Value};
 
 use crate::error::QueryError;
+use crate::expression::Fields;
 use crate::suggest;
+pub(crate) use crate::text::shortened;
 
 /// A value of the specification and its JSON pointer.
 #[derive(Clone, Debug)]
 pub(crate) struct Node<'a> {
     pub(crate) value: &'a Value,
     pub(crate) path: String,
+    /// The calculated fields of the specification, whose names stand for columns.
+    pub(crate) fields: &'a Fields,
 }
 
 impl<'a> Node<'a> {
     pub(crate) fn root(value: &'a Value) -> Node<'a> {
-        Node { value, path: String::new() }
+        static NONE: Fields = Fields::NONE;
+        Node { value, path: String::new(), fields: &NONE }
+    }
+
+    pub(crate) fn with_fields(self, fields: &'a Fields) -> Node<'a> {
+        Node { fields, ..self }
     }
 
     /// An error that stands here.
@@ -35,7 +44,7 @@ impl<'a> Node<'a> {
                 return Err(error.at_path(self.child_path(name)).candidates(candidates).hint(hint));
             }
         }
-        Ok(Object { map, path: self.path.clone() })
+        Ok(Object { map, path: self.path.clone(), fields: self.fields })
     }
 
     /// The value as an array of at most `max` elements.
@@ -46,7 +55,8 @@ impl<'a> Node<'a> {
         if elements.len() > max {
             return Err(self.error(format!("{} elements, at most {max} are allowed", elements.len())));
         }
-        let node = |(index, value)| Node { value, path: format!("{}/{index}", self.path) };
+        let node =
+            |(index, value)| Node { value, path: format!("{}/{index}", self.path), fields: self.fields };
         Ok(elements.iter().enumerate().map(node).collect())
     }
 
@@ -94,13 +104,14 @@ impl<'a> Node<'a> {
 pub(crate) struct Object<'a> {
     map: &'a Map<String, Value>,
     path: String,
+    fields: &'a Fields,
 }
 
 impl<'a> Object<'a> {
     /// A field that is present and not null.
     pub(crate) fn get(&self, name: &str) -> Option<Node<'a>> {
         let value = self.map.get(name).filter(|value| !value.is_null())?;
-        Some(Node { value, path: format!("{}/{}", self.path, escape(name)) })
+        Some(Node { value, path: format!("{}/{}", self.path, escape(name)), fields: self.fields })
     }
 
     /// A field that must be there.
@@ -135,13 +146,4 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 /// Escapes a name for a JSON pointer (RFC 6901 §3).
 fn escape(name: &str) -> String {
     shortened(name).replace('~', "~0").replace('/', "~1")
-}
-
-/// Long names are cut in messages, which go to logs and screens.
-pub(crate) fn shortened(name: &str) -> String {
-    const SHOWN_CHARS_MAX: usize = 200;
-    match name.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
-    }
 }

@@ -5,6 +5,7 @@
 
 pub mod columns;
 pub mod data;
+pub mod expression;
 pub mod question;
 pub mod relational;
 

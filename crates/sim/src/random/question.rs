@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Random;
 use super::columns::{COLUMNS, NUMERIC};
 use super::data::{SECONDS, START_S};
+use super::expression::with_calculated_fields;
 
 const PERCENTILES: &[&str] =
     &["P001", "P01", "P05", "P10", "P20", "P25", "P50", "P75", "P80", "P90", "P95", "P99", "P999"];
@@ -41,6 +42,7 @@ pub fn question(random: &mut Random) -> Json {
             let order = *random.pick(&["ascending", "descending"]);
             spec.insert("orders".into(), json!([{"column": "timestamp", "order": order}]));
         }
+        with_calculated_fields(random, &mut spec);
         return Json::Object(spec);
     }
     let calculations = calculations(random);
@@ -54,6 +56,7 @@ pub fn question(random: &mut Random) -> Json {
     }
     spec.insert("breakdowns".into(), json!(breakdowns));
     spec.insert("calculations".into(), json!(calculations));
+    with_calculated_fields(random, &mut spec);
     Json::Object(spec)
 }
 

@@ -38,12 +38,14 @@ pub struct Event {
     pub time_ns: i64,
     /// Every value it has, by place and name.
     values: BTreeMap<Place, BTreeMap<String, Value>>,
+    /// The calculated fields of the question at hand; one that is null hides a column of its name all the same.
+    pub calculated: BTreeMap<String, Option<Value>>,
 }
 
 impl Event {
     /// An event without a value.
     pub fn new(time_ns: i64) -> Event {
-        Event { time_ns, values: BTreeMap::new() }
+        Event { time_ns, values: BTreeMap::new(), calculated: BTreeMap::new() }
     }
 
     /// Every value, in the order of places and names.

@@ -10,6 +10,7 @@ use skein_event::value::{Value, canonical_f64};
 
 use super::aggregate::{Calculation, Cell, EXACT_ROWS_MAX};
 use super::event::{Event, Place};
+use super::expression;
 use super::names;
 use super::order::{Order, meets_havings};
 use super::relational::{Tie, World};
@@ -81,6 +82,8 @@ pub(super) struct Open<'a> {
 /// `found` is the answer of another computation, if there is one: where the order of groups hangs on digits
 /// that may be rounded either way (sums of fractions, percentiles from a sketch), its order is taken over.
 pub fn answer(events: &[Event], spec: &Json, found: Option<&Json>) -> Answer {
+    let computed = expression::with_fields(events, spec);
+    let events = computed.as_deref().unwrap_or(events);
     let (start, end) = (seconds_ns(&spec["start_time"]), seconds_ns(&spec["end_time"]));
     let datasets = spec["datasets"].as_array().map(Vec::as_slice).unwrap_or_default();
     let in_datasets = |event: &Event| {
@@ -337,7 +340,7 @@ pub fn time_text(time_ns: i64) -> String {
 }
 
 /// The date of a day since 1970-01-01, by counting: plain, and slow enough to be believed.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(in crate::reference) fn civil(days: i64) -> (i64, i64, i64) {
     let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     let (mut year, mut left) = (1970, days);
     while left < 0 {

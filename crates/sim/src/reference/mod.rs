@@ -5,16 +5,18 @@
 //! entry of a map, nothing is pruned, encoded or merged. Speed is no concern, and every shortcut the engine
 //! takes is a difference this module would show.
 //!
-//! What it shares with the rest of Skein: the definition of canonical text (`event::value`), on purpose, and
-//! nothing else. It reads the JSON of a specification itself, and flattens OTLP messages itself.
+//! What it shares with the rest of Skein: the definition of canonical text (`event::value`), on purpose, the tree that
+//! the text of an expression becomes, and nothing else. It reads the JSON of a specification itself, and flattens OTLP
+//! messages itself.
 //!
-//! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`relational`], [`aggregate`],
-//! [`execute`], [`catalog`], [`trace`].
+//! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`relational`], [`expression`],
+//! [`aggregate`], [`execute`], [`catalog`], [`trace`].
 
 pub mod aggregate;
 pub mod catalog;
 pub mod event;
 pub mod execute;
+pub mod expression;
 pub mod filter;
 pub mod flatten;
 pub mod names;

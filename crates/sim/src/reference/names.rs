@@ -40,6 +40,9 @@ const SHORT: &[(&str, &[&str])] = &[
 
 /// The value a name has in an event.
 pub fn value<'a>(event: &'a Event, name: &str) -> Option<Cow<'a, Value>> {
+    if let Some(value) = event.calculated.get(name) {
+        return value.as_ref().map(Cow::Borrowed);
+    }
     if let Some(value) = exact(event, name) {
         return Some(value);
     }

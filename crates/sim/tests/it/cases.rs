@@ -17,6 +17,7 @@ use skein_otlp::common::{AnyValue, ArrayValue, any_value};
 use skein_query::error::Location;
 use skein_query::{QueryEngine as _, QueryError, QueryResult, RunContext, render, spec};
 use skein_sim::compare::difference;
+use skein_sim::random::data::ARRIVAL_NS;
 use skein_sim::reference::{Event, Place, answer};
 use skein_sim::subject::Still;
 use skein_store::segment::{
@@ -24,7 +25,7 @@ use skein_store::segment::{
 };
 
 const TEXT: &str = include_str!("../../../../docs/reference/semantics.md");
-const START_S: i64 = 1_900_000_000;
+pub(crate) const START_S: i64 = 1_900_000_000;
 const KEY: HashKey = HashKey(11);
 
 /// One case: its heading and its block.
@@ -54,12 +55,12 @@ fn cases() -> Vec<Case> {
 }
 
 /// An event of a case, for both.
-struct Row {
+pub(crate) struct Row {
     time_ns: i64,
     values: Vec<(Place, String, Value)>,
 }
 
-fn row(json: &Json) -> Row {
+pub(crate) fn row(json: &Json) -> Row {
     let second = json["at"].as_f64().expect("at");
     let mut values = Vec::new();
     for (member, place) in [
@@ -114,7 +115,7 @@ fn any(json: &Json) -> AnyValue {
     AnyValue { value: Some(value) }
 }
 
-fn event(row: &Row) -> Event {
+pub(crate) fn event(row: &Row) -> Event {
     let mut event = Event::new(row.time_ns);
     for (place, name, value) in &row.values {
         event.add(*place, name, value.clone());
@@ -201,10 +202,14 @@ fn segment(sources: &[Source<'_>]) -> Segment {
 }
 
 /// The same events in one segment, in one each, and in two that are merged of those.
-fn layouts(rows: &[Row]) -> Vec<Vec<Arc<Segment>>> {
+pub(crate) fn layouts(rows: &[Row]) -> Vec<Vec<Arc<Segment>>> {
     let batches: Vec<EventBatch> = rows.iter().map(batch).collect();
-    let source =
-        |(offset, batch)| BatchSource { batch, offset: Offset(offset), append_time_ns: 0, indexes: None };
+    let source = |(offset, batch)| BatchSource {
+        batch,
+        offset: Offset(offset),
+        append_time_ns: ARRIVAL_NS,
+        indexes: None,
+    };
     let sources: Vec<Source<'_>> = (0..).zip(&batches).map(|pair| Source::Batch(source(pair))).collect();
     let each: Vec<Arc<Segment>> = sources.iter().map(|source| Arc::new(segment(&[*source]))).collect();
     let halves = each.chunks(each.len().div_ceil(2).max(1)).map(|half| {
@@ -244,6 +249,11 @@ fn run(segments: Vec<Arc<Segment>>, query: &Json) -> Result<QueryResult, QueryEr
     NativeEngine::new(Arc::new(Shelf(segments))).run(&plan, &context)
 }
 
+/// The data of an answer.
+pub(crate) fn data(segments: Vec<Arc<Segment>>, query: &Json) -> Result<Json, QueryError> {
+    run(segments, query).map(|result| render::data(&result))
+}
+
 fn check(case: &Case) {
     let name = case.name;
     let rows: Vec<Row> = case.json["events"].as_array().expect("events").iter().map(row).collect();
@@ -259,8 +269,11 @@ fn check(case: &Case) {
         let result = match (run(segments, &query), expect.get("error")) {
             (Ok(result), None) => result,
             (Err(error), Some(expected)) => {
-                let path = expected["path"].as_str().map(|path| Location::Path(path.to_owned()));
-                assert_eq!(error.location(), path.as_ref(), "{name}: {error}");
+                let path = match error.location() {
+                    Some(Location::Path(path) | Location::Inside { path, .. }) => Some(path.as_str()),
+                    _ => None,
+                };
+                assert_eq!(path, expected["path"].as_str(), "{name}: {error}");
                 let first = error.candidate_list().first().map(String::as_str);
                 assert_eq!(expected.get("candidate").map_or(first, Json::as_str), first, "{name}");
                 continue;

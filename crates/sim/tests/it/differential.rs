@@ -10,7 +10,7 @@ use skein_sim::compare::difference;
 use skein_sim::random::Random;
 use skein_sim::random::data::{Generator, Request};
 use skein_sim::random::question::{LAST_S, numeric_question, question};
-use skein_sim::reference::{Event, answer, names};
+use skein_sim::reference::{Event, answer, expression, names};
 use skein_sim::subject::Subject;
 
 use crate::lists;
@@ -81,6 +81,9 @@ pub(crate) fn known(events: &[Event], spec: &Json) -> bool {
     columns.extend(breakdowns.iter().filter_map(Json::as_str));
     columns.extend(all.iter().filter_map(|filter| filter["column"].as_str()));
     let datasets = spec["datasets"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let fields = expression::fields(spec);
+    let columns: Vec<String> =
+        columns.into_iter().flat_map(|name| expression::columns(name, &fields)).collect();
     let has_dataset = |name: &Json| events.iter().any(|event| name.as_str() == event.text("dataset"));
     datasets.iter().all(has_dataset)
         && columns.iter().all(|name| events.iter().any(|event| names::value(event, name).is_some()))

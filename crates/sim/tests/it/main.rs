@@ -12,6 +12,7 @@ mod damage;
 mod differential;
 #[cfg(test)]
 mod erased;
+mod fields;
 #[cfg(test)]
 mod found;
 #[cfg(test)]

@@ -1,0 +1,78 @@
+//! Limits of questions and answers, each with its reason; the rest of [`super`] bounds events on their way in.
+
+/// Rows of a query answer (CONTRACT.md: limit at most 10,000).
+pub const QUERY_LIMIT_MAX: usize = 10_000;
+
+/// Rows of a query answer when none is asked for.
+pub const QUERY_LIMIT_DEFAULT: usize = 100;
+
+/// Queries that run or wait for a turn; more are told to slow down, since each may hold memory.
+pub const QUERIES_RUNNING_MAX: usize = 64;
+
+/// Memory of one query's state, unless the configuration says otherwise: a quarter of a 4 GiB machine.
+pub const QUERY_MEMORY_BYTES_MAX: usize = 1 << 30;
+
+/// Time of one query, unless the configuration says otherwise: whoever waits longer has gone away.
+pub const QUERY_SECONDS_MAX: u64 = 60;
+
+/// A question up to this length is kept with the event that tells of it, to be replayed. Boards ask in under 4 KiB.
+pub const CAPTURED_QUERY_BYTES_MAX: usize = 32 << 10;
+
+/// What a query under way knows is put together at most this often: what a person can follow.
+pub const PARTIAL_INTERVAL_NS: i64 = 200_000_000;
+
+/// Putting it together may cost the query this part of its time, one in so many.
+pub const PARTIAL_COST_FRACTION: i64 = 10;
+
+/// Bytes of what is shown of a query under way; each of [`QUERIES_RUNNING_MAX`] may hold so much. The whole
+/// answer, which may be larger, is kept on the account of [`ANSWER_BYTES_KEPT`].
+pub const PARTIAL_ANSWER_BYTES_MAX: usize = 2 << 20;
+
+/// Answers kept to be found again under their id: a board of 50 panels, asked for by five people.
+pub const ANSWERS_KEPT: usize = 256;
+
+/// Bytes of answers kept: an answer of 10,000 wide rows is about 20 MiB.
+pub const ANSWER_BYTES_KEPT: usize = 128 << 20;
+
+/// An answer is kept this long.
+pub const ANSWER_TTL_NS: i64 = 10 * 60 * 1_000_000_000;
+
+/// Values of a column in one answer, enough for a person to choose from.
+pub const COLUMN_VALUES_MAX: usize = 100;
+
+/// Entries of a query's cache of values without a dictionary, beyond which it starts anew: it is a shortcut, and
+/// a column of unlike numbers must not fill memory with it.
+pub const CACHED_VALUES_MAX: usize = 1 << 16;
+
+/// Candidates of an error: more is a list to read, not an answer.
+pub const CANDIDATES_MAX: usize = 5;
+
+/// A name longer than this is compared with candidates only by its beginning, so that a hostile name costs little.
+pub const COMPARED_CHARS_MAX: usize = 64;
+
+/// Calculated fields of a query, as many as it may have calculations.
+pub const CALCULATED_FIELDS_MAX: usize = 100;
+
+/// Bytes of an expression or another question in text. What people write by hand is a tenth of it; generated ones
+/// (a SWITCH of two hundred cases) fit.
+pub const QUESTION_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Nesting of an expression: parsing it takes a few hundred bytes of stack for each level.
+pub const EXPRESSION_DEPTH_MAX: usize = 100;
+
+/// Steps that a calculated field takes for one event, those of the fields it refers to included. Microseconds.
+pub const EXPRESSION_STEPS_MAX: usize = 1_000;
+
+/// Different regular expressions in the calculated fields of a query: each may take [`PATTERN_BYTES_MAX`].
+pub const PATTERNS_MAX: usize = 100;
+
+/// Memory of a compiled regular expression, and of what it caches while it matches: a class of all letters repeated
+/// a hundred times does not fit, and what people write does many times.
+pub const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// Text that CONCAT makes; beyond, its result is null. It is a label, and fields that double each other's text must end.
+pub const CALCULATED_TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of texts that a calculated column remembers of one segment, so that equal ones are made once. It starts anew
+/// beyond them, at the next block.
+pub const CALCULATED_TEXTS_KEPT_BYTES_MAX: usize = 4 << 20;
