@@ -1,6 +1,7 @@
 //! Encodes one column into its two chunks: presence and values, then the dictionary of the values.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use skein_event::batch::{Column, Presence, Values};
 use skein_event::hash::HashKey;
@@ -20,6 +21,7 @@ use super::text::{Codec, Compression, DICTIONARY_BLOCK_BYTES, LONG_TEXT_BLOCK_BY
 use super::text_words::WordFilters;
 use super::text_write::write_text;
 use super::trace_filter::trace_hash;
+use super::union::Given;
 use crate::error::Error;
 
 /// Doubles with up to this many decimal places are stored as integers when that is exact: prices,
@@ -272,6 +274,19 @@ fn codes(
     write_text(order.iter().map(|&code| pool.get(code)), codec, DICTIONARY_BLOCK_BYTES, None, dictionary)
 }
 
+/// A trace id that is looked for by its keyed hash.
+#[derive(PartialEq, Eq)]
+struct HashedId {
+    hash: u64,
+    id: [u8; 16],
+}
+
+impl Hash for HashedId {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.hash);
+    }
+}
+
 /// Codes, and the dictionary: ids in order of arrival, then their codes in order of the ids' hashes. Returns the
 /// hashes.
 fn trace_ids(
@@ -280,8 +295,8 @@ fn trace_ids(
     entry: &mut Entry,
     (out, dictionary): (&mut Vec<u8>, &mut Vec<u8>),
 ) -> Vec<u64> {
-    let mut places: HashMap<[u8; 16], u32> = HashMap::new();
-    let mut distinct: Vec<[u8; 16]> = Vec::new();
+    let mut places: HashMap<HashedId, u32, BuildHasherDefault<Given>> = HashMap::default();
+    let (mut distinct, mut hashes): (Vec<[u8; 16]>, Vec<u64>) = (Vec::new(), Vec::new());
     let mut last = None;
     let mut codes = vec![0_u32; ids.len()];
     let natural = arrival.is_none().then_some(0..ids.len()).into_iter().flatten();
@@ -290,15 +305,18 @@ fn trace_ids(
         // Spans of a trace mostly follow one another.
         let code = match last {
             Some((last_id, code)) if last_id == id => code,
-            _ => *places.entry(*id).or_insert_with(|| {
-                distinct.push(*id);
-                count(distinct.len() - 1)
-            }),
+            _ => {
+                let hash = trace_hash(settings.hash_key, id);
+                *places.entry(HashedId { hash, id: *id }).or_insert_with(|| {
+                    distinct.push(*id);
+                    hashes.push(hash);
+                    count(distinct.len() - 1)
+                })
+            }
         };
         last = Some((id, code));
         codes[place] = code;
     }
-    let hashes: Vec<u64> = distinct.iter().map(|id| trace_hash(settings.hash_key, id)).collect();
     dictionary.extend(distinct.iter().flatten());
     let mut order: Vec<(u64, u32)> = hashes.iter().copied().zip(0_u32..).collect();
     order.sort_unstable();

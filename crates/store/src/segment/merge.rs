@@ -142,10 +142,11 @@ impl<'a> Merger<'a> {
         for &source in sources {
             intake.add(source)?;
         }
-        let mut out = Vec::new();
+        // Growing would copy it all again and again; what is not needed is never touched.
+        let mut out = Vec::with_capacity(sources.iter().map(Source::bytes_expected).sum());
         let append_time_ns = sources.iter().map(Source::append_time_ns).min().unwrap_or(0);
         Header { append_time_ns, ..target.header.clone() }.write(&mut out);
-        let taken = intake.finish();
+        let taken = intake.finish()?;
         Ok(Merger {
             sources: taken.sources,
             columns: taken.columns,

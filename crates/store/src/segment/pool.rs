@@ -1,6 +1,7 @@
 //! A column's dictionary under construction: finds equal values by their keyed hash, then by bytes, and notices
 //! when two values share a hash. Nothing is hashed here: whoever hands a value in hands in its hash.
 
+use skein_event::dictionary::Dictionary;
 use skein_event::same::same;
 
 use super::bytes::count;
@@ -31,6 +32,9 @@ struct Slot {
 
 /// Slots of an empty table: most columns have a handful of values.
 const SLOTS_MIN: usize = 16;
+
+/// Values that are looked up together: as many loads as a core has under way.
+const LOOKED_UP_TOGETHER: usize = 16;
 
 impl Pool {
     /// Forgets all values and keeps the room.
@@ -68,6 +72,39 @@ impl Pool {
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Appends the codes of some of a dictionary's values, which are added if they are new. All are looked up before any is
+    /// compared: where they lie does not depend on one another, so that memory is waited for once and not once each.
+    pub(super) fn codes_of(
+        &mut self,
+        codes: &[u32],
+        dictionary: &Dictionary,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Error> {
+        if self.slots.is_empty() {
+            self.clear();
+        }
+        let mut found = [Slot::default(); LOOKED_UP_TOGETHER];
+        for codes in codes.chunks(LOOKED_UP_TOGETHER) {
+            let mask = self.slots.len() - 1;
+            for (found, &old) in found.iter_mut().zip(codes) {
+                *found = self.slots[slot_of(dictionary.hash(old), mask)];
+            }
+            for (found, &old) in found.iter().zip(codes) {
+                if old as usize >= dictionary.len() {
+                    return Err(Error::damaged("a code lies beyond its batch's dictionary"));
+                }
+                let (value, hash) = (dictionary.get(old), dictionary.hash(old));
+                // What was found stays where it was: values are only added.
+                let is_it = found.code_plus_one != 0 && found.half == upper_half(hash) && {
+                    let bytes = self.bytes.get(found.start as usize..).unwrap_or(&[]);
+                    same(bytes.get(..found.length as usize).unwrap_or(&[]), value)
+                };
+                out.push(if is_it { found.code_plus_one - 1 } else { self.code(value, hash)? });
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -193,5 +230,22 @@ mod tests {
         assert!(one != two && pool.has_collision());
         assert_eq!(pool.code(b"two", 42).expect("fits"), two);
         assert_eq!((pool.get(one), pool.get(two)), (&b"one"[..], &b"two"[..]));
+    }
+
+    #[test]
+    fn values_that_share_half_a_hash_are_kept_apart_when_looked_up_together() {
+        let mut dictionary = Dictionary::default();
+        for n in 0..90_u64 {
+            // Their slots are the same, too, and every second one shares all of its hash with the one before.
+            dictionary.push(format!("value {n}").as_bytes(), 7 << 32 | (n / 2) << 20).expect("fits");
+        }
+        let codes: Vec<u32> = (0..90).chain((0..90).rev()).chain([3, 3, 88]).collect();
+        let (mut pool, mut found) = (Pool::default(), Vec::new());
+        pool.codes_of(&codes, &dictionary, &mut found).expect("all are there");
+        assert!(pool.has_collision() && pool.len() == 90);
+        for (&old, &code) in codes.iter().zip(&found) {
+            assert_eq!(pool.get(code), dictionary.get(old));
+        }
+        assert!(pool.codes_of(&[89, 90], &dictionary, &mut found).is_err(), "there is no such value");
     }
 }

@@ -102,6 +102,15 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// About how many bytes of a segment it becomes.
+    pub(super) fn bytes_expected(&self) -> usize {
+        match (self, self.batch()) {
+            (_, Some(batch)) => batch.dictionary.bytes().len() / 2 + batch.rows() * 64,
+            (Source::Segment(segment), _) => usize::try_from(segment.byte_len()).unwrap_or(0) * 3 / 4,
+            _ => 0,
+        }
+    }
+
     /// Number of its events.
     pub(super) fn len(&self) -> usize {
         match self {

@@ -11,7 +11,7 @@ use super::super::source::{Open, Source, Taking, UNUSED};
 use super::super::templates::{ShapeSet, can_be_template};
 use super::super::union::{MergedColumn, Union};
 use super::contexts::{ContextSignature, Contexts};
-use super::stage::{Piece, Recode, Stage};
+use super::stage::{Group, Piece, Recode, Stage};
 use crate::error::Error;
 
 /// What is known of the sources so far.
@@ -26,6 +26,8 @@ pub(super) struct Intake<'a> {
     row_contexts: Vec<u32>,
     row_shapes: Vec<u32>,
     recode: Recode,
+    /// Batches of the last piece whose columns are not taken in yet.
+    group: Group<'a>,
     /// Tokens of the shape at hand.
     tokens: Vec<Token>,
     /// The shape of the last row of each context: the next row's is mostly the same template.
@@ -58,6 +60,7 @@ impl<'a> Intake<'a> {
             row_contexts: Vec::with_capacity(rows),
             row_shapes: Vec::with_capacity(rows),
             recode: Recode::default(),
+            group: Group::default(),
             tokens: Vec::new(),
             likely: Vec::new(),
         }
@@ -85,19 +88,32 @@ impl<'a> Intake<'a> {
         self.add_contexts(&mut open)?;
         self.add_rows(&mut open)?;
         match source.batch() {
-            None => self.pieces.push(Piece::Segment { source: number, rows: open.rows }),
+            None => {
+                self.close_group()?;
+                self.pieces.push(Piece::Segment { source: number, rows: open.rows });
+            }
             Some(batch) => {
                 if !matches!(self.pieces.last(), Some(Piece::Batches(_))) {
                     self.pieces.push(Piece::Batches(Stage::default()));
                 }
-                if let Some(Piece::Batches(stage)) = self.pieces.last_mut() {
-                    stage.add(batch, &open.columns[0], &mut self.recode)?;
+                if self.group.push(batch, std::mem::take(&mut open.columns[0])) {
+                    self.close_group()?;
                 }
             }
         }
         open.close();
         self.sources.push(open);
         Ok(())
+    }
+
+    /// Takes the columns of the group in.
+    fn close_group(&mut self) -> Result<(), Error> {
+        match self.pieces.last_mut() {
+            Some(Piece::Batches(stage)) if !self.group.is_empty() => {
+                stage.add(&mut self.group, &mut self.recode)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Finds which contexts of a source are known.
@@ -184,7 +200,8 @@ impl<'a> Intake<'a> {
     }
 
     /// Numbers columns as the footer does.
-    pub(super) fn finish(self) -> Taken<'a> {
+    pub(super) fn finish(mut self) -> Result<Taken<'a>, Error> {
+        self.close_group()?;
         let (columns, ranks) = self.union.ranked();
         let (mut shapes, mut pieces, mut contexts) = (self.shapes, self.pieces, self.contexts.all);
         shapes.rank(&ranks);
@@ -197,7 +214,7 @@ impl<'a> Intake<'a> {
             values.iter_mut().for_each(|(id, _)| *id = ranks.get(*id as usize).copied().unwrap_or(0));
             values.sort_unstable();
         }
-        Taken {
+        Ok(Taken {
             sources: self.sources,
             columns,
             contexts,
@@ -207,6 +224,6 @@ impl<'a> Intake<'a> {
             pieces,
             row_contexts: self.row_contexts,
             row_shapes: self.row_shapes,
-        }
+        })
     }
 }
