@@ -11,6 +11,7 @@ use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
 
 use crate::aggregate::{Accumulator, Coercions};
 use crate::first_pass::FirstPass;
+use crate::formula;
 use crate::group::ShownKey;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
 
@@ -35,7 +36,7 @@ pub(crate) fn rank(plan: &GroupPlan, pass: &FirstPass<'_>, overflowed: &mut [boo
     let mut candidates = Vec::new();
     let mut fates = vec![Fate::Excluded; pass.groups.len()];
     for group in 0..pass.groups.len() {
-        let cells = finish_slot(pass.accumulator.slot(group), overflowed);
+        let cells = finish_slot(plan, pass.accumulator.slot(group), overflowed);
         if plan.havings.iter().all(|having| meets(having, &cells)) {
             candidates.push(Candidate { group, key: pass.groups.shown_key(group), cells });
         }
@@ -51,8 +52,9 @@ pub(crate) fn rank(plan: &GroupPlan, pass: &FirstPass<'_>, overflowed: &mut [boo
         let slots = (0..fates.len()).filter(|&group| wanted(fates[group]));
         merge_slots(plan, &pass.accumulator, slots)
     };
-    let total = finish_slot(&merged(&|_| true), overflowed);
-    let other = (!cut.is_empty()).then(|| finish_slot(&merged(&|fate| fate == Fate::Other), overflowed));
+    let total = finish_slot(plan, &merged(&|_| true), overflowed);
+    let other =
+        (!cut.is_empty()).then(|| finish_slot(plan, &merged(&|fate| fate == Fate::Other), overflowed));
     let results = candidates.into_iter().map(|c| GroupRow { key: c.key.values, cells: c.cells }).collect();
     Ranked { results, total, other, fates }
 }
@@ -70,7 +72,7 @@ fn merge_slots(
     merged
 }
 
-fn finish_slot(states: &[State], overflowed: &mut [bool]) -> Vec<Cell> {
+fn finish_slot(plan: &GroupPlan, states: &[State], overflowed: &mut [bool]) -> Vec<Cell> {
     let finish = |(place, state): (usize, &State)| {
         let (cell, Remarks { overflowed: this }) = state.finish();
         if let Some(flag) = overflowed.get_mut(place) {
@@ -78,7 +80,9 @@ fn finish_slot(states: &[State], overflowed: &mut [bool]) -> Vec<Cell> {
         }
         cell
     };
-    states.iter().enumerate().map(finish).collect()
+    let mut cells = states.iter().enumerate().map(finish).collect();
+    formula::add_cells(plan, &mut cells);
+    cells
 }
 
 /// The edges of each calculation: of a HEATMAP those that cover everything the first pass saw.
@@ -117,7 +121,7 @@ pub(crate) fn series(
     let row = |&((time_ns, group), slot): &((i64, u32), usize)| SeriesRow {
         time_ns,
         group: group as usize,
-        cells: finish_slot(pass.accumulator.slot(slot), overflowed),
+        cells: finish_slot(plan, pass.accumulator.slot(slot), overflowed),
     };
     entries.iter().map(row).collect()
 }

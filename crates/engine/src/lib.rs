@@ -13,12 +13,13 @@
 //! doubles come out the same, bit by bit, every time.
 //!
 //! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `calculated`, `filter`, `scan`, `relation`, `group`, `aggregate`,
-//! `derived`, `first_pass`, `series`, `finish`, `rows`, `partial`, `trace`, `catalog`, `export`, `erasure`.
+//! `derived`, `first_pass`, `series`, `finish`, `formula`, `compare`, `rows`, `partial`, `trace`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
 mod calculated;
 mod catalog;
 mod column;
+mod compare;
 mod derived;
 mod erasure;
 mod export;
@@ -26,6 +27,7 @@ mod filter;
 mod finish;
 mod first_pass;
 mod flat;
+mod formula;
 mod group;
 mod native;
 mod overflow;

@@ -11,13 +11,14 @@ use crate::rows::RowSink;
 use crate::scan::{Counters, Failure, Reading, Scan};
 use crate::series::SecondPass;
 use crate::snapshot::{SnapshotView, Snapshots};
-use crate::{catalog, export, prune, resolve, trace, values};
+use crate::{catalog, compare, export, formula, prune, resolve, trace, values};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
 use skein_query::engine::ScanSink;
 use skein_query::plan::{GroupPlan, Output, Plan, RowPlan, TimeRange};
 use skein_query::result::{
-    ColumnInfo, Data, DatasetInfo, Groups, Meta, QueryResult, SeriesRow, TraceRows, ValueCount, Warning,
+    ColumnInfo, Data, DatasetInfo, GroupRow, Groups, Meta, QueryResult, SeriesRow, TraceRows, ValueCount,
+    Warning,
 };
 use skein_query::time_text::format_ns;
 use skein_query::{QueryEngine, QueryError, RunContext};
@@ -96,7 +97,8 @@ fn damage_warnings(damaged: usize) -> Vec<Warning> {
 impl QueryEngine for NativeEngine {
     fn run(&self, plan: &Plan, context: &RunContext<'_>) -> Result<QueryResult, QueryError> {
         let start_ns = context.clock.now_ns();
-        let run = |view: &SnapshotView, excluded: &[usize]| run_plan(plan, view, excluded, context);
+        let run =
+            |view: &SnapshotView, excluded: &[usize]| compare::run(plan, view, excluded, context, run_plan);
         let (mut result, warnings) = self.with_readable(&plan.environment, context, run)?;
         result.meta.warnings.extend(warnings);
         result.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
@@ -307,13 +309,17 @@ fn run_groups(
 
 /// A query without breakdowns has one result, even of nothing (CONTRACT.md); with them, none.
 fn shown(groups: &GroupPlan, ranked: finish::Ranked, series: Option<Vec<SeriesRow>>) -> Data {
+    let cells = |cells| formula::shown_cells(groups, cells);
+    let result = |row: GroupRow| GroupRow { cells: cells(row.cells), ..row };
+    let entry = |row: SeriesRow| SeriesRow { cells: cells(row.cells), ..row };
     Data::Groups(Groups {
         breakdowns: groups.breakdowns.iter().map(|column| Arc::clone(&column.name)).collect(),
-        calculations: groups.calculations.iter().map(|calculation| calculation.name.clone()).collect(),
-        results: ranked.results,
-        series,
-        total: ranked.total,
-        other: ranked.other,
+        calculations: groups.shown_names(),
+        results: ranked.results.into_iter().map(result).collect(),
+        series: series.map(|series| series.into_iter().map(entry).collect()),
+        total: cells(ranked.total),
+        other: ranked.other.map(cells),
+        compare: None,
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use skein_event::ids::{Environment, EventId};
 
 use crate::error::Location;
-use crate::expression::Program;
+use crate::expression::{Input, Program};
 use crate::names::{self, Reference};
 pub use crate::related::{Derived, Related, Scope};
 use crate::result::Warning;
@@ -30,6 +30,8 @@ pub struct Plan {
     pub trace_slack_ns: i64,
     /// What to make of them.
     pub output: Output,
+    /// Answer the same question of a range so much earlier as well; of aggregates only.
+    pub compare_offset_ns: Option<i64>,
     /// Ignore sample rates: every event counts once.
     pub usage_mode: bool,
     /// Answer only what would be scanned.
@@ -48,6 +50,17 @@ impl Plan {
             groups.breakdowns.iter().any(scoped) || groups.calculations.iter().any(calculation)
         };
         !self.related.is_empty() || matches!(&self.output, Output::Groups(groups) if of_others(groups))
+    }
+
+    /// The same question of the range that is compared with.
+    pub fn earlier(&self) -> Option<Plan> {
+        let offset_ns = self.compare_offset_ns?;
+        let TimeRange { start_ns, end_ns } = self.time_range;
+        let time_range = TimeRange {
+            start_ns: start_ns.saturating_sub(offset_ns),
+            end_ns: end_ns.saturating_sub(offset_ns),
+        };
+        Some(Plan { time_range, compare_offset_ns: None, warnings: Vec::new(), ..self.clone() })
     }
 }
 
@@ -110,6 +123,8 @@ pub enum Output {
 pub struct GroupPlan {
     /// At least one.
     pub calculations: Vec<Calculation>,
+    /// Numbers made of those of a group's calculations; shown instead of what they are made of.
+    pub formulas: Vec<Formula>,
     /// Group by these; none is one group of everything.
     pub breakdowns: Vec<Column>,
     /// Order of the results; what they leave equal is ordered by the canonical text of the groups.
@@ -120,6 +135,37 @@ pub struct GroupPlan {
     pub limit: usize,
     /// Length of a series' buckets, which begin at multiples of it since the epoch. `None`: no series.
     pub granularity_ns: Option<i64>,
+}
+
+impl GroupPlan {
+    /// Whether the answer shows a number by its place: that of a calculation, or behind them of a formula.
+    pub fn is_shown(&self, place: usize) -> bool {
+        let used = |formula: &Formula| formula.program.inputs().contains(&Input::Calculation(place));
+        !self.formulas.iter().any(used)
+    }
+
+    /// The place of the calculation of a name, or behind them of the formula.
+    pub fn place_of(&self, name: &str) -> Option<usize> {
+        let calculation = self.calculations.iter().position(|calculation| calculation.name == name);
+        let formula = || self.formulas.iter().position(|formula| formula.name == name);
+        calculation.or_else(|| Some(self.calculations.len() + formula()?))
+    }
+
+    /// The keys of the numbers that the answer shows, in their order.
+    pub fn shown_names(&self) -> Vec<String> {
+        let calculations = self.calculations.iter().map(|calculation| &calculation.name);
+        let names = calculations.chain(self.formulas.iter().map(|formula| &formula.name)).enumerate();
+        names.filter(|(place, _)| self.is_shown(*place)).map(|(_, name)| name.clone()).collect()
+    }
+}
+
+/// A number made of those of a group's calculations.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Formula {
+    /// Its key in the answer.
+    pub name: String,
+    /// How it is computed; its inputs are calculations.
+    pub program: Arc<Program>,
 }
 
 /// The events themselves.
@@ -345,7 +391,7 @@ pub struct Order {
 /// What results are ordered by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderBy {
-    /// Place of the calculation in the plan.
+    /// Place of the calculation in the plan, or behind them of the formula.
     Calculation(usize),
     /// Place of the breakdown in the plan.
     Breakdown(usize),
@@ -363,7 +409,7 @@ pub enum Direction {
 /// A condition on an aggregate. An aggregate without a value meets none but `!=`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Having {
-    /// Place of the calculation in the plan.
+    /// Place of the calculation in the plan, or behind them of the formula.
     pub calculation: usize,
     /// How.
     pub operator: HavingOperator,

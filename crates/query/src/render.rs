@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use skein_event::value::{Value, canonical_f64};
 
 use crate::error::{Location, QueryError};
+use crate::plan::TimeRange;
 use crate::result::{Cell, CellValue, Data, FlatRow, Groups, Meta, QueryResult, Stats};
 use crate::time_text::format_ns;
 
@@ -50,6 +51,11 @@ fn groups_json(groups: &Groups) -> Json {
     data.insert("total".to_owned(), Json::Object(with_cells(Map::new(), groups, &groups.total)));
     if let Some(other) = &groups.other {
         data.insert("other".to_owned(), Json::Object(with_cells(Map::new(), groups, other)));
+    }
+    if let Some(compared) = &groups.compare {
+        let mut earlier = groups_json(&compared.groups);
+        earlier["time_range"] = time_range(compared.time_range);
+        data.insert("compare".to_owned(), earlier);
     }
     Json::Object(data)
 }
@@ -185,11 +191,13 @@ fn double(value: f64) -> Json {
     json!(value)
 }
 
+fn time_range(range: TimeRange) -> Json {
+    json!({"start": format_ns(range.start_ns), "end": format_ns(range.end_ns)})
+}
+
 /// The member `meta` of an answer.
 pub fn meta(meta: &Meta) -> Json {
-    let range = meta
-        .time_range
-        .map(|range| json!({"start": format_ns(range.start_ns), "end": format_ns(range.end_ns)}));
+    let range = meta.time_range.map(time_range);
     let warnings: Vec<Json> = meta
         .warnings
         .iter()

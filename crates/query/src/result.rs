@@ -44,6 +44,17 @@ pub struct Groups {
     pub total: Vec<Cell>,
     /// Over the groups that `limit` cut off; `None` when it cut none.
     pub other: Option<Vec<Cell>>,
+    /// The answer to the same question of an earlier range, if that was asked for.
+    pub compare: Option<Box<Compared>>,
+}
+
+/// What an answer is compared with.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Compared {
+    /// The earlier range.
+    pub time_range: TimeRange,
+    /// Its groups, in their own order.
+    pub groups: Groups,
 }
 
 /// One group.

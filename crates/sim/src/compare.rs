@@ -22,9 +22,14 @@ pub fn difference(expected: &Answer, data: &Json) -> Option<String> {
     match expected {
         Answer::Unclear => None,
         Answer::Rows { rows, limit } => compare_rows(rows, *limit, data).err(),
-        Answer::Groups { results, series, total, other, names } => {
+        Answer::Groups { results, series, total, other, names, compare } => {
             let comparison = Comparison { names };
-            comparison.groups(results, series, total, other.as_deref(), data).err()
+            let own = comparison.groups(results, series, total, other.as_deref(), data).err();
+            own.or_else(|| match (compare, data.get("compare")) {
+                (None, None) => None,
+                (Some(earlier), Some(found)) => difference(earlier, found).map(|d| format!("compare: {d}")),
+                (expected, _) => Some(format!("compare expected: {}", expected.is_some())),
+            })
         }
     }
 }
@@ -119,6 +124,7 @@ fn agrees(cell: &Cell, found: &Json) -> bool {
             let margin = margin + value.abs() * 1e-14;
             number.is_some_and(|number| (number - value).abs() <= margin)
         }
+        Cell::Open => true,
         Cell::Histogram(values) => histogram_agrees(values, found),
     }
 }

@@ -62,7 +62,7 @@ wire_type! {
         progress: Option<f64>,
         /// Names the state of the store that was read.
         snapshot: String,
-        /// `results`, `series`, `total` and `other` of aggregates, or `rows` and `next`.
+        /// `results`, `series`, `total` and `other` of aggregates, and `compare` with the same of an earlier range if that was asked for; or `rows` and `next`.
         data: Object,
         /// How the answer came about: elapsed_ms, rows_scanned, bytes_scanned, segments, engine, complete_to, time_range, warnings.
         meta: Object,

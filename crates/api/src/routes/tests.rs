@@ -212,6 +212,7 @@ fn answer() -> QueryResult {
             cells: vec![cell(CellValue::I64(3)), cell(CellValue::F64(0.25))],
         }],
         series: None,
+        compare: None,
         total: vec![cell(CellValue::I64(3)), cell(CellValue::F64(f64::INFINITY))],
         other: None,
     };

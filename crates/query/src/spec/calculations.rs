@@ -4,7 +4,8 @@ use super::node::{Node, Object, shortened};
 use super::{column, limits, relational};
 use crate::error::QueryError;
 use crate::plan::{
-    Calculation, Column, Comparison, Direction, Having, HavingOperator, OPERATIONS, Operation, Order, OrderBy,
+    Calculation, Comparison, Direction, GroupPlan, Having, HavingOperator, OPERATIONS, Operation, Order,
+    OrderBy,
 };
 
 /// Operations that the language knows and this version does not answer.
@@ -107,21 +108,21 @@ pub(super) fn direction(order: &Object<'_>) -> Result<Direction, QueryError> {
 }
 
 /// Reads `orders`. Without any, the first calculation that has an order decides, largest first.
-pub(super) fn orders(
-    object: &Object<'_>,
-    calculations: &[Calculation],
-    breakdowns: &[Column],
-) -> Result<Vec<Order>, QueryError> {
+pub(super) fn orders(object: &Object<'_>, plan: &GroupPlan) -> Result<Vec<Order>, QueryError> {
     let nodes = object.get("orders").map_or(Ok(Vec::new()), |node| node.array(limits::ORDERS_MAX))?;
     if nodes.is_empty() {
-        let first = calculations.iter().position(|c| c.operation != Operation::Heatmap);
+        let is_number =
+            |place: &usize| plan.calculations.get(*place).is_none_or(|c| c.operation != Operation::Heatmap);
+        let all = 0..plan.calculations.len() + plan.formulas.len();
+        let first = all.filter(|place| plan.is_shown(*place)).find(is_number);
         let order = |place| Order { by: OrderBy::Calculation(place), direction: Direction::Descending };
         return Ok(first.map(order).into_iter().collect());
     }
-    nodes.iter().map(|node| order(node, calculations, breakdowns)).collect()
+    nodes.iter().map(|node| order(node, plan)).collect()
 }
 
-fn order(node: &Node<'_>, calculations: &[Calculation], breakdowns: &[Column]) -> Result<Order, QueryError> {
+fn order(node: &Node<'_>, plan: &GroupPlan) -> Result<Order, QueryError> {
+    let breakdowns = &plan.breakdowns;
     let object = node.object(&["op", "column", "name", "order"])?;
     let direction = direction(&object)?;
     let (op, name) = (object.get("op"), object.get("name"));
@@ -132,19 +133,19 @@ fn order(node: &Node<'_>, calculations: &[Calculation], breakdowns: &[Column]) -
             return Ok(Order { by: OrderBy::Breakdown(place), direction });
         }
         // A calculation's key, as it stands in the answer, is understood too.
-        let Some(place) = calculations.iter().position(|calculation| calculation.name == wanted) else {
+        let Some(place) = plan.place_of(wanted) else {
             let error = column.error(format!("`{}` is no breakdown of this query", shortened(wanted)));
             let known = breakdowns.iter().map(|breakdown| breakdown.name.to_string()).collect();
             return Err(error.candidates(known).hint("an order by a calculation needs its `op`"));
         };
-        return Ok(Order { by: OrderBy::Calculation(orderable(node, calculations, place)?), direction });
+        return Ok(Order { by: OrderBy::Calculation(orderable(node, plan, place)?), direction });
     }
-    let place = referred(node, &object, "op", calculations)?;
-    Ok(Order { by: OrderBy::Calculation(orderable(node, calculations, place)?), direction })
+    let place = referred(node, &object, "op", plan)?;
+    Ok(Order { by: OrderBy::Calculation(orderable(node, plan, place)?), direction })
 }
 
 /// Reads `havings`.
-pub(super) fn havings(object: &Object<'_>, calculations: &[Calculation]) -> Result<Vec<Having>, QueryError> {
+pub(super) fn havings(object: &Object<'_>, plan: &GroupPlan) -> Result<Vec<Having>, QueryError> {
     const OPERATORS: &[(&str, HavingOperator)] = &[
         ("=", HavingOperator::Equal),
         ("!=", HavingOperator::NotEqual),
@@ -156,8 +157,8 @@ pub(super) fn havings(object: &Object<'_>, calculations: &[Calculation]) -> Resu
     let Some(node) = object.get("havings") else { return Ok(Vec::new()) };
     let having = |node: Node<'_>| {
         let object = node.object(&["calculate_op", "column", "name", "op", "value"])?;
-        let place = referred(&node, &object, "calculate_op", calculations)?;
-        let calculation = orderable(&node, calculations, place)?;
+        let place = referred(&node, &object, "calculate_op", plan)?;
+        let calculation = orderable(&node, plan, place)?;
         let operator = object.required("op")?.word(OPERATORS)?;
         Ok(Having { calculation, operator, value: object.required("value")?.number()? })
     };
@@ -169,12 +170,13 @@ fn referred(
     node: &Node<'_>,
     object: &Object<'_>,
     operation_field: &str,
-    calculations: &[Calculation],
+    plan: &GroupPlan,
 ) -> Result<usize, QueryError> {
+    let calculations = &plan.calculations;
     let found = match object.get("name") {
         Some(name) => {
             let name = name.text()?;
-            calculations.iter().position(|calculation| calculation.name == name)
+            plan.place_of(name)
         }
         None => {
             let operation_node = object.required(operation_field)?;
@@ -208,8 +210,8 @@ fn unreferred(node: &Node<'_>, calculations: &[Calculation]) -> QueryError {
         .candidates(known)
 }
 
-fn orderable(node: &Node<'_>, calculations: &[Calculation], place: usize) -> Result<usize, QueryError> {
-    match calculations.get(place) {
+fn orderable(node: &Node<'_>, plan: &GroupPlan, place: usize) -> Result<usize, QueryError> {
+    match plan.calculations.get(place) {
         Some(calculation) if calculation.operation == Operation::Heatmap => {
             Err(node.error("a HEATMAP is no number: it has no order and no bounds"))
         }

@@ -31,3 +31,7 @@ pub(crate) const SERIES_BUCKETS_WANTED: i64 = 120;
 /// How far beyond the range of a query others of a trace are looked for, in seconds: a week. All of time would make
 /// every relational query read everything that is kept.
 pub(crate) const TRACE_SLACK_SECONDS_MAX: f64 = 604_800.0;
+
+/// Seconds by which an answer is compared with an earlier one: half an hour to half a year.
+pub(crate) const COMPARE_OFFSETS_S: [i64; 8] =
+    [1_800, 3_600, 7_200, 28_800, 86_400, 604_800, 2_419_200, 15_724_800];

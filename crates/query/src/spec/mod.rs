@@ -10,6 +10,7 @@
 mod calculations;
 mod fields;
 mod filters;
+mod formulas;
 mod limits;
 mod node;
 mod relational;
@@ -60,7 +61,7 @@ const FIELDS: &[&str] = &[
 pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Plan, QueryError> {
     let fields = fields::calculated_fields(&Node::root(spec).object(FIELDS)?)?;
     let object = Node::root(spec).with_fields(&fields).object(FIELDS)?;
-    refuse_later_work(&object)?;
+    check_wait(&object)?;
     let mut warnings = Vec::new();
     let time_range = times::time_range(&object, now_ns)?;
     let conditions = relational::conditions(&object)?;
@@ -85,6 +86,7 @@ pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Pla
         filter: conditions.own,
         related: conditions.related,
         trace_slack_ns: relational::trace_slack_ns(&object)?,
+        compare_offset_ns: times::compare_offset(&object, time_range, matches!(output, Output::Rows(_)))?,
         output,
         usage_mode: flag(&object, "usage_mode")?,
         dry_run: flag(&object, "dry_run")?,
@@ -112,20 +114,8 @@ fn flag(object: &Object<'_>, name: &str) -> Result<bool, QueryError> {
     object.get(name).map_or(Ok(false), |node| node.boolean())
 }
 
-/// Refuses by name what the language knows and this version does not answer.
-fn refuse_later_work(object: &Object<'_>) -> Result<(), QueryError> {
-    const LATER: [(&str, &str); 2] = [
-        ("formulas", "query the named calculations and combine their results"),
-        ("compare_time_offset_seconds", "run the query a second time with the earlier range"),
-    ];
-    for (name, hint) in LATER {
-        if let Some(node) = object.get(name) {
-            let empty = node.value.as_array().is_some_and(Vec::is_empty) || node.value.as_i64() == Some(0);
-            if !empty {
-                return Err(node.error(format!("`{name}` is not supported by this version")).hint(hint));
-            }
-        }
-    }
+/// Checks what is the API's business.
+fn check_wait(object: &Object<'_>) -> Result<(), QueryError> {
     if let Some(node) = object.get("wait_ms")
         && node.number()? < 0.0
     {
@@ -176,7 +166,7 @@ fn limit(object: &Object<'_>) -> Result<usize, QueryError> {
 }
 
 fn row_plan(object: &Object<'_>) -> Result<RowPlan, QueryError> {
-    for name in ["breakdowns", "havings"] {
+    for name in ["breakdowns", "havings", "formulas"] {
         if let Some(node) = object.get(name)
             && !node.value.as_array().is_some_and(Vec::is_empty)
         {
@@ -242,9 +232,13 @@ fn group_plan(object: &Object<'_>) -> Result<GroupPlan, QueryError> {
         let message = format!("`{}` is both a breakdown and a calculation", clash.name);
         return Err(QueryError::invalid(message).at(clash.location.clone()).hint("name the calculation"));
     }
-    let orders = calculations::orders(object, &calculations, &breakdowns)?;
-    let havings = calculations::havings(object, &calculations)?;
-    Ok(GroupPlan { calculations, breakdowns, orders, havings, limit: limit(object)?, granularity_ns: None })
+    let formulas = formulas::formulas(object, &calculations, &breakdowns)?;
+    let (orders, havings, granularity_ns) = (Vec::new(), Vec::new(), None);
+    let limit = limit(object)?;
+    let mut plan = GroupPlan { calculations, formulas, breakdowns, orders, havings, limit, granularity_ns };
+    plan.orders = calculations::orders(object, &plan)?;
+    plan.havings = calculations::havings(object, &plan)?;
+    Ok(plan)
 }
 
 fn breakdowns(object: &Object<'_>) -> Result<Vec<Column>, QueryError> {

@@ -72,6 +72,35 @@ fn to_whole_ns(seconds: f64) -> Option<i64> {
     (micros as i64).checked_mul(1_000)
 }
 
+/// Reads `compare_time_offset_seconds`, in nanoseconds; 0 is none.
+pub(super) fn compare_offset(
+    object: &Object<'_>,
+    range: TimeRange,
+    of_rows: bool,
+) -> Result<Option<i64>, QueryError> {
+    let Some(node) = object.get("compare_time_offset_seconds") else { return Ok(None) };
+    let seconds = node.number()?;
+    if seconds == 0.0 {
+        return Ok(None);
+    }
+    let offsets = limits::COMPARE_OFFSETS_S;
+    let stated = node.value.as_i64().filter(|seconds| offsets.contains(seconds));
+    let Some(offset_ns) = stated.map(|seconds| seconds * 1_000_000_000) else {
+        let offsets: Vec<String> = offsets.iter().map(ToString::to_string).collect();
+        let error = node.error("this is no offset that a range is compared over");
+        return Err(error.hint(format!("the offsets are {} seconds", offsets.join(", "))));
+    };
+    if range.length_ns() > offset_ns.unsigned_abs() {
+        let error =
+            node.error("the range is longer than the offset, so that it would be compared with itself");
+        return Err(error.hint("take a larger offset or a shorter range"));
+    }
+    if of_rows {
+        return Err(node.error("raw rows (`\"calculations\": []`) are not compared with earlier ones"));
+    }
+    Ok(Some(offset_ns))
+}
+
 /// Reads `granularity`. `None` when there is none; 0 leaves the choice to us.
 pub(super) fn granularity(
     object: &Object<'_>,

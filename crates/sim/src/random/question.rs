@@ -55,6 +55,8 @@ pub fn question(random: &mut Random) -> Json {
         spec.insert("granularity".into(), random.pick(&lengths).clone());
     }
     spec.insert("breakdowns".into(), json!(breakdowns));
+    with_formulas(random, &mut spec, &calculations);
+    with_comparison(random, &mut spec);
     spec.insert("calculations".into(), json!(calculations));
     with_calculated_fields(random, &mut spec);
     Json::Object(spec)
@@ -106,6 +108,50 @@ fn calculations(random: &mut Random) -> Vec<Json> {
         found.push(Json::Object(one));
     }
     found
+}
+
+/// Compares with an earlier range now and then, where the range allows it.
+fn with_comparison(random: &mut Random, spec: &mut Map<String, Json>) {
+    let length = spec["end_time"].as_f64().zip(spec["start_time"].as_f64()).map(|(end, start)| end - start);
+    let offset = *random.pick(&[1_800, 3_600]);
+    if random.once_in(4) && length.is_some_and(|length| length <= f64::from(offset)) {
+        spec.insert("compare_time_offset_seconds".into(), json!(offset));
+    }
+}
+
+/// Makes formulas of some of the calculations, and now and then orders or bounds groups by one.
+fn with_formulas(random: &mut Random, spec: &mut Map<String, Json>, calculations: &[Json]) {
+    let named = |one: &&Json| is_orderable(one) && one.get("name").is_some();
+    let names: Vec<&Json> = calculations.iter().filter(named).map(|one| &one["name"]).collect();
+    if names.is_empty() || !random.once_in(4) {
+        return;
+    }
+    let mut formulas = Vec::new();
+    for place in 0..1 + random.below(2) {
+        let one = |random: &mut Random| format!("${}", random.pick(&names).as_str().unwrap_or_default());
+        let (a, b) = (one(random), one(random));
+        let expression = match random.below(7) {
+            0 => format!("DIV({a}, {b})"),
+            1 => format!("{a} * 100 / {b}"),
+            2 => format!("IF({a} > 2, {b}, {a} = 0, null, 0.5)"),
+            3 => format!("{a} >= {b}"),
+            4 => format!("COALESCE({a} - {b}, \"none\")"),
+            5 => "1 + 1".to_owned(),
+            _ => a,
+        };
+        formulas.push(json!({"name": format!("f{place}"), "expression": expression}));
+    }
+    if random.once_in(3) {
+        let order = json!({"name": "f0", "order": *random.pick(&["ascending", "descending"])});
+        spec.insert("orders".into(), json!([order]));
+    }
+    if random.once_in(4) {
+        spec.insert(
+            "havings".into(),
+            json!([{"name": "f0", "op": *random.pick(&["!=", ">", "<="]), "value": 1}]),
+        );
+    }
+    spec.insert("formulas".into(), Json::Array(formulas));
 }
 
 /// Whether it is a number, by which groups can be ordered.

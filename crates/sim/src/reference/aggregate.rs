@@ -28,6 +28,8 @@ pub enum Cell {
         /// The largest difference allowed.
         margin: f64,
     },
+    /// Made of a number that may be rounded either way: anything may come of it.
+    Open,
     /// A histogram of these weighted values, over whatever edges.
     Histogram(Vec<(f64, f64)>),
 }
@@ -44,6 +46,7 @@ impl Cell {
             },
             Cell::Exactly(json) => json.as_i64().map(Number::I64).or_else(|| json.as_f64().map(Number::F64)),
             Cell::About { value, .. } => Some(Number::F64(*value)),
+            Cell::Open => Some(Number::F64(0.0)),
             Cell::Histogram(_) => None,
         }
     }
@@ -52,6 +55,7 @@ impl Cell {
     pub fn margin(&self) -> f64 {
         match self {
             Cell::About { margin, .. } => *margin,
+            Cell::Open => f64::INFINITY,
             _ => 0.0,
         }
     }

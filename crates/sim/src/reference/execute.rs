@@ -11,6 +11,7 @@ use skein_event::value::{Value, canonical_f64};
 use super::aggregate::{Calculation, Cell, EXACT_ROWS_MAX};
 use super::event::{Event, Place};
 use super::expression;
+use super::formula::Formulas;
 use super::names;
 use super::order::{Order, meets_havings};
 use super::relational::{Tie, World};
@@ -35,6 +36,8 @@ pub enum Answer {
         other: Option<Vec<Cell>>,
         /// Keys of the cells.
         names: Vec<String>,
+        /// The answer of the earlier range that it is compared with.
+        compare: Option<Box<Answer>>,
     },
     /// Raw rows, newest first or oldest first; those of one timestamp in any order. All of them: the limit
     /// applies to the caller's comparison.
@@ -99,8 +102,28 @@ pub fn answer(events: &[Event], spec: &Json, found: Option<&Json>) -> Answer {
     if spec["calculations"].as_array().is_some_and(Vec::is_empty) {
         rows(matched, spec, limit)
     } else {
-        groups(&matched, &world, spec, limit, found).unwrap_or(Answer::Unclear)
+        let mut answer = groups(&matched, &world, spec, limit, found).unwrap_or(Answer::Unclear);
+        if let (Answer::Groups { compare, .. }, Some(earlier)) = (&mut answer, earlier(spec)) {
+            let found = found.map(|found| &found["compare"]);
+            *compare = Some(Box::new(self::answer(events, &earlier, found)));
+        }
+        answer
     }
+}
+
+/// The specification of the earlier range.
+fn earlier(spec: &Json) -> Option<Json> {
+    let offset = spec["compare_time_offset_seconds"].as_i64().filter(|offset| *offset != 0)?;
+    let mut earlier = spec.clone();
+    earlier["compare_time_offset_seconds"] = Json::Null;
+    for name in ["start_time", "end_time"] {
+        earlier[name] = match spec[name].as_i64() {
+            Some(seconds) => json!(seconds - offset),
+            #[expect(clippy::cast_precision_loss, reason = "offsets are small")]
+            None => json!(spec[name].as_f64().unwrap_or_default() - offset as f64),
+        };
+    }
+    Some(earlier)
 }
 
 fn groups<'a>(
@@ -129,20 +152,23 @@ fn groups<'a>(
     for calculation in &mut calculations {
         calculation.derive(matched, &by_group, usage_mode)?;
     }
+    let formulas = Formulas::new(spec, &calculations);
     let cells = |events: &[&'a Event]| -> Vec<Cell> {
-        calculations.iter().map(|calculation| calculation.over(events, world, usage_mode, exact)).collect()
+        let of = calculations.iter().map(|calculation| calculation.over(events, world, usage_mode, exact));
+        formulas.added(&calculations, of.collect())
     };
     let mut groups: Vec<Open<'_>> = Vec::new();
     for (texts, events) in found {
         let shown = shown(&events, &breakdowns, world)?;
         let group = Open { cells: cells(&events), shown, texts, events };
-        match meets_havings(&group, spec, &calculations) {
+        match meets_havings(&group, spec, &calculations, &formulas.names) {
             Some(true) => groups.push(group),
             Some(false) => {}
             None => return Ok(Answer::Unclear),
         }
     }
-    let ordering = Order { spec, calculations: &calculations, breakdowns: &breakdowns };
+    let (names, shown) = (&formulas.names, &formulas.shown);
+    let ordering = Order { spec, calculations: &calculations, breakdowns: &breakdowns, names, shown };
     groups.sort_by(|a, b| ordering.exact(a, b));
     if let Some(found) = found_answer {
         groups = ordering.as_found(groups, limit, found);
@@ -151,8 +177,11 @@ fn groups<'a>(
     let other: Vec<&'a Event> = cut.iter().flat_map(|group| group.events.iter().copied()).collect();
     let show = |group: &Open<'a>| Group {
         key: key(group, &breakdowns),
-        cells: group.cells.clone(),
-        exact: calculations.iter().map(|c| c.is_exact(&group.events, world, usage_mode, exact)).collect(),
+        cells: formulas.shown(group.cells.clone()),
+        exact: {
+            let of = calculations.iter().map(|c| c.is_exact(&group.events, world, usage_mode, exact));
+            formulas.shown(formulas.with_exactness(&calculations, of.collect()))
+        },
     };
     let has_heatmap = calculations.iter().any(|calculation| is_heatmap(calculation.json));
     Ok(Answer::Groups {
@@ -160,11 +189,16 @@ fn groups<'a>(
             None if has_heatmap => Series::OfAnyLength,
             None => Series::Absent,
             Some(0) => Series::OfAnyLength,
-            Some(granularity) => Series::Entries(series(&groups, granularity, &cells)),
+            Some(granularity) => {
+                let entries = series(&groups, granularity, &cells).into_iter();
+                let shown = |(time, place, cells)| (time, place, formulas.shown(cells));
+                Series::Entries(entries.map(shown).collect())
+            }
         },
-        total: cells(matched),
-        other: (!cut.is_empty()).then(|| cells(&other)),
-        names: calculations.iter().map(|calculation| calculation.name.clone()).collect(),
+        total: formulas.shown(cells(matched)),
+        other: (!cut.is_empty()).then(|| formulas.shown(cells(&other))),
+        names: formulas.shown(formulas.names.clone()),
+        compare: None,
         results: groups.iter().map(show).collect(),
     })
 }

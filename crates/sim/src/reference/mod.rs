@@ -10,7 +10,7 @@
 //! messages itself.
 //!
 //! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`relational`], [`expression`],
-//! [`aggregate`], [`execute`], [`catalog`], [`trace`].
+//! [`aggregate`], [`formula`], [`execute`], [`catalog`], [`trace`].
 
 pub mod aggregate;
 pub mod catalog;
@@ -19,6 +19,7 @@ pub mod execute;
 pub mod expression;
 pub mod filter;
 pub mod flatten;
+pub mod formula;
 pub mod names;
 pub mod number;
 mod order;

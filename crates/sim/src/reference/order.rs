@@ -11,9 +11,14 @@ use super::execute::{Open, is_heatmap, key};
 use super::number::Number;
 
 /// The calculation that an order or a having means.
-fn referred(object: &Json, operation: &str, calculations: &[Calculation<'_>]) -> Option<usize> {
+fn referred(
+    object: &Json,
+    operation: &str,
+    calculations: &[Calculation<'_>],
+    names: &[String],
+) -> Option<usize> {
     if let Some(name) = object["name"].as_str() {
-        return calculations.iter().position(|calculation| calculation.name == name);
+        return names.iter().position(|known| known == name);
     }
     let same = |calculation: &Calculation<'_>| {
         calculation.json["op"] == object[operation] && calculation.json["column"] == object["column"]
@@ -24,11 +29,16 @@ fn referred(object: &Json, operation: &str, calculations: &[Calculation<'_>]) ->
 }
 
 /// Whether a group meets all havings; `None` when rounding may say either.
-pub(super) fn meets_havings(group: &Open<'_>, spec: &Json, calculations: &[Calculation<'_>]) -> Option<bool> {
+pub(super) fn meets_havings(
+    group: &Open<'_>,
+    spec: &Json,
+    calculations: &[Calculation<'_>],
+    names: &[String],
+) -> Option<bool> {
     let havings = spec["havings"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut all = true;
     for having in havings {
-        let Some(place) = referred(having, "calculate_op", calculations) else { return Some(false) };
+        let Some(place) = referred(having, "calculate_op", calculations, names) else { return Some(false) };
         let bound = having["value"].as_f64().unwrap_or_default();
         let cell = &group.cells[place];
         let number = cell.number();
@@ -55,6 +65,10 @@ pub(super) struct Order<'a> {
     pub(super) spec: &'a Json,
     pub(super) calculations: &'a [Calculation<'a>],
     pub(super) breakdowns: &'a [&'a str],
+    /// Keys of the calculations, and of the formulas behind them.
+    pub(super) names: &'a [String],
+    /// Places of those that are shown.
+    pub(super) shown: &'a [usize],
 }
 
 impl Order<'_> {
@@ -77,7 +91,9 @@ impl Order<'_> {
         let orders = self.spec["orders"].as_array().map(Vec::as_slice).unwrap_or_default();
         if orders.is_empty() {
             // The first calculation that has an order, largest first.
-            let first = self.calculations.iter().position(|calculation| !is_heatmap(calculation.json));
+            let is_number =
+                |place: &&usize| self.calculations.get(**place).is_none_or(|one| !is_heatmap(one.json));
+            let first = self.shown.iter().find(is_number).copied();
             if let Some(place) = first {
                 let ordering = by_cell(place, true)?;
                 if ordering.is_ne() {
@@ -90,7 +106,10 @@ impl Order<'_> {
             let breakdown = self.breakdowns.iter().position(|name| wanted["column"] == **name);
             let ordering = match breakdown.filter(|_| wanted["op"].is_null() && wanted["name"].is_null()) {
                 Some(place) => directed_values(a.shown[place].as_ref(), b.shown[place].as_ref(), descending),
-                None => by_cell(referred(wanted, "op", self.calculations).unwrap_or_default(), descending)?,
+                None => by_cell(
+                    referred(wanted, "op", self.calculations, self.names).unwrap_or_default(),
+                    descending,
+                )?,
             };
             if ordering.is_ne() {
                 return Some(ordering);

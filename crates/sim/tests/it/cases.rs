@@ -319,6 +319,10 @@ fn check_member(name: &str, member: &str, expected: &Json, data: &Json, result: 
             return;
         }
         "total" | "other" => data[member].clone(),
+        "compare" => {
+            let earlier = data["compare"]["results"].as_array().cloned().unwrap_or_default();
+            earlier.iter().map(|result| result["data"].clone()).collect()
+        }
         other => panic!("{name}: nothing is known of `{other}`"),
     };
     assert_eq!(found, *expected, "{name}: {member}");
