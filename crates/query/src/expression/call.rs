@@ -75,7 +75,7 @@ pub(super) fn signature(name: &str, at: Span) -> Result<&'static Signature, Prob
     if METRICS_ONLY.contains(&name) {
         let problem = Problem::new(at, format!("`{name}` exists in datasets of metrics only"));
         let hint = match name {
-            "INCREASE" | "RATE" => format!("{name} is a calculation: {{\"op\": \"{name}\", \"column\": …}}"),
+            "INCREASE" | "RATE" => format!("{name} is a calculation (`op`), not a function of one event"),
             _ => "use the column itself, and a calculation over it".to_owned(),
         };
         return Err(problem.hint(hint));

@@ -117,7 +117,7 @@ fn errors_say_where_and_what_was_meant() {
     let hint = program("$a and $b").expect_err("in capitals").hint_text().map(str::to_owned);
     assert_eq!(hint.as_deref(), Some("functions and operators are written in capitals: AND"));
     let hint = program("RATE($a)").expect_err("a calculation").hint_text().map(str::to_owned);
-    assert_eq!(hint.as_deref(), Some("RATE is a calculation: {\"op\": \"RATE\", \"column\": …}"));
+    assert_eq!(hint.as_deref(), Some("RATE is a calculation (`op`), not a function of one event"));
 }
 
 #[test]

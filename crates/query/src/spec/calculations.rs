@@ -9,8 +9,16 @@ use crate::plan::{
 };
 
 /// Operations that the language knows and this version does not answer.
-const LATER: &[&str] =
-    &["CONCURRENCY", "RATE_AVG", "RATE_SUM", "RATE_MAX", "COUNT_DATAPOINTS", "HISTOGRAM_COUNT"];
+const LATER: &[&str] = &[
+    "CONCURRENCY",
+    "RATE_AVG",
+    "RATE_SUM",
+    "RATE_MAX",
+    "INCREASE",
+    "RATE",
+    "COUNT_DATAPOINTS",
+    "HISTOGRAM_COUNT",
+];
 
 /// Fields that only PER_TRACE and INTERVAL have.
 const DERIVED_FIELDS: &[&str] = &["inner", "outer", "from", "to", "by"];
