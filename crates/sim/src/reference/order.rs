@@ -83,7 +83,10 @@ impl Order<'_> {
             let (a, b) = (&a.cells[place], &b.cells[place]);
             let margin = a.margin() + b.margin();
             let close = |(a, b): (Number, Number)| (a.double() - b.double()).abs() <= margin;
-            if rounding_counts && margin > 0.0 && a.number().zip(b.number()).is_some_and(close) {
+            // Of what may be anything nobody knows whether it is a number at all.
+            let open = margin.is_infinite();
+            let near = || a.number().zip(b.number()).is_some_and(close);
+            if rounding_counts && margin > 0.0 && (open || near()) {
                 return None;
             }
             Some(directed(a.number(), b.number(), descending))
