@@ -130,30 +130,39 @@ impl Parser {
         self.depth -= 1;
     }
 
-    fn binary(&mut self, step: usize) -> Result<Expression, Problem> {
-        let Some(operators) = STEPS.get(step) else { return self.unary() };
-        let mut left = self.binary(step + 1)?;
+    /// An expression of operators that bind at least as closely as a step. One call for all steps: what nests takes a few
+    /// frames of stack for each level, and not one for each step.
+    fn binary(&mut self, least: usize) -> Result<Expression, Problem> {
+        let mut left = self.unary()?;
         let mut nested = 0;
-        loop {
-            let token = self.peek();
-            let fits = |operator: &Operator| match operator {
-                Operator::Word(word) => matches!(&token.kind, TokenKind::Word(found) if found == word),
-                Operator::Symbol(symbol) => token.kind == TokenKind::Symbol(*symbol),
-            };
-            let Some((_, function)) = operators.iter().find(|(operator, _)| fits(operator)) else { break };
+        while let Some((step, function)) = self.operator().filter(|(step, _)| *step >= least) {
             let at = self.bump().span;
             // `a + b + c` nests to the left, one level for each operator.
             self.enter()?;
             nested += 1;
             let right = self.binary(step + 1)?;
             let span = left.span.to(right.span);
-            left = match *function {
+            left = match function {
                 "NOT" => call("NOT", at, span, vec![call("EQUALS", at, span, vec![left, right])]),
                 function => call(function, at, span, vec![left, right]),
             };
         }
         (0..nested).for_each(|_| self.leave());
         Ok(left)
+    }
+
+    /// The infix operator that comes next: its step, and the function that it stands for.
+    fn operator(&self) -> Option<(usize, &'static str)> {
+        let fits = |operator: &Operator| match (operator, &self.peek().kind) {
+            (Operator::Word(word), TokenKind::Word(found)) => found == word,
+            (Operator::Symbol(symbol), TokenKind::Symbol(found)) => found == symbol,
+            _ => false,
+        };
+        let of_step = |(step, operators): (usize, &&'static [(Operator, &'static str)])| {
+            let (_, function) = operators.iter().find(|(operator, _)| fits(operator))?;
+            Some((step, *function))
+        };
+        STEPS.iter().enumerate().find_map(of_step)
     }
 
     fn unary(&mut self) -> Result<Expression, Problem> {
