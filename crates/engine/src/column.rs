@@ -21,6 +21,7 @@ use crate::flat;
 use crate::overflow::overflow_value;
 use crate::relation::bound::{BoundTable, TableHandle};
 use crate::relation::kept::Kept;
+use crate::relation::keys::RowKeys;
 
 /// A row without a value.
 pub(crate) const MISSING: u8 = u8::MAX;
@@ -68,6 +69,8 @@ enum Source<'a> {
     RowNumber,
     /// Results of a program; texts have a code.
     Computed(Texts),
+    /// Whether a span has no parent.
+    IsRoot(Box<RowKeys<'a>>),
 }
 
 /// How bits become a value.
@@ -173,7 +176,7 @@ impl<'a> BoundColumn<'a> {
                     bits[place] = value;
                     open -= 1;
                 }
-            });
+            })?;
             part.holds = holds;
         }
         Ok(())
@@ -289,7 +292,7 @@ impl<'a> Part<'a> {
         match &self.source {
             Source::Rows(cursor) => Some(&cursor.reader),
             Source::Contexts { reader, .. } => Some(reader),
-            Source::Time(..) | Source::RowNumber | Source::Computed(_) => None,
+            Source::Time(..) | Source::RowNumber | Source::Computed(_) | Source::IsRoot(_) => None,
         }
     }
 
@@ -298,7 +301,12 @@ impl<'a> Part<'a> {
     }
 
     /// Calls back with the place in the block and the bits of each row that has a value here.
-    fn for_each_cell(&mut self, start: u32, contexts: &[u32], mut take: impl FnMut(usize, u64)) {
+    fn for_each_cell(
+        &mut self,
+        start: u32,
+        contexts: &[u32],
+        mut take: impl FnMut(usize, u64),
+    ) -> Result<(), Error> {
         match &mut self.source {
             Source::Rows(cursor) => cursor.for_each_cell(start, contexts.len(), take),
             Source::Contexts { bits, .. } => {
@@ -321,7 +329,17 @@ impl<'a> Part<'a> {
                     take(place, row);
                 }
             }
+            Source::IsRoot(keys) => {
+                // The number of its trace matters to nobody here.
+                keys.fill(start, contexts, |_| 0)?;
+                for (place, parent) in keys.parents.iter().enumerate() {
+                    if keys.is_span(place) {
+                        take(place, u64::from(parent.is_none()));
+                    }
+                }
+            }
         }
+        Ok(())
     }
 
     fn may_match(&self, matcher: &Matcher, start: u32, end: u32) -> bool {

@@ -47,7 +47,11 @@ fn may_have(segment: &Arc<SegmentHandle>, column: &Column) -> Result<bool, Error
     }
     for reference in &column.references {
         let (name, origins): (&str, &[Origin]) = match reference {
-            Reference::Timestamp | Reference::IngestTime | Reference::EventId | Reference::Event => {
+            Reference::Timestamp
+            | Reference::IngestTime
+            | Reference::EventId
+            | Reference::Event
+            | Reference::IsRoot => {
                 return Ok(true);
             }
             Reference::Fixed(fixed) => (fixed.name(), &[Origin::Fixed]),

@@ -27,6 +27,8 @@ pub enum Reference {
     Attribute(Arc<str>),
     /// An attribute of one origin, with the item's overflow map for [`Origin::Item`].
     Origin(Origin, Arc<str>),
+    /// Whether a span has no parent; other events have no such value.
+    IsRoot,
     /// The whole event as a JSON object: `@message` of an event without a body.
     Event,
 }
@@ -103,6 +105,9 @@ pub const SHORTHANDS: &[(&str, &[&str])] = &[
 pub fn references(name: &str) -> Vec<Reference> {
     if name == "@message" {
         return vec![Reference::Fixed(Fixed::Body), Reference::Event];
+    }
+    if name == "is_root" {
+        return vec![Reference::Attribute(Arc::from(name)), Reference::IsRoot];
     }
     let mut found = exact(name);
     for alias in aliases(name) {
@@ -205,6 +210,7 @@ mod tests {
         );
         assert_eq!(references("resource.schema_url"), [Reference::Fixed(Fixed::ResourceSchemaUrl)]);
         assert_eq!(references("body."), [attribute("body.")]);
+        assert_eq!(references("is_root"), [attribute("is_root"), Reference::IsRoot]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use skein_store::segment::{ColumnInfo, ColumnReader, RowField, Segment};
 
 use super::{Form, Part, RowCursor, Source};
 use crate::overflow::has_overflow;
+use crate::relation::keys::{RowKeys, Wanted};
 
 /// Adds the parts of a reference, in order of precedence.
 pub(super) fn push_parts<'a>(
@@ -26,6 +27,10 @@ pub(super) fn push_parts<'a>(
             parts.push(plain(Source::Time(segment.field(RowField::IngestTime)?, Vec::new()), Form::Time));
         }
         Reference::EventId => parts.push(plain(Source::RowNumber, Form::EventId)),
+        Reference::IsRoot => {
+            let keys = RowKeys::bind(segment, Wanted { span: true, parent: true })?;
+            parts.push(plain(Source::IsRoot(Box::new(keys)), Form::Bool));
+        }
         Reference::Event => parts.push(plain(Source::RowNumber, Form::Event)),
         Reference::Fixed(fixed) => {
             push_fixed(segment, ColumnKey::fixed(*fixed), parts)?;

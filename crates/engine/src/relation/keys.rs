@@ -76,6 +76,11 @@ impl<'a> RowKeys<'a> {
         })
     }
 
+    /// Whether a row of the block is a span of a trace.
+    pub(crate) fn is_span(&self, row: usize) -> bool {
+        self.has_trace(row) && self.spans.get(row).is_some_and(Option::is_some)
+    }
+
     /// Encoded bytes of the columns it reads.
     pub(crate) fn bytes(&self) -> u64 {
         let columns = [&self.trace, &self.span_id, &self.parent_id];

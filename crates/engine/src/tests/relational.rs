@@ -176,6 +176,13 @@ fn of_equal_times_the_first_is_the_one_with_the_smaller_id() {
 }
 
 #[test]
+fn a_span_says_whether_it_is_a_root() {
+    let is = |root: bool| json!([{"column": "is_root", "op": "=", "value": root}]);
+    assert_eq!(seconds(&shop(), is(true)), [0, 10]);
+    assert_eq!(seconds(&shop(), is(false)), [1, 2, 4, 11], "a log record is no span");
+}
+
+#[test]
 fn a_root_out_of_sight_is_said() {
     let shop = shop();
     let spec = |slack: i64| {

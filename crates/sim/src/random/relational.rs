@@ -104,8 +104,9 @@ fn prefixed(random: &mut Random, prefixes: &[&str], of: u64) -> Json {
 
 /// A filter that many events pass.
 fn likely(random: &mut Random) -> Json {
-    match random.below(5) {
+    match random.below(6) {
         0 => json!({"column": *random.pick(GROUPED), "op": "exists"}),
+        4 => json!({"column": "is_root", "op": *random.pick(&["=", "!="]), "value": random.once_in(2)}),
         1 => json!({"column": "duration_ms", "op": ">", "value": *random.pick(&[0, 10, 500])}),
         2 => {
             json!({"column": "name", "op": *random.pick(&["=", "!="]), "value": *random.pick(&["GET /buy", "query"])})

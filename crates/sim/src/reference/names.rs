@@ -46,6 +46,9 @@ pub fn value<'a>(event: &'a Event, name: &str) -> Option<Cow<'a, Value>> {
     if let Some(value) = exact(event, name) {
         return Some(value);
     }
+    if name == "is_root" {
+        return super::relational::is_root(event).map(|root| Cow::Owned(Value::Bool(root)));
+    }
     if let Some(names) = SAME.iter().find(|names| names.contains(&name)) {
         return names.iter().find_map(|other| exact(event, other));
     }

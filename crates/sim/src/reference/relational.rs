@@ -143,6 +143,11 @@ fn is_span(event: &Event) -> bool {
     plain && span_id(event).is_some() && !matches!(signal(event).as_deref(), Some("log" | "metric"))
 }
 
+/// Whether a span of a trace has no parent.
+pub fn is_root(event: &Event) -> Option<bool> {
+    (is_span(event) && trace(event).is_some()).then(|| parent_id(event).is_none())
+}
+
 fn span_id(event: &Event) -> Option<String> {
     text(event, "trace.span_id")
 }
