@@ -131,8 +131,13 @@ fn of_several(random: &mut Random, place: u64) -> Json {
             }
             let mut found = json!({"op": "PER_TRACE", "inner": inner, "name": format!("c{place}")});
             found["outer"] = json!(outer(random));
-            if random.once_in(8) && inner_is_whole(&found["inner"]) {
+            let is_whole = inner_is_whole(&found["inner"]);
+            if random.once_in(8) && is_whole {
                 found["outer"] = json!("COUNT_DISTINCT");
+            }
+            // Which bar a rounded sum falls into is anybody's guess.
+            if found["outer"] == "HEATMAP" && !is_whole {
+                found["outer"] = json!("MAX");
             }
             found
         }
