@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check mutants e2e bench soak dist fuzz
+.PHONY: help run test check mutants e2e bench soak dist fuzz ui
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -11,6 +11,7 @@ help: ## show this list
 
 run: ## build and start `skein demo`: a server, five simulated services, three questions to ask
 	@.ci/setup build
+	ui/build
 	cargo run --locked --package skein-cli -- demo
 
 test: ## everything CI runs
@@ -31,6 +32,9 @@ e2e: ## real exporters, kill -9 and strace against the built server
 	@.ci/setup build test
 	e2e/run
 
+ui: ## build the web UI into ui/dist, from where cargo embeds it
+	ui/build
+
 bench: ## release figures: bench/results.json and bench/RESULTS.md; BENCH_ARGUMENTS='--rows 1000000 --seconds 60'
 	@.ci/setup build bench
 	cargo build --locked --release --package skein-cli
@@ -44,8 +48,9 @@ soak: ## hours, not minutes: 1,000 kills, the OpenTelemetry Collector, long rand
 fuzz: ## run every fuzz target for SECONDS_EACH (60) seconds; needs a nightly toolchain and cargo-fuzz
 	.ci/fuzz
 
-dist: ## the release binary, stripped, in target/dist with its checksum
+dist: ## the release binary with its pages, stripped, in target/dist with its checksum
 	@.ci/setup build
+	ui/build
 	cargo build --locked --release --package skein-cli
 	mkdir -p target/dist
 	install -m 755 $${CARGO_TARGET_DIR:-target}/release/skein target/dist/skein

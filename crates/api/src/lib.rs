@@ -22,6 +22,7 @@ pub mod patience;
 pub mod rejections;
 mod routes;
 pub mod state;
+mod ui;
 
 pub use metric_list::reference as metrics_reference;
 pub use routes::{api_router, otlp_http_router, restore_rejections};

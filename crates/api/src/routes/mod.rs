@@ -35,6 +35,7 @@ use crate::door;
 use crate::error::{ApiError, Code};
 use crate::layer;
 use crate::state::Api;
+use crate::ui;
 
 pub use rejections::restore as restore_rejections;
 
@@ -95,14 +96,17 @@ pub fn otlp_http_router(api: Arc<Api>) -> Router {
     doors.layer(DefaultBodyLimit::disable()).layer(around)
 }
 
-async fn unknown(State(_api): State<Arc<Api>>, request: Request) -> ApiError {
+/// What is no route of the API: a file of the UI, or an error.
+async fn unknown(State(_api): State<Arc<Api>>, request: Request) -> Result<Response, ApiError> {
     let path = request.uri().path();
+    if let Some(response) = ui::answer(request.method(), path, request.headers()) {
+        return Ok(response);
+    }
     let routes = table();
     let candidates = suggest::candidates(path, routes.iter().map(|route| route.operation.path));
     let shown: String = path.chars().take(200).collect();
-    ApiError::new(Code::NotFound, format!("nothing is at {shown}"))
-        .candidates(candidates)
-        .hint("GET /api/v1/openapi.json lists every path")
+    let unknown = ApiError::new(Code::NotFound, format!("nothing is at {shown}"));
+    Err(unknown.candidates(candidates).hint("GET /api/v1/openapi.json lists every path"))
 }
 
 // === what routes share ===

@@ -229,12 +229,13 @@ async fn live(mut simulation: Simulation, mut sender: Sender, sent: &Sent) -> Re
 fn where_to_look(running: &Running, data: &Path) -> String {
     format!(
         "Skein {} keeps its events in {} and listens:\n\
+         \x20 web        http://{}/\n\
          \x20 API        http://{}/api/v1/ (its description: /api/v1/openapi.json)\n\
          \x20 health     http://{}/readyz, metrics http://{}/metrics\n\
-         \x20 OTLP/gRPC  {}    OTLP/HTTP  {}\n\
-         There is no web interface in this version: ask with the command line or the API.\n",
+         \x20 OTLP/gRPC  {}    OTLP/HTTP  {}\n",
         env!("CARGO_PKG_VERSION"),
         data.display(),
+        running.http,
         running.http,
         running.http,
         running.http,

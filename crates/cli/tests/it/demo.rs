@@ -65,7 +65,7 @@ fn an_incident_is_revealed_and_is_visible_in_the_data() {
     while !text.contains("Ctrl-C stops") {
         assert_ne!(err.read_line(&mut text).unwrap(), 0, "{text}");
     }
-    assert!(text.contains("no web interface"), "{text}");
+    assert!(text.contains("web        http://"), "{text}");
     let start = truth["start"].as_str().unwrap();
     let moment = time::OffsetDateTime::parse(start, &time::format_description::well_known::Rfc3339).unwrap();
     let at = |offset: i64| (moment.unix_timestamp() + offset).to_string();
