@@ -157,8 +157,9 @@ export interface SeriesRow extends ResultRow {
 export interface Results {
   results?: ResultRow[];
   series?: SeriesRow[];
-  total?: ResultRow;
-  other?: ResultRow;
+  /** Over all groups, and over those beyond the limit. */
+  total?: Record<string, Cell>;
+  other?: Record<string, Cell>;
   compare?: Results;
   rows?: Array<Record<string, unknown>>;
   next?: string;

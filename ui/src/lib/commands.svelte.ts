@@ -1,6 +1,8 @@
 // Everything that can be done, in one list: Cmd-K shows it, the keyboard runs it, `?` explains it. A page registers its
 // commands while it is shown. A key is "q", "shift+enter", "g h" (one after the other) or "mod+k" (Cmd or Ctrl).
 
+import { untrack } from 'svelte';
+
 export interface Command {
   id: string;
   title: string;
@@ -21,10 +23,9 @@ export const commands = new Commands();
 
 /** Adds commands; call what it returns to take them away. For an $effect: `$effect(() => register([...]))`. */
 export function register(list: Command[]): () => void {
-  commands.all = [...commands.all.filter((known) => !list.some((one) => one.id === known.id)), ...list];
-  return () => {
-    commands.all = commands.all.filter((known) => !list.includes(known));
-  };
+  // Untracked: an effect that registers does not depend on what others registered.
+  untrack(() => (commands.all = [...commands.all.filter((known) => !list.some((one) => one.id === known.id)), ...list]));
+  return () => untrack(() => (commands.all = commands.all.filter((known) => !list.includes(known))));
 }
 
 export function inField(target: EventTarget | null): boolean {

@@ -65,3 +65,6 @@ export function measure(value: unknown, column?: string): string {
 }
 
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
+/** As `measure`, without noughts that say nothing: for the round numbers of an axis. */
+export const tick = (value: number, column?: string): string => measure(value, column).replace(/(\.\d*?)0+(?=\D|$)/, '$1').replace(/\.(?=\D|$)/, '');
