@@ -3,4 +3,6 @@
 //! What this crate refuses to do: no I/O, no clock, no store. Whatever it needs to know is an argument, so that
 //! UI, command line and API give the same analysis of the same rows.
 
+pub mod picture;
 pub mod trace;
+pub mod waterfall;

@@ -13,7 +13,7 @@
 //! doubles come out the same, bit by bit, every time.
 //!
 //! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `calculated`, `filter`, `scan`, `relation`, `group`, `aggregate`,
-//! `derived`, `first_pass`, `series`, `finish`, `formula`, `compare`, `rows`, `partial`, `trace`, `catalog`, `export`, `erasure`.
+//! `derived`, `first_pass`, `series`, `finish`, `formula`, `compare`, `rows`, `partial`, `trace`, `trace_columns`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
 mod calculated;
@@ -40,6 +40,7 @@ mod scan;
 mod series;
 pub mod snapshot;
 mod trace;
+mod trace_columns;
 mod values;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::rows::RowSink;
 use crate::scan::{Counters, Failure, Reading, Scan};
 use crate::series::SecondPass;
 use crate::snapshot::{SnapshotView, Snapshots};
-use crate::{catalog, compare, export, formula, prune, resolve, trace, values};
+use crate::{catalog, compare, export, formula, prune, resolve, trace, trace_columns, values};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
 use skein_query::engine::ScanSink;
@@ -21,6 +21,7 @@ use skein_query::result::{
     Warning,
 };
 use skein_query::time_text::format_ns;
+use skein_query::trace_columns::{TraceColumns, TraceForm};
 use skein_query::{QueryEngine, QueryError, RunContext};
 use skein_store::ErrorKind;
 
@@ -113,11 +114,43 @@ impl QueryEngine for NativeEngine {
     ) -> Result<TraceRows, QueryError> {
         let start_ns = context.clock.now_ns();
         let run = |view: &SnapshotView, excluded: &[usize]| {
-            trace::trace(view, excluded, environment, trace_id, context)
+            trace::trace(view, excluded, environment, (trace_id, None), context)
         };
         let (mut rows, warnings) = self.with_readable(environment, context, run)?;
         rows.meta.warnings.extend(warnings);
         rows.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(rows)
+    }
+
+    fn trace_columns(
+        &self,
+        environment: &Environment,
+        trace_id: [u8; 16],
+        columns: &[(&str, TraceForm)],
+        context: &RunContext<'_>,
+    ) -> Result<TraceColumns, QueryError> {
+        let start_ns = context.clock.now_ns();
+        let run = |view: &SnapshotView, excluded: &[usize]| {
+            trace_columns::trace(view, excluded, (environment, trace_id), columns, context)
+        };
+        let (mut columns, warnings) = self.with_readable(environment, context, run)?;
+        columns.meta.warnings.extend(warnings);
+        columns.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(columns)
+    }
+
+    fn span_of_trace(
+        &self,
+        environment: &Environment,
+        trace_id: [u8; 16],
+        span_id: [u8; 8],
+        context: &RunContext<'_>,
+    ) -> Result<TraceRows, QueryError> {
+        let run = |view: &SnapshotView, excluded: &[usize]| {
+            trace::trace(view, excluded, environment, (trace_id, Some(span_id)), context)
+        };
+        let (mut rows, warnings) = self.with_readable(environment, context, run)?;
+        rows.meta.warnings.extend(warnings);
         Ok(rows)
     }
 

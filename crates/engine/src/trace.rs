@@ -7,16 +7,18 @@ use skein_query::{QueryError, RunContext};
 use crate::flat::flat_rows;
 use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
+use crate::trace_columns;
 
 /// Bytes that a flat row takes, about: thirty fields with their values.
 const FLAT_ROW_BYTES: usize = 2_048;
 
-/// Gathers a trace's rows: from the segments of its partition whose filters let it pass, and from the heads.
+/// Gathers a trace's rows: from the segments of its partition whose filters let it pass, and from the heads. With a
+/// span, only what belongs to that.
 pub(crate) fn trace(
     view: &SnapshotView,
     excluded: &[usize],
     environment: &Environment,
-    trace_id: [u8; 16],
+    (trace_id, span_id): ([u8; 16], Option<[u8; 8]>),
     context: &RunContext<'_>,
 ) -> Result<TraceRows, Failure> {
     let mut rows = Vec::new();
@@ -26,7 +28,10 @@ pub(crate) fn trace(
         let Some(handle) = view.segments.get(place).filter(|_| !excluded.contains(&place)) else { continue };
         let failed = |error| Failure::Segment(place, error);
         let segment = handle.open().map_err(failed)?;
-        let found = segment.rows_of_trace(&trace_id).map_err(failed)?;
+        let mut found = segment.rows_of_trace(&trace_id).map_err(failed)?;
+        if let Some(span_id) = span_id {
+            found = trace_columns::rows_of_span(&segment, &found, span_id).map_err(failed)?;
+        }
         if found.is_empty() {
             continue;
         }

@@ -9,6 +9,7 @@ use skein_event::observe::Clock;
 use crate::error::QueryError;
 use crate::plan::{Plan, TimeRange};
 use crate::result::{ColumnInfo, DatasetInfo, QueryResult, ScanBatch, TraceRows, ValueCount};
+use crate::trace_columns::{TraceColumns, TraceForm};
 
 /// What a run may use, and whom it tells.
 #[derive(Clone, Copy)]
@@ -65,6 +66,35 @@ pub trait QueryEngine: Send + Sync {
         trace_id: [u8; 16],
         context: &RunContext<'_>,
     ) -> Result<TraceRows, QueryError>;
+
+    /// Some columns of all events of a trace, whatever their time.
+    ///
+    /// POST: the events are those of [`QueryEngine::trace`], each once, by (timestamp, `event.id`).
+    fn trace_columns(
+        &self,
+        environment: &Environment,
+        trace_id: [u8; 16],
+        columns: &[(&str, TraceForm)],
+        context: &RunContext<'_>,
+    ) -> Result<TraceColumns, QueryError> {
+        Ok(TraceColumns::of_rows(self.trace(environment, trace_id, context)?, columns))
+    }
+
+    /// The events of a trace that belong to one span: the span, however often it came, its span events, its links
+    /// and its log records.
+    ///
+    /// POST: the rows are those of [`QueryEngine::trace`] of which this is so.
+    fn span_of_trace(
+        &self,
+        environment: &Environment,
+        trace_id: [u8; 16],
+        span_id: [u8; 8],
+        context: &RunContext<'_>,
+    ) -> Result<TraceRows, QueryError> {
+        let mut rows = self.trace(environment, trace_id, context)?;
+        rows.rows.retain(|row| row.is_of_span(&skein_event::ids::encode_hex(&span_id)));
+        Ok(rows)
+    }
 
     /// The datasets of an environment, by name.
     fn datasets(

@@ -10,7 +10,7 @@
 //! never guesses: a field, an operator or a value it does not know is an error that says where it stands and
 //! what was probably meant.
 //!
-//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`test`], [`aggregate`], [`result`], [`engine`], [`error`].
+//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`test`], [`aggregate`], [`result`], [`trace_columns`], [`engine`], [`error`].
 
 pub mod aggregate;
 pub mod engine;
@@ -28,6 +28,7 @@ pub mod suggest;
 pub mod test;
 pub mod text;
 pub mod time_text;
+pub mod trace_columns;
 
 pub use engine::{QueryEngine, RunContext};
 pub use error::{ErrorKind, Location, QueryError};

@@ -160,6 +160,13 @@ impl FlatRow {
         self.fields.get(found).map(|(_, value)| value)
     }
 
+    /// Whether it is this span or something of it: its event, its link, its log record.
+    pub fn is_of_span(&self, span_id: &str) -> bool {
+        let annotation = self.get("meta.annotation_type").is_some();
+        let own = if annotation { "trace.parent_id" } else { "trace.span_id" };
+        self.text(own) == Some(span_id)
+    }
+
     /// The text of a text field.
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name) {

@@ -1,8 +1,10 @@
 //! The public API's types and their OpenAPI schemas. Depends on nothing of ours, so that clients can use it
 //! alone. What is refused here: logic. A wire type is converted by hand at the edge.
 
+mod analysis;
 pub mod openapi;
 pub mod schema;
 mod types;
 
+pub use analysis::*;
 pub use types::*;

@@ -100,6 +100,24 @@ wire_type! {
 }
 
 wire_type! {
+    /// What belongs to one span of a trace.
+    TraceSpan {
+        /// 32 hex digits.
+        trace_id: String,
+        /// 16 hex digits.
+        span_id: String,
+        /// The span, each of its copies, flat.
+        spans: Vec<Object>,
+        /// Its events, flat, in order.
+        events: Vec<Object>,
+        /// Its links, flat.
+        links: Vec<Object>,
+        /// Its log records, flat, in order.
+        logs: Vec<Object>,
+    }
+}
+
+wire_type! {
     /// A dataset.
     Dataset {
         /// Its name: the service's.

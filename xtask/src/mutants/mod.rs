@@ -16,6 +16,7 @@ mod table_format;
 mod table_query;
 mod table_relation;
 mod table_scale;
+mod table_trace;
 mod table_upkeep;
 
 use std::collections::BTreeSet;
@@ -32,12 +33,18 @@ use table_format::FORMAT_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_relation::RELATION_MUTANTS;
 use table_scale::SCALE_MUTANTS;
+use table_trace::TRACE_MUTANTS;
 use table_upkeep::UPKEEP_MUTANTS;
 
 /// Every mutant, in the order of an event's way.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
     let stored = MUTANTS.iter().chain(FORMAT_MUTANTS).chain(SCALE_MUTANTS);
-    stored.chain(QUERY_MUTANTS).chain(RELATION_MUTANTS).chain(UPKEEP_MUTANTS).chain(DOOR_MUTANTS)
+    stored
+        .chain(QUERY_MUTANTS)
+        .chain(RELATION_MUTANTS)
+        .chain(TRACE_MUTANTS)
+        .chain(UPKEEP_MUTANTS)
+        .chain(DOOR_MUTANTS)
 }
 
 /// A guarantee, broken.

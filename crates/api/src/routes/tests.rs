@@ -35,6 +35,7 @@ use crate::rejections::{Entry, Rejections};
 use crate::state::{Exporter, NoKeeper, QueryLimits};
 
 mod exports;
+mod traces;
 
 /// 2023-11-14T22:13:20Z.
 const NOW_NS: i64 = 1_700_000_000_000_000_000;
@@ -292,6 +293,17 @@ impl Drop for Server {
 
 impl Server {
     async fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let (status, body) = self.bytes(method, path, headers, body).await;
+        (status, String::from_utf8(body).unwrap())
+    }
+
+    async fn bytes(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (u16, Vec<u8>) {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost:8080");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -300,7 +312,7 @@ impl Server {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
-        (status, String::from_utf8(body.to_vec()).unwrap())
+        (status, body.to_vec())
     }
 
     async fn get(&self, path: &str) -> (u16, Json) {

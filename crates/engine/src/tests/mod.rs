@@ -4,3 +4,4 @@ mod build;
 mod guarantees;
 mod questions;
 mod relational;
+mod traces;

@@ -76,3 +76,10 @@ pub const CALCULATED_TEXT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of texts that a calculated column remembers of one segment, so that equal ones are made once. It starts anew
 /// beyond them, at the next block.
 pub const CALCULATED_TEXTS_KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Of a text in a trace that is read as columns so much is kept: a line of a log, the beginning of a message. The
+/// whole value comes with its span.
+pub const TRACE_TEXT_BYTES_MAX: usize = 256;
+
+/// Bytes that an event of a trace takes while it is analysed, beside its columns: its span, node, pieces of path.
+pub const TRACE_EVENT_BYTES: usize = 320;
