@@ -26,7 +26,6 @@ mod questions;
 mod report;
 mod restart;
 mod scale;
-mod shapes;
 mod sizes;
 mod template;
 mod traces;
