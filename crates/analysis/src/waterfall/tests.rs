@@ -1,3 +1,5 @@
+//! The analysis by example, and its guarantees on any trace at all.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
