@@ -24,11 +24,14 @@ export function duration(ms: number | null | undefined): string {
   return `${sign}${three(seconds / 86400)} d`;
 }
 
+/** A whole number with its thousands apart. (The locale's own way takes 40 ms at its first use.) */
+export const grouped = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ' ');
+
 /** 412, 3 104, 48.2k, 3.10M. */
 export function count(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
   const size = Math.abs(value);
-  if (size < 10_000) return Number.isInteger(value) ? value.toLocaleString('en-US').replaceAll(',', ' ') : three(value);
+  if (size < 10_000) return Number.isInteger(value) ? grouped(value) : three(value);
   if (size < 999_500) return `${three(value / 1e3)}k`;
   if (size < 999_500_000) return `${three(value / 1e6)}M`;
   return size < 1e15 ? `${three(value / 1e9)}G` : value.toExponential(2);

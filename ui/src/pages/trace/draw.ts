@@ -1,7 +1,7 @@
 // Draws the lines of the waterfall that are seen, and nothing else: a frame costs the same for a hundred spans and for
 // a million. No objects are made per line but texts that were cut to fit, and those are kept.
 
-import { duration } from '../../lib/format';
+import { duration, grouped } from '../../lib/format';
 import { FLAG } from './columns';
 import { LINE, type Model } from './model';
 import { ticks, type Window } from './scale';
@@ -250,9 +250,9 @@ function spanLine(context: CanvasRenderingContext2D, scene: Scene, line: number,
   }
   context.font = FONT;
   const end = labelWidth - 6;
-  const hidden = !isRepeat && model.collapsed[node] === 1 ? `+${(spans.size[node]! - 1).toLocaleString('en-US')}` : '';
+  const hidden = !isRepeat && model.collapsed[node] === 1 ? `+${grouped(spans.size[node]! - 1)}` : '';
   const hiddenWidth = hidden ? context.measureText(hidden).width + 8 : 0;
-  const name = isRepeat ? `${repeats.members[repeat]!.toLocaleString('en-US')} × ${templates[repeats.template[repeat]!] ?? ''}` : model.name(node);
+  const name = isRepeat ? `${grouped(repeats.members[repeat]!)} × ${templates[repeats.template[repeat]!] ?? ''}` : model.name(node);
   const serviceName = model.service(node);
   // The same service as the line above needs no second telling, where there is little room.
   const known = line > 0 && spans.service[model.node[line - 1]!] === service && spans.depth[model.node[line - 1]!]! === depth;
@@ -308,10 +308,10 @@ function barLabel(
   if (isRepeat) {
     const kind = repeats.kind[repeat]!;
     const errors = repeats.errors[repeat]!;
-    label += ` in all${kind === 1 ? ', retries' : kind === 2 ? ', reconnects' : ''}${errors > 0 ? `, ${errors.toLocaleString('en-US')} failed` : ''}`;
+    label += ` in all${kind === 1 ? ', retries' : kind === 2 ? ', reconnects' : ''}${errors > 0 ? `, ${grouped(errors)} failed` : ''}`;
   } else {
     const tried = (spans.flags[node]! & FLAG.repeated) !== 0 ? model.repeatAt(node) : -1;
-    if (tried >= 0) label += `  ${['×', 'tried ×', 'connected ×'][repeats.kind[tried]!]}${repeats.members[tried]!.toLocaleString('en-US')}`;
+    if (tried >= 0) label += `  ${['×', 'tried ×', 'connected ×'][repeats.kind[tried]!]}${grouped(repeats.members[tried]!)}`;
     if (spans.copies[node]! > 1) label += `  came ×${spans.copies[node]}`;
     if ((spans.flags[node]! & FLAG.missing) !== 0) label = 'not sent';
     if ((spans.flags[node]! & FLAG.cut) !== 0) label += '  parent cut: circle';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { byNode, LINE, Model } from './model';
+import { byNode, greatest, LINE, Model } from './model';
 import { sample } from './sample';
 
 /** root → a (→ a1, a2), loop of five, b. */
@@ -99,4 +99,9 @@ it('a model is the same made at once and in steps', async () => {
   const [atOnce, inSteps] = [new Model(trace()), await Model.prepared(trace())];
   expect(inSteps.logs).toEqual(atOnce.logs);
   expect(shown(inSteps)).toEqual(shown(atOnce));
+});
+
+it('the greatest come first, each once', () => {
+  expect(greatest(Float64Array.from([3, 9, 1, 9, 4]), 3)).toEqual([1, 3, 4]);
+  expect(greatest(new Float64Array(0), 3)).toEqual([]);
 });

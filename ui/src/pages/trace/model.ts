@@ -26,6 +26,25 @@ export function byNode(nodes: Int32Array, count: number): ByNode {
   return { starts, order };
 }
 
+/** How lines are shown at first. */
+export interface Shown {
+  folded?: boolean;
+  logsInPlace?: boolean;
+}
+
+/** Places of the greatest numbers, greatest first. */
+export function greatest(values: Float64Array, count: number): number[] {
+  const best: number[] = [];
+  for (let place = 0; place < values.length; place += 1) {
+    if (best.length === count && values[place]! <= values[best[count - 1]!]!) continue;
+    let at = best.length;
+    while (at > 0 && values[best[at - 1]!]! < values[place]!) at -= 1;
+    best.splice(at, 0, place);
+    if (best.length > count) best.pop();
+  }
+  return best;
+}
+
 /** What is looked up by node, in the order of Model's members. */
 const listsOf = ({ critical_path, gaps, events, logs, links }: Analysis): Int32Array[] => [critical_path.node, gaps.node, events.node, logs.node, links.node, links.target];
 
@@ -52,17 +71,19 @@ export class Model {
   lines = 0;
 
   /** A model of an analysis. Between steps that take a while for a million spans `pause` is called. */
-  static async prepared(analysis: Analysis, pause: () => Promise<void> = () => new Promise((done) => setTimeout(done))): Promise<Model> {
+  static async prepared(analysis: Analysis, shown: Shown = {}, pause: () => Promise<void> = () => new Promise((done) => setTimeout(done))): Promise<Model> {
     const nodes = analysis.spans.parent.length;
     const lists: ByNode[] = [];
     for (const list of listsOf(analysis)) {
       lists.push(byNode(list, nodes));
       if (list.length > 10_000) await pause();
     }
-    return new Model(analysis, lists);
+    const model = new Model(analysis, shown, lists);
+    await pause();
+    return model;
   }
 
-  constructor(analysis: Analysis, lists = listsOf(analysis).map((list) => byNode(list, analysis.spans.parent.length))) {
+  constructor(analysis: Analysis, { folded = true, logsInPlace = false }: Shown = {}, lists = listsOf(analysis).map((list) => byNode(list, analysis.spans.parent.length))) {
     this.analysis = analysis;
     this.nodes = analysis.spans.parent.length;
     const [path, gaps, events, logs, links, linksTo] = lists as [ByNode, ByNode, ByNode, ByNode, ByNode, ByNode];
@@ -74,7 +95,8 @@ export class Model {
     this.linksTo = linksTo;
     this.collapsed = new Uint8Array(this.nodes);
     this.folded = new Uint8Array(analysis.repeats.first.length);
-    this.foldAll(true);
+    this.foldAll(folded);
+    this.logsInPlace = logsInPlace;
     this.rebuild();
   }
 

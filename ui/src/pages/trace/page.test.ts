@@ -54,6 +54,7 @@ describe('the window', () => {
   it('has round lines of time', () => {
     expect(ticks({ from: 0, to: 1000 }, 5)).toEqual([0, 200, 400, 600, 800, 1000]);
     expect(ticks({ from: 3, to: 4 }, 4)).toEqual([3, 3.5, 4]);
+    expect(ticks({ from: 0, to: 300_000 }, 5)).toEqual([0, 60_000, 120_000, 180_000, 240_000, 300_000]);
   });
   it('leads from times to pixels and back', () => {
     const scene = { window: { from: 10, to: 30 }, width: 1000, labelWidth: 400 };

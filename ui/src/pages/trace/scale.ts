@@ -28,12 +28,15 @@ export function panned({ from, to }: Window, share: number, length: number): Win
   return within({ from: from + step, to: to + step }, length);
 }
 
+const CLOCK = [15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400].map((seconds) => seconds * 1000);
+
 /** Round times within a window, about one for each `apart` of them. */
 export function ticks({ from, to }: Window, wanted: number): number[] {
   const rough = (to - from) / Math.max(1, wanted);
   if (!(rough > 0) || !Number.isFinite(rough)) return [];
   const size = 10 ** Math.floor(Math.log10(rough));
-  const step = size * ([1, 2, 5].find((times) => size * times >= rough) ?? 10);
+  // Beyond ten seconds people count in minutes and hours.
+  const step = (rough > 10_000 ? CLOCK.find((one) => one >= rough) : undefined) ?? size * ([1, 2, 5].find((times) => size * times >= rough) ?? 10);
   const first = Math.ceil(from / step);
   const all: number[] = [];
   for (let tick = first; tick * step <= to && all.length < 100; tick += 1) all.push(tick * step);
