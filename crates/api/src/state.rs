@@ -33,6 +33,8 @@ pub struct Api {
     pub exporter: Arc<dyn Exporter>,
     /// Removes and tidies what is stored.
     pub keeper: Arc<dyn Keeper>,
+    /// Fills the environment `demo`.
+    pub demo: Arc<dyn Demo>,
     /// Queries under way.
     pub jobs: Arc<Jobs>,
     /// Where queries run.
@@ -83,6 +85,22 @@ pub trait Keeper: Send + Sync {
     fn settle(&self);
 }
 
+/// Simulated services that send to the environment `demo`, for who has nothing of their own yet.
+pub trait Demo: Send + Sync {
+    /// Starts them; false when they are at work already. Must run on a runtime.
+    fn start(&self) -> bool;
+}
+
+/// No demo: for tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDemo;
+
+impl Demo for NoDemo {
+    fn start(&self) -> bool {
+        false
+    }
+}
+
 /// The future of an erasure.
 pub type Erasing<'a> = Pin<Box<dyn Future<Output = Result<String, SinkError>> + Send + 'a>>;
 
@@ -122,7 +140,7 @@ impl Api {
         format!("{:016x}", self.id_key.hash(&seed))
     }
 
-    /// The environment that a request reads. Without keys there are two (I10).
+    /// The environment that a request reads. Without keys there are three (I10).
     pub(crate) fn environment(&self, headers: &HeaderMap) -> Result<Environment, ApiError> {
         let Some(value) = headers.get(ENVIRONMENT_HEADER) else {
             return Ok(Environment::default_environment());
@@ -130,8 +148,10 @@ impl Api {
         match value.to_str() {
             Ok(Environment::DEFAULT) => Ok(Environment::default_environment()),
             Ok(Environment::SKEIN) => Ok(Environment::skein()),
-            _ => Err(ApiError::new(Code::NotFound, "there is no such environment")
-                .candidates(vec![Environment::DEFAULT.to_owned(), Environment::SKEIN.to_owned()])),
+            Ok(Environment::DEMO) => Ok(Environment::demo()),
+            _ => Err(ApiError::new(Code::NotFound, "there is no such environment").candidates(
+                [Environment::DEFAULT, Environment::SKEIN, Environment::DEMO].map(str::to_owned).into(),
+            )),
         }
     }
 }

@@ -14,6 +14,8 @@ impl Environment {
     pub const DEFAULT: &'static str = "default";
     /// Where Skein's own events go (DESIGN.md, I10).
     pub const SKEIN: &'static str = "skein";
+    /// Where simulated services go when somebody asks for the demo; apart from everybody's own events.
+    pub const DEMO: &'static str = "demo";
 
     /// Checks the name. `None` when it could not name a folder.
     pub fn new(name: &str) -> Option<Environment> {
@@ -31,6 +33,11 @@ impl Environment {
     /// The environment `skein`.
     pub fn skein() -> Environment {
         Environment(Arc::from(Environment::SKEIN))
+    }
+
+    /// The environment `demo`.
+    pub fn demo() -> Environment {
+        Environment(Arc::from(Environment::DEMO))
     }
 
     /// The name.

@@ -352,3 +352,16 @@ pub const SHAPE_EDGES_MAX: usize = 12;
 
 /// Protobuf's groups inside groups are skipped to this depth; nothing of today writes even one.
 pub const GROUP_DEPTH_MAX: usize = 32;
+
+/// The demo that a running server fills its environment `demo` with: this much of the past,
+pub const DEMO_PAST: Duration = Duration::from_secs(25 * 60);
+
+/// then live for so long, so that a server that is forgotten does not grow for ever,
+pub const DEMO_LIVE: Duration = Duration::from_secs(60 * 60);
+
+/// at so many requests of people a second, of about a dozen events each: enough for a question to have an answer, and
+/// a small part of what one core takes,
+pub const DEMO_REQUESTS_PER_SECOND: u32 = 20;
+
+/// and with so many batches, of a megabyte each, made ahead of the log.
+pub const DEMO_BATCHES_MAX: usize = 4;

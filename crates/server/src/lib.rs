@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod config;
+mod demo;
 mod export;
 mod findings;
 mod keeper;

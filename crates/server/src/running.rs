@@ -33,6 +33,7 @@ use tokio::time::timeout;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::demo::SimulatedShop;
 use crate::export::OtlpExporter;
 use crate::findings;
 use crate::listen::{self, Phase, Served};
@@ -161,6 +162,13 @@ pub async fn start_with(
 /// Puts doors and routes together over a storage.
 fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: Parts) -> Arc<Api> {
     let Parts { sink, engine, keeper, gauges, hash_key, decoder, metrics } = parts;
+    let gate = Arc::new(Gate::default());
+    let demo = Arc::new(SimulatedShop::new(
+        Arc::clone(&decoder),
+        Arc::clone(&sink),
+        Arc::clone(&clock),
+        Arc::clone(&gate),
+    ));
     let threads = match config.cpu_threads {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         threads => threads,
@@ -170,7 +178,7 @@ fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: 
         decoder,
         budget: Budget::new(config.inflight_bytes_max),
         cpu: CpuPool::new(threads),
-        gate: Arc::new(Gate::default()),
+        gate,
         rejections: Arc::new(Rejections::default()),
         metrics,
         observer: Arc::new(observer.clone()),
@@ -184,6 +192,7 @@ fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: 
         door,
         exporter: Arc::new(OtlpExporter),
         keeper,
+        demo,
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(threads),
         exports: CpuPool::new(EXPORTS_RUNNING_MAX),

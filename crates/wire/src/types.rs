@@ -239,6 +239,16 @@ wire_type! {
 }
 
 wire_type! {
+    /// Simulated services that send to an environment of their own.
+    DemoStarted {
+        /// Where their events are: the header Skein-Environment chooses it.
+        environment: String,
+        /// False when they were at work already.
+        started: bool,
+    }
+}
+
+wire_type! {
     /// An erasure that is in force.
     Erased {
         /// Its id.

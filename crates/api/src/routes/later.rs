@@ -19,7 +19,6 @@ const LATER: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/v1/map", "map", USE_QUERY),
     ("POST", "/api/v1/complete", "complete", "GET /api/v1/datasets/{dataset}/columns lists the columns"),
     ("POST", "/api/v1/templates", "templates", USE_QUERY),
-    ("POST", "/api/v1/demo", "demo", "skein demo starts a server with a simulated system"),
     ("GET", "/api/v1/tail", "tail", "POST /api/v1/query with \"calculations\": [] lists the newest events"),
     ("GET", "/api/v1/markers", "markers", ABOUT_BOARDS),
     ("POST", "/api/v1/markers", "createMarker", ABOUT_BOARDS),

@@ -4,6 +4,7 @@
 //! the other does not.
 
 mod datasets;
+mod demo;
 mod erase;
 mod export;
 mod health;
@@ -56,6 +57,7 @@ pub(crate) fn table() -> Vec<Route> {
         usage::routes(),
         export::routes(),
         erase::routes(),
+        demo::routes(),
         openapi::routes(),
         later::routes(),
     ]

@@ -32,7 +32,7 @@ use crate::gate::Gate;
 use crate::jobs::Jobs;
 use crate::metrics::{Gauges, Metric, Metrics, Sample};
 use crate::rejections::{Entry, Rejections};
-use crate::state::{Exporter, NoKeeper, QueryLimits};
+use crate::state::{Exporter, NoDemo, NoKeeper, QueryLimits};
 
 mod exports;
 mod traces;
@@ -269,6 +269,7 @@ fn server_with(patience: crate::patience::Patience) -> Server {
         door,
         exporter: Arc::clone(&told) as Arc<dyn Exporter>,
         keeper: Arc::new(NoKeeper),
+        demo: Arc::new(NoDemo),
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(2),
         exports: CpuPool::new(4),
@@ -763,6 +764,21 @@ async fn health_and_metrics() {
     let (status, body) = error(server.get("/readyz").await);
     assert_eq!((status, &body["retry_after_ms"]), (503, &json!(1000)));
     assert_eq!(server.raw(Method::GET, "/healthz", &[], "").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_demo_is_asked_for_as_json_and_has_an_environment_of_its_own() {
+    let server = server();
+    // Whatever a form of another page can send is refused, as everywhere.
+    let (status, _) = server.raw(Method::POST, "/api/v1/demo", &[("content-type", "text/plain")], "{}").await;
+    assert_eq!(status, 400);
+    let json = [("content-type", "application/json")];
+    let (status, body) = server.raw(Method::POST, "/api/v1/demo", &json, "{}").await;
+    assert_eq!((status, body.as_str()), (200, r#"{"environment":"demo","started":false}"#));
+    let demo = [("skein-environment", "demo")];
+    assert_eq!(server.raw(Method::GET, "/api/v1/datasets", &demo, "").await.0, 200);
+    let other = [("skein-environment", "elsewhere")];
+    assert_eq!(server.raw(Method::GET, "/api/v1/datasets", &other, "").await.0, 404);
 }
 
 #[tokio::test]
