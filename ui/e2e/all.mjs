@@ -1,0 +1,6 @@
+// Every test in one process: they share the browser and the servers.
+import './pages.mjs';
+import './query.mjs';
+import './setup.mjs';
+import './states.mjs';
+import './trace.mjs';
