@@ -365,3 +365,6 @@ pub const DEMO_REQUESTS_PER_SECOND: u32 = 20;
 
 /// and with so many batches, of a megabyte each, made ahead of the log.
 pub const DEMO_BATCHES_MAX: usize = 4;
+
+/// A batch of the demo asks a full log again so often: minutes of patience at the waits that the log states.
+pub const DEMO_RETRIES_MAX: u32 = 600;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use event::Environment;
 use event::flow::{Append, EventSink, SinkError};
-use event::limits::{DEMO_BATCHES_MAX, DEMO_LIVE, DEMO_PAST, DEMO_REQUESTS_PER_SECOND};
+use event::limits::{DEMO_BATCHES_MAX, DEMO_LIVE, DEMO_PAST, DEMO_REQUESTS_PER_SECOND, DEMO_RETRIES_MAX};
 use event::observe::Clock;
 use prost::Message as _;
 use skein_api::door::{DecodeRequest, Decoder, Encoding};
@@ -30,9 +30,6 @@ const SLICE_NS: i64 = 5 * SECOND_NS;
 
 /// An incident begins at most six minutes after its origin and lasts at most seven; five more show the recovery.
 const INCIDENT_WINDOW_NS: i64 = 18 * 60 * SECOND_NS;
-
-/// A full log is asked again so often: ten minutes of patience at the waits that it states.
-const RETRIES_MAX: u32 = 600;
 
 /// Simulated services, at rest until somebody asks for them.
 pub(crate) struct SimulatedShop {
@@ -122,7 +119,7 @@ async fn store(decoder: &dyn Decoder, sink: &dyn EventSink, clock: &dyn Clock, m
             Batch::Logs(request) => (Signal::Logs, request.encode_to_vec()),
             Batch::Metrics(request) => (Signal::Metrics, request.encode_to_vec()),
         };
-        let mut patience = RETRIES_MAX;
+        let mut patience = DEMO_RETRIES_MAX;
         loop {
             let arrival_ns = clock.now_ns();
             let decoded = decoder.decode(&DecodeRequest {
