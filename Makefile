@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check mutants e2e bench soak dist fuzz ui
+.PHONY: help run test check mutants e2e bench soak dist fuzz ui ui-test
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -34,6 +34,10 @@ e2e: ## real exporters, kill -9 and strace against the built server
 
 ui: ## build the web UI into ui/dist, from where cargo embeds it
 	ui/build
+
+ui-test: ## the pages in Chromium against the built server; ui/e2e/run --screenshots makes docs/screenshots anew
+	@.ci/setup build browser
+	ui/e2e/run
 
 bench: ## release figures: bench/results.json and bench/RESULTS.md; BENCH_ARGUMENTS='--rows 1000000 --seconds 60'
 	@.ci/setup build bench

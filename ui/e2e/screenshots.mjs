@@ -1,12 +1,14 @@
 // Pictures of every page for docs/screenshots, as small WebP files, and the list of what they show.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// SHOTS names some of them (home,logs); RANGE is the time they show, for a server that runs already (SKEIN_UI_URL).
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { close, demo, DESKTOP, empty, open, PHONE, settled } from './world.mjs';
 
 const folder = new URL('../../docs/screenshots/', import.meta.url);
 mkdirSync(folder, { recursive: true });
 const { url } = await demo();
-const bare = await empty();
-const range = 'from=now-16m';
+const only = process.env.SHOTS?.split(',');
+const bare = only && !only.includes('setup') ? { url: '' } : await empty();
+const range = process.env.RANGE ?? 'from=now-16m';
 
 async function drag(page) {
   const box = await page.getByRole('application', { name: /Heatmap/ }).boundingBox();
@@ -32,8 +34,18 @@ const SHOTS = [
   ['empty', `${url}/query?from=2020-01-01T00:00:00Z&to=2020-01-01T02:00:00Z`, 'No events in this time: where there are some, and the way there.'],
 ];
 
+/** A line of the list, when its pictures are there. */
+function tell(name, says) {
+  if (!existsSync(new URL(`${name}-desktop-light.webp`, folder))) return;
+  lines.push(`- **${name}**: ${says} [desktop, light](${name}-desktop-light.webp) · [desktop, dark](${name}-desktop-dark.webp) · [phone, light](${name}-phone-light.webp) · [phone, dark](${name}-phone-dark.webp)`);
+}
+
 const lines = ['# Screenshots', '', 'Made by `ui/e2e/run --screenshots` from the demo’s data, each at 1440 and 390 pixels, light and dark.', ''];
 for (const [name, address, says, act] of SHOTS) {
+  if (only && !only.includes(name)) {
+    tell(name, says);
+    continue;
+  }
   for (const [size, viewport] of [['desktop', DESKTOP], ['phone', PHONE]]) {
     for (const theme of ['light', 'dark']) {
       const page = await open(address, { viewport, theme });
@@ -57,7 +69,7 @@ for (const [name, address, says, act] of SHOTS) {
       await page.context().close();
     }
   }
-  lines.push(`- **${name}**: ${says} [desktop, light](${name}-desktop-light.webp) · [desktop, dark](${name}-desktop-dark.webp) · [phone, light](${name}-phone-light.webp) · [phone, dark](${name}-phone-dark.webp)`);
+  tell(name, says);
 }
 writeFileSync(new URL('README.md', folder), `${lines.join('\n')}\n`);
 await close();
