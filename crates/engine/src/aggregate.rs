@@ -1,20 +1,29 @@
 //! Feeds the rows of a block to the states of their slots: a slot is a group, or a group in a bucket of time.
+//!
+//! Values come as slices of one type ([`crate::column::cells`]) and go through one loop per calculation and type. What
+//! is not a number as it is stored, or has a weight, goes row by row through [`Worth`].
 
 use std::sync::Arc;
 
 use skein_event::hash::HashKey;
-use skein_query::aggregate::State;
-use skein_query::error::Location;
-use skein_query::number::{Number, Type, ValueRef};
-use skein_query::plan::{Calculation, Column, Operation, Scope};
+use skein_query::aggregate::{Remarks, State};
+use skein_query::plan::{Calculation, Operation, Scope};
+use skein_query::result::Cell;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
-use crate::column::{BoundColumn, MISSING};
-use crate::filter::{BoundFilters, Mask};
+use crate::block::Block;
+use crate::calculation::{BoundCalculation, column_as_cells, worth_of};
+use crate::column::cells::{Cells, Shape};
+use crate::column::{BoundColumn, Part};
+use crate::distinct::SeenCodes;
+use crate::filter::BoundFilters;
+use crate::local::Slots;
 use crate::relation::Relations;
 use crate::relation::bound::{BoundConditions, BoundTable};
-use crate::scan::{Block, Reading};
+use crate::scan::Reading;
+use crate::stores::Store;
+use crate::weights::{BlockWeights, Weights};
 
 /// A row that belongs to no slot.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
@@ -30,15 +39,15 @@ pub(crate) struct Coercions {
     pub(crate) unplaced: u64,
 }
 
-/// States by slot and calculation.
+/// States by calculation and slot.
 pub(crate) struct Accumulator<'p> {
     pub(crate) calculations: &'p [Calculation],
-    /// Slot `s` has its states from `s` times the number of calculations.
-    pub(crate) states: Vec<State>,
+    stores: Vec<Store>,
+    slots: usize,
     pub(crate) coercions: Vec<Coercions>,
     /// Whether percentiles keep every value.
     exact: bool,
-    /// Heap of the states when it was last summed, and states added since.
+    /// Heap of the states when it was last summed, and rows added since.
     heap_bytes: usize,
     rows_since_sum: usize,
 }
@@ -48,27 +57,6 @@ pub(crate) struct BoundCalculations<'a> {
     calculations: Vec<BoundCalculation<'a>>,
     weights: Option<Weights<'a>>,
     hash_key: HashKey,
-}
-
-struct BoundCalculation<'a> {
-    column: Option<BoundColumn<'a>>,
-    filter: Option<BoundFilters<'a>>,
-    /// On other events.
-    conditions: Option<BoundConditions<'a>>,
-    /// Where its values are, when they are those of other events.
-    table: Option<BoundTable<'a>>,
-    /// Per part with a dictionary: what each code is worth.
-    known: Vec<Vec<Option<Worth>>>,
-}
-
-/// What a value is worth to its calculation.
-#[derive(Clone, Copy, Debug)]
-enum Worth {
-    Present,
-    Hash(u64),
-    Number { number: Number, coerced: bool },
-    NoNumber,
-    Missing,
 }
 
 impl<'a> BoundCalculations<'a> {
@@ -88,8 +76,13 @@ impl<'a> BoundCalculations<'a> {
             let filter = calculation.filter.as_ref().map(|filter| BoundFilters::bind(segment, filter));
             let (column, filter) = (column.transpose()?, filter.transpose()?);
             let parts = column.as_ref().map_or(&[][..], |column| &column.parts);
-            let known = parts.iter().map(|p| vec![None; p.dictionary_len().unwrap_or_default()]).collect();
-            Ok(BoundCalculation { column, filter, conditions, table, known })
+            let len = |part: &Part<'_>| part.dictionary_len().unwrap_or_default();
+            // What has its hash stored need not be remembered.
+            let is_distinct = calculation.operation == Operation::CountDistinct;
+            let known_len = |part: &Part<'_>| if is_distinct && part.has_hashes() { 0 } else { len(part) };
+            let known = parts.iter().map(|part| vec![None; known_len(part)]).collect();
+            let seen = parts.iter().map(|part| SeenCodes::new(len(part))).collect();
+            Ok(BoundCalculation { column, cells: Cells::default(), filter, conditions, table, known, seen })
         };
         let weights = if reading.weighted { Some(Weights::bind(segment)?) } else { None };
         Ok(BoundCalculations {
@@ -103,34 +96,29 @@ impl<'a> BoundCalculations<'a> {
         let of = |c: &BoundCalculation<'a>| {
             c.column.as_ref().map_or(0, BoundColumn::bytes) + c.filter.as_ref().map_or(0, BoundFilters::bytes)
         };
-        let weights = self.weights.as_ref().map_or(0, |weights| weights.column.bytes());
-        self.calculations.iter().map(of).sum::<u64>() + weights
-    }
-}
-
-/// How many events each row stands for.
-pub(crate) struct Weights<'a> {
-    column: BoundColumn<'a>,
-    of_block: Vec<f64>,
-}
-
-impl<'a> Weights<'a> {
-    pub(crate) fn bind(segment: &'a Segment) -> Result<Weights<'a>, Error> {
-        let column = Column::stored("sample_rate", Location::Path(String::new()));
-        Ok(Weights { column: BoundColumn::bind(segment, &column)?, of_block: Vec::new() })
+        self.calculations.iter().map(of).sum::<u64>() + self.weights.as_ref().map_or(0, Weights::bytes)
     }
 
-    /// The weight of each row of a block.
-    pub(crate) fn of_block(&mut self, block: &Block<'_>) -> Result<&[f64], Error> {
-        self.column.fill(block.start, block.contexts)?;
-        let weight = |(&part, &bits): (&u8, &u64)| {
-            let rate = if part == MISSING { 1.0 } else { f64::from_bits(bits) };
-            // A rate that is none counts as an event that stands for itself.
-            if rate.is_finite() && rate > 0.0 { rate } else { 1.0 }
-        };
-        self.of_block.clear();
-        self.of_block.extend(self.column.part_of.iter().zip(&self.column.bits).map(weight));
-        Ok(&self.of_block)
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let seen = |c: &BoundCalculation<'a>| c.seen.iter().map(SeenCodes::heap_bytes).sum::<usize>();
+        self.calculations.iter().map(seen).sum()
+    }
+
+    /// Adds the hashes of the codes that slots have seen.
+    pub(crate) fn flush(&mut self, accumulator: &mut Accumulator<'_>) -> Result<(), Error> {
+        for (bound, store) in self.calculations.iter_mut().zip(&mut accumulator.stores) {
+            let (Some(column), Store::States(states)) = (&mut bound.column, store) else { continue };
+            for (part, seen) in column.parts.iter_mut().zip(&mut bound.seen) {
+                seen.drain(|slot, code| -> Result<(), Error> {
+                    let hash = part.stored_hash(u64::from(code))?;
+                    if let (Some(hash), Some(state)) = (hash, states.get_mut(slot as usize)) {
+                        state.add_hash(hash, 1.0);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -138,7 +126,8 @@ impl<'p> Accumulator<'p> {
     pub(crate) fn new(calculations: &'p [Calculation], exact: bool) -> Accumulator<'p> {
         Accumulator {
             calculations,
-            states: Vec::new(),
+            stores: Store::of(calculations),
+            slots: 0,
             coercions: vec![Coercions::default(); calculations.len()],
             exact,
             heap_bytes: 0,
@@ -148,85 +137,152 @@ impl<'p> Accumulator<'p> {
 
     /// Makes sure that there are so many slots, new ones made by `state`.
     pub(crate) fn grow(&mut self, slots: usize, state: impl Fn(usize, &Calculation, bool) -> State) {
-        let exact = self.exact;
-        while self.states.len() < slots * self.calculations.len() {
-            let new = self.calculations.iter().enumerate().map(|(place, c)| state(place, c, exact));
-            self.states.extend(new);
+        if slots <= self.slots {
+            return;
         }
-    }
-
-    /// The states of a slot.
-    pub(crate) fn slot(&self, slot: usize) -> &[State] {
-        let width = self.calculations.len();
-        self.states.get(slot * width..(slot + 1) * width).unwrap_or(&[])
+        self.slots = slots;
+        for (place, (store, calculation)) in self.stores.iter_mut().zip(self.calculations).enumerate() {
+            store.grow(slots, || state(place, calculation, self.exact));
+        }
     }
 
     /// Gives up exact percentiles from now on and for what was gathered.
     pub(crate) fn make_sketches(&mut self) {
-        if !std::mem::take(&mut self.exact) {
-            return;
+        if std::mem::take(&mut self.exact) {
+            self.stores.iter_mut().for_each(Store::make_sketches);
         }
-        self.states.iter_mut().for_each(State::make_sketch);
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.states.capacity() * size_of::<State>() + self.heap_bytes
+        self.stores.iter().map(Store::memory_bytes).sum::<usize>() + self.heap_bytes
     }
 
-    /// Adds a block; `slots` has the slot of each row.
+    fn sum_heap(&mut self) {
+        self.rows_since_sum = 0;
+        self.heap_bytes = self.stores.iter().map(Store::heap_bytes).sum();
+    }
+
+    /// The state of a slot.
+    pub(crate) fn state(&self, slot: usize, calculation: usize) -> Option<State> {
+        Store::state(&self.stores, calculation, slot)
+    }
+
+    /// The cell of a slot.
+    pub(crate) fn finish(&self, slot: usize, calculation: usize) -> (Cell, Remarks) {
+        Store::finish(&self.stores, self.calculations, calculation, slot)
+    }
+
+    /// One state for each calculation that has seen what some slots have, in their order.
+    pub(crate) fn merged(&self, slots: impl Iterator<Item = usize> + Clone) -> Vec<State> {
+        let merged = |calculation| Store::merged(&self.stores, self.calculations, calculation, slots.clone());
+        (0..self.calculations.len()).map(merged).collect()
+    }
+
+    /// The state that a value of several events goes to.
+    pub(crate) fn state_mut(&mut self, slot: usize, calculation: usize) -> Option<&mut State> {
+        self.stores.get_mut(calculation)?.state_mut(slot)
+    }
+
+    /// Whether any sum of a calculation left 64 bits.
+    pub(crate) fn any_overflow(&self, calculation: usize) -> bool {
+        self.stores.get(calculation).is_some_and(Store::any_overflow)
+    }
+
+    /// Takes over what another has seen later; `slots` has its slots, and ours for them.
+    pub(crate) fn absorb(
+        &mut self,
+        mut other: Accumulator<'_>,
+        slots: impl Iterator<Item = (u32, u32)> + Clone,
+    ) {
+        if !self.exact {
+            other.make_sketches();
+        }
+        for (store, other) in self.stores.iter_mut().zip(&mut other.stores) {
+            store.absorb(other, slots.clone());
+        }
+        for (coercions, more) in self.coercions.iter_mut().zip(&other.coercions) {
+            coercions.coerced += more.coerced;
+            coercions.left_out += more.left_out;
+            coercions.unplaced += more.unplaced;
+        }
+        self.sum_heap();
+    }
+
+    /// Adds a block.
     pub(crate) fn add_block(
         &mut self,
         bound: &mut BoundCalculations<'_>,
         block: &Block<'_>,
-        slots: &[u32],
+        slots: Slots<'_>,
     ) -> Result<(), Error> {
         let BoundCalculations { calculations, weights, hash_key } = bound;
-        let weights = weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
+        let weights = match weights {
+            Some(weights) => weights.of_block(block)?,
+            None => BlockWeights::One,
+        };
         for (place, calculation) in calculations.iter_mut().enumerate() {
+            // Its values are known at the end of the pass, or another has the same.
+            let own = self.calculations.get(place).is_some_and(|calculation| calculation.derived.is_none());
+            if !own || self.stores.get(place).is_none_or(Store::is_shared) {
+                continue;
+            }
             let narrowed = calculation.narrow(block)?;
             let mask = narrowed.as_ref().unwrap_or(block.mask);
-            self.add_calculation(place, calculation, block, mask, slots, weights, *hash_key)?;
+            if !mask.is_empty() {
+                self.add_calculation(
+                    place,
+                    calculation,
+                    &Block { rows: block.rows, mask },
+                    slots,
+                    weights,
+                    *hash_key,
+                )?;
+            }
         }
-        self.rows_since_sum += block.contexts.len();
+        self.rows_since_sum += block.len();
         // Summing the heap of many states costs as much as adding to each once.
-        if self.rows_since_sum > self.states.len() {
-            self.rows_since_sum = 0;
-            self.heap_bytes = self.states.iter().map(State::heap_bytes).sum();
+        if self.rows_since_sum > self.slots * self.stores.len() {
+            self.sum_heap();
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename the arguments")]
     fn add_calculation(
         &mut self,
         place: usize,
         bound: &mut BoundCalculation<'_>,
         block: &Block<'_>,
-        mask: &Mask,
-        slots: &[u32],
-        weights: Option<&[f64]>,
+        slots: Slots<'_>,
+        weights: BlockWeights<'_>,
         hash_key: HashKey,
     ) -> Result<(), Error> {
-        let Some(calculation) = self.calculations.get(place) else { return Ok(()) };
-        if calculation.derived.is_some() {
-            // Its values are known at the end of the pass.
+        let (Some(calculation), Some(store)) = (self.calculations.get(place), self.stores.get_mut(place))
+        else {
+            return Ok(());
+        };
+        let (operation, coercions) = (calculation.operation, &mut self.coercions[place]);
+        let plain = matches!(weights, BlockWeights::One);
+        if let Some(table) = &mut bound.table {
+            table.fill(block.rows)?;
+        } else if let Some(column) = &mut bound.column {
+            column.cells(block.rows, &mut bound.cells)?;
+            if bound.cells.shape == Shape::Empty
+                || (plain && bound.add_slices(store, block.mask, slots, operation, coercions))
+            {
+                return Ok(());
+            }
+            column_as_cells(bound, block)?;
+        } else if plain {
+            if operation == Operation::Count {
+                store.count(block.mask, slots);
+            }
             return Ok(());
         }
-        let (operation, width) = (calculation.operation, self.calculations.len());
-        if let Some(table) = &mut bound.table {
-            table.fill(block.start, block.contexts)?;
-        }
-        if let Some(column) = &mut bound.column {
-            column.fill(block.start, block.contexts)?;
-        }
-        for row in mask.iter().enumerate().filter(|(_, keep)| **keep).map(|(row, _)| row) {
-            let slot = slots[row];
-            if slot == NO_SLOT {
-                continue;
-            }
-            let weight = weights.map_or(1.0, |weights| weights[row]);
-            let Some(state) = self.states.get_mut(slot as usize * width + place) else { continue };
-            let coercions = &mut self.coercions[place];
+        let states = store.states();
+        for row in block.places() {
+            let slot = slots.at(row);
+            let weight = weights.of(row);
+            let Some(state) = states.get_mut(slot as usize) else { continue };
             if let Some(table) = &bound.table {
                 table.for_each(row, |value| {
                     worth_of(Some(value), operation, hash_key).add_to(state, weight, operation, coercions);
@@ -236,79 +292,5 @@ impl<'p> Accumulator<'p> {
             bound.worth(row, operation, hash_key)?.add_to(state, weight, operation, coercions);
         }
         Ok(())
-    }
-}
-
-impl Worth {
-    fn add_to(self, state: &mut State, weight: f64, operation: Operation, coercions: &mut Coercions) {
-        match self {
-            Worth::Missing => {}
-            Worth::Present => state.add_event(weight),
-            Worth::Hash(hash) => state.add_hash(hash, weight),
-            Worth::NoNumber => coercions.left_out += 1,
-            Worth::Number { number, coerced } => {
-                coercions.coerced += u64::from(coerced);
-                if operation == Operation::Heatmap && !number.to_f64().is_finite() {
-                    coercions.unplaced += 1;
-                }
-                state.add_number(number, weight);
-            }
-        }
-    }
-}
-
-impl BoundCalculation<'_> {
-    /// The rows that pass the calculation's own filter; `None` without one.
-    fn narrow(&mut self, block: &Block<'_>) -> Result<Option<Mask>, Error> {
-        if self.filter.is_none() && self.conditions.is_none() {
-            return Ok(None);
-        }
-        let mut mask = block.mask.clone();
-        if let Some(filter) = &mut self.filter {
-            filter.apply(block.start, block.contexts, &mut mask)?;
-        }
-        if let Some(conditions) = &mut self.conditions {
-            conditions.apply(block.start, block.contexts, &mut mask)?;
-        }
-        Ok(Some(mask))
-    }
-
-    fn worth(&mut self, row: usize, operation: Operation, hash_key: HashKey) -> Result<Worth, Error> {
-        let Some(column) = &mut self.column else { return Ok(Worth::Present) };
-        let number = column.part_of[row];
-        if number == MISSING {
-            return Ok(Worth::Missing);
-        }
-        if operation == Operation::Count {
-            return Ok(Worth::Present);
-        }
-        let bits = column.bits[row];
-        let part = &mut column.parts[usize::from(number)];
-        let known = &mut self.known[usize::from(number)];
-        let slot = usize::try_from(bits).ok().and_then(|code| known.get_mut(code));
-        if let Some(Some(worth)) = slot {
-            return Ok(*worth);
-        }
-        let hash = if operation == Operation::CountDistinct { part.stored_hash(bits)? } else { None };
-        let worth = match hash {
-            Some(hash) => Worth::Hash(hash),
-            None => part.with_value(bits, |value| worth_of(value, operation, hash_key))?,
-        };
-        if let Some(slot) = slot {
-            *slot = Some(worth);
-        }
-        Ok(worth)
-    }
-}
-
-fn worth_of(value: Option<ValueRef<'_>>, operation: Operation, hash_key: HashKey) -> Worth {
-    let Some(value) = value else { return Worth::Missing };
-    match operation {
-        Operation::Count => Worth::Present,
-        Operation::CountDistinct => Worth::Hash(hash_key.hash(value.canonical_text().as_bytes())),
-        _ => match value.number() {
-            Some(number) => Worth::Number { number, coerced: value.value_type() == Type::Text },
-            None => Worth::NoNumber,
-        },
     }
 }

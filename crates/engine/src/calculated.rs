@@ -18,6 +18,7 @@ use skein_query::plan::Column;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use crate::block::BlockReader;
 use crate::column::{BoundColumn, MISSING};
 
 /// Places of the parts of a calculated column, one for each type of a result.
@@ -120,8 +121,7 @@ impl<'a> BoundProgram<'a> {
     /// Computes the cells of a block.
     pub(crate) fn fill(
         &mut self,
-        start: u32,
-        contexts: &[u32],
+        at: &BlockReader<'_>,
         texts: &mut Texts,
         part_of: &mut [u8],
         bits: &mut [u64],
@@ -131,7 +131,7 @@ impl<'a> BoundProgram<'a> {
             self.known_missing = None;
         }
         for input in &mut self.inputs {
-            input.column.fill(start, contexts)?;
+            input.column.fill(at)?;
             input.shorten();
         }
         for (place, (part, bits)) in part_of.iter_mut().zip(bits).enumerate() {

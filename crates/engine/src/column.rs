@@ -1,21 +1,23 @@
 //! A logical column bound to one segment: for a block of rows, which physical column each row's value comes
 //! from, and its encoded form.
 
+pub(crate) mod cells;
 mod cursor;
+mod dictionary;
 mod places;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use skein_event::ids::encode_hex;
 use skein_query::number::ValueRef;
-use skein_query::plan::{Column, TextTest};
+use skein_query::plan::Column;
 use skein_query::test::Matcher;
 use skein_query::time_text::format_ns;
 use skein_store::Error;
-use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader, Zone, inner_words};
+use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader, Zone};
 
 use self::cursor::RowCursor;
+use crate::block::BlockReader;
 use crate::calculated::{BoundProgram, TEXT_PART, Texts};
 use crate::flat;
 use crate::overflow::overflow_value;
@@ -62,6 +64,10 @@ enum Source<'a> {
     Contexts {
         reader: ColumnReader<'a>,
         bits: Vec<Option<u64>>,
+        /// Whether any context has a value.
+        any: bool,
+        /// The codes, where every context has one.
+        all_codes: Option<Vec<u32>>,
     },
     /// A time of every row, and those of the block at hand.
     Time(Ints<'a>, Vec<i64>),
@@ -128,18 +134,19 @@ impl<'a> BoundColumn<'a> {
         BoundColumn { related: Some(Box::new(table)), ..BoundColumn::of_parts(parts) }
     }
 
-    /// Fills the cells of a block, which begins at row `start` and whose contexts are given.
-    pub(crate) fn fill(&mut self, start: u32, contexts: &[u32]) -> Result<(), Error> {
+    /// Fills the cells of a block.
+    pub(crate) fn fill(&mut self, at: &BlockReader<'_>) -> Result<(), Error> {
+        let start = at.start();
         if self.filled_for == Some(start) {
             return Ok(());
         }
         self.filled_for = Some(start);
         self.part_of.clear();
-        self.part_of.resize(contexts.len(), MISSING);
+        self.part_of.resize(at.len(), MISSING);
         self.bits.clear();
-        self.bits.resize(contexts.len(), 0);
+        self.bits.resize(at.len(), 0);
         if let Some(related) = &mut self.related {
-            related.fill(start, contexts)?;
+            related.fill(at)?;
             for (row, (part_of, bits)) in self.part_of.iter_mut().zip(&mut self.bits).enumerate() {
                 (*part_of, *bits) = match related.first(row) {
                     None => continue,
@@ -157,9 +164,9 @@ impl<'a> BoundColumn<'a> {
                 Some(Source::Computed(texts)) => texts,
                 _ => return Ok(()),
             };
-            return program.fill(start, contexts, texts, &mut self.part_of, &mut self.bits);
+            return program.fill(at, texts, &mut self.part_of, &mut self.bits);
         }
-        let mut open = contexts.len();
+        let mut open = at.len();
         for (number, part) in (0_u8..).zip(&mut self.parts) {
             if open == 0 {
                 break;
@@ -170,7 +177,7 @@ impl<'a> BoundColumn<'a> {
                 (Some(holds), Ok(code)) => holds.get(code).copied().unwrap_or_default(),
                 _ => true,
             };
-            part.for_each_cell(start, contexts, |place, value| {
+            part.for_each_cell(at, |place, value| {
                 if part_of[place] == MISSING && has(value) {
                     part_of[place] = number;
                     bits[place] = value;
@@ -185,6 +192,11 @@ impl<'a> BoundColumn<'a> {
     /// Whether any row of a block may pass; false only when none can.
     pub(crate) fn may_match(&self, matcher: &Matcher, start: u32, end: u32) -> bool {
         matcher.matches_missing() || self.parts.iter().any(|part| part.may_match(matcher, start, end))
+    }
+
+    /// Whether its values come from other events or a program: zones of its parts say nothing.
+    pub(crate) fn is_computed(&self) -> bool {
+        self.related.is_some() || self.program.is_some()
     }
 
     /// Whether any row of the segment may pass.
@@ -202,40 +214,6 @@ impl<'a> BoundColumn<'a> {
 impl<'a> Part<'a> {
     fn plain(segment: &'a Segment, source: Source<'a>, form: Form) -> Part<'a> {
         Part { source, form, text: None, hashes: None, holds: None, segment }
-    }
-
-    /// The trace id of a code.
-    pub(crate) fn trace_id(&self, code: u64) -> Option<[u8; 16]> {
-        self.reader().filter(|_| self.form == Form::TraceId)?.trace_id(low(code))
-    }
-
-    /// Whether the bits are codes of a dictionary of this many values.
-    pub(crate) fn dictionary_len(&self) -> Option<usize> {
-        match &self.form {
-            Form::TraceId | Form::Text | Form::Bytes | Form::Json | Form::Overflow(_) => {
-                self.reader().map(|reader| reader.dictionary_len() as usize)
-            }
-            Form::Kept(table) => Some(table.texts()),
-            _ => None,
-        }
-    }
-
-    /// Codes whose text surely does not hold what a test looks for, as ranges, by what is known of the words of blocks.
-    pub(crate) fn codes_without(&self, test: TextTest, text: &str) -> Result<Vec<Range<u32>>, Error> {
-        let (Form::Text, Some(reader)) = (&self.form, self.reader()) else { return Ok(Vec::new()) };
-        let words = inner_words(text, test == TextTest::StartsWith, test == TextTest::EndsWith);
-        reader.codes_without(&words)
-    }
-
-    /// The keyed hash of a code's canonical text, where the store has it: of text with a dictionary.
-    pub(crate) fn stored_hash(&mut self, bits: u64) -> Result<Option<u64>, Error> {
-        if self.form != Form::Text {
-            return Ok(None);
-        }
-        if self.hashes.is_none() {
-            self.hashes = Some(self.reader().map_or_else(|| Ok(Vec::new()), ColumnReader::hashes)?);
-        }
-        Ok(self.hashes.as_ref().and_then(|hashes| hashes.get(low(bits) as usize).copied()))
     }
 
     /// Hands out the value behind some bits; `None` where an overflow map lacks the name.
@@ -301,16 +279,12 @@ impl<'a> Part<'a> {
     }
 
     /// Calls back with the place in the block and the bits of each row that has a value here.
-    fn for_each_cell(
-        &mut self,
-        start: u32,
-        contexts: &[u32],
-        mut take: impl FnMut(usize, u64),
-    ) -> Result<(), Error> {
+    fn for_each_cell(&mut self, at: &BlockReader<'_>, mut take: impl FnMut(usize, u64)) -> Result<(), Error> {
+        let start = at.start();
         match &mut self.source {
-            Source::Rows(cursor) => cursor.for_each_cell(start, contexts.len(), take),
+            Source::Rows(cursor) => cursor.for_each_cell(start, at.len(), take),
             Source::Contexts { bits, .. } => {
-                for (place, &context) in contexts.iter().enumerate() {
+                for (place, &context) in at.contexts().iter().enumerate() {
                     if let Some(Some(bits)) = bits.get(context as usize) {
                         take(place, *bits);
                     }
@@ -318,20 +292,20 @@ impl<'a> Part<'a> {
             }
             Source::Time(ints, times) => {
                 ints.decode(start as usize / BLOCK_VALUES, times);
-                for (place, time) in times.iter().enumerate().take(contexts.len()) {
+                for (place, time) in times.iter().enumerate().take(at.len()) {
                     take(place, time.cast_unsigned());
                 }
             }
             // The program fills these.
             Source::Computed(_) => {}
             Source::RowNumber => {
-                for (place, row) in (u64::from(start)..).take(contexts.len()).enumerate() {
+                for (place, row) in (u64::from(start)..).take(at.len()).enumerate() {
                     take(place, row);
                 }
             }
             Source::IsRoot(keys) => {
                 // The number of its trace matters to nobody here.
-                keys.fill(start, contexts, |_| 0)?;
+                keys.fill(at, |_| 0)?;
                 for (place, parent) in keys.parents.iter().enumerate() {
                     if keys.is_span(place) {
                         take(place, u64::from(parent.is_none()));

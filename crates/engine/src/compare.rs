@@ -8,16 +8,13 @@ use skein_query::result::{Compared, Data, Meta, QueryResult, Warning};
 use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
 
-/// Runs one plan over a snapshot.
-type RunPlan = fn(&Plan, &SnapshotView, &[usize], &RunContext<'_>) -> Result<QueryResult, Failure>;
-
 /// Runs a plan, and once more for the range that it is compared with, if there is one.
 pub(crate) fn run(
     plan: &Plan,
     view: &SnapshotView,
     excluded: &[usize],
     context: &RunContext<'_>,
-    run_plan: RunPlan,
+    run_plan: impl Fn(&Plan, &SnapshotView, &[usize], &RunContext<'_>) -> Result<QueryResult, Failure>,
 ) -> Result<QueryResult, Failure> {
     let mut result = run_plan(plan, view, excluded, context)?;
     let (Some(earlier), Data::Groups(groups)) = (plan.earlier(), &mut result.data) else { return Ok(result) };

@@ -13,9 +13,10 @@ use skein_query::spec;
 use skein_store::segment::{RowField, Segment};
 use skein_store::{Error, MatchFailure, RowMatcher};
 
+use crate::block::BlockReader;
 use crate::column::BLOCK_ROWS;
-use crate::filter::{BoundFilters, Mask};
-use crate::scan::BlockReader;
+use crate::filter::BoundFilters;
+use crate::mask::Mask;
 
 /// Evaluates filters of the builder language, written as JSON.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,9 +47,9 @@ fn matching(filter: &FilterSet, segment: &Segment) -> Result<Vec<u32>, Error> {
             continue;
         }
         reader.read(start);
-        let mut mask: Mask = vec![true; reader.contexts.len()];
-        filters.apply(start, &reader.contexts, &mut mask)?;
-        rows.extend((start..).zip(mask).filter(|(_, keep)| *keep).map(|(row, _)| row));
+        let mut mask = Mask::all(reader.len());
+        filters.apply(&reader, &mut mask)?;
+        rows.extend(mask.places().map(|place| start + u32::try_from(place).unwrap_or_default()));
     }
     Ok(rows)
 }

@@ -10,9 +10,10 @@ use skein_query::{QueryError, RunContext};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use crate::block::BlockReader;
 use crate::column::BLOCK_ROWS;
 use crate::rows::row_order;
-use crate::scan::{BlockReader, Failure, allowed_contexts};
+use crate::scan::{Failure, allowed_contexts};
 use crate::snapshot::SnapshotView;
 
 pub(crate) fn scan(
@@ -81,7 +82,7 @@ fn rows_of(segment: &Segment, datasets: &[&str], time_range: TimeRange) -> Resul
     let mut in_range = vec![false; segment.rows() as usize];
     for start in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
         reader.read(start);
-        for (row, (time, context)) in (start..).zip(reader.times.iter().zip(&reader.contexts)) {
+        for (row, (time, context)) in (start..).zip(reader.times().iter().zip(reader.contexts())) {
             let visible = !segment.has_erased() || segment.is_visible(row);
             if visible && allowed.get(*context as usize) == Some(&true) {
                 rows.push(row);

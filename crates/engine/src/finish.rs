@@ -1,6 +1,7 @@
 //! From states to results: havings, order, limit, total and other.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use skein_event::value::Value;
@@ -12,8 +13,9 @@ use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
 use crate::aggregate::{Accumulator, Coercions};
 use crate::first_pass::FirstPass;
 use crate::formula;
-use crate::group::ShownKey;
+use crate::scan::Failure;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
+use crate::snapshot::SnapshotView;
 
 /// The groups after havings, order and limit.
 #[derive(Clone)]
@@ -23,64 +25,129 @@ pub(crate) struct Ranked {
     pub(crate) other: Option<Vec<Cell>>,
     /// Of each group, by its number.
     pub(crate) fates: Vec<Fate>,
+    /// The groups that are shown, in their order.
+    pub(crate) shown: Vec<usize>,
 }
 
+/// A group and what its orders go by.
 struct Candidate {
     group: usize,
-    key: ShownKey,
-    cells: Vec<Cell>,
+    ranks: Vec<Rank>,
 }
 
-/// Ranks the groups of the first pass.
-pub(crate) fn rank(plan: &GroupPlan, pass: &FirstPass<'_>, overflowed: &mut [bool]) -> Ranked {
-    let mut candidates = Vec::new();
-    let mut fates = vec![Fate::Excluded; pass.groups.len()];
-    for group in 0..pass.groups.len() {
-        let cells = finish_slot(plan, pass.accumulator.slot(group), overflowed);
-        if plan.havings.iter().all(|having| meets(having, &cells)) {
-            candidates.push(Candidate { group, key: pass.groups.shown_key(group), cells });
+/// Ranks the groups of the first pass. Texts are read for what is shown, and for what only texts can order.
+pub(crate) fn rank(
+    plan: &GroupPlan,
+    pass: &mut FirstPass<'_>,
+    overflowed: &mut [bool],
+    view: &SnapshotView,
+) -> Result<Ranked, Failure> {
+    let groups = pass.groups.len();
+    if plan.orders.iter().any(|order| matches!(order.by, OrderBy::Breakdown(_))) {
+        pass.groups.load(0..groups, view)?;
+    }
+    let mut candidates = Vec::with_capacity(groups);
+    let mut fates = vec![Fate::Excluded; groups];
+    for (group, fate) in fates.iter_mut().enumerate() {
+        if let Some(ranks) = ranks_of(plan, pass, group) {
+            candidates.push(Candidate { group, ranks });
+            *fate = Fate::Other;
         }
     }
-    candidates.sort_by(|a, b| compare(plan, a, b));
-    let cut = candidates.split_off(plan.limit.min(candidates.len()));
-    for (place, candidate) in (0_u32..).zip(&candidates) {
-        fates[candidate.group] = Fate::Shown(place);
+    let found = candidates.len();
+    let by_ranks = |a: &Candidate, b: &Candidate| compare(plan, a, b);
+    if plan.limit < found {
+        // All that are as good as the last that is shown: their texts decide.
+        let (_, last, others) = candidates.select_nth_unstable_by(plan.limit.saturating_sub(1), by_ranks);
+        let tied: Vec<usize> =
+            others.iter().filter(|other| by_ranks(last, other).is_eq()).map(|other| other.group).collect();
+        let tied: HashSet<usize> = tied.into_iter().collect();
+        let mut place = 0;
+        candidates.retain(|candidate| {
+            place += 1;
+            place <= plan.limit || tied.contains(&candidate.group)
+        });
     }
-    cut.iter().for_each(|candidate| fates[candidate.group] = Fate::Other);
+    pass.groups.load(candidates.iter().map(|candidate| candidate.group), view)?;
+    // Missing after all texts.
+    let texts = |c: &Candidate| -> Vec<(bool, Option<&str>)> {
+        pass.groups.texts(c.group).map(|text| (text.is_none(), text)).collect()
+    };
+    candidates.sort_by(|a, b| by_ranks(a, b).then_with(|| texts(a).cmp(&texts(b))));
+    candidates.truncate(plan.limit);
+    let shown: Vec<usize> = candidates.into_iter().map(|candidate| candidate.group).collect();
+    for (place, &group) in (0_u32..).zip(&shown) {
+        fates[group] = Fate::Shown(place);
+    }
+    for (place, flag) in overflowed.iter_mut().enumerate() {
+        *flag |= pass.accumulator.any_overflow(place);
+    }
     // Merged in the order of the groups, which is that of their first rows: the same every time.
     let merged = |wanted: &dyn Fn(Fate) -> bool| {
         let slots = (0..fates.len()).filter(|&group| wanted(fates[group]));
-        merge_slots(plan, &pass.accumulator, slots)
+        pass.accumulator.merged(slots)
     };
-    let total = finish_slot(plan, &merged(&|_| true), overflowed);
+    let total = finish_states(plan, &merged(&|_| true), overflowed);
     let other =
-        (!cut.is_empty()).then(|| finish_slot(plan, &merged(&|fate| fate == Fate::Other), overflowed));
-    let results = candidates.into_iter().map(|c| GroupRow { key: c.key.values, cells: c.cells }).collect();
-    Ranked { results, total, other, fates }
+        (shown.len() < found).then(|| finish_states(plan, &merged(&|fate| fate == Fate::Other), overflowed));
+    let row = |&group: &usize| GroupRow {
+        key: pass.groups.shown_key(group),
+        cells: finish_slot(plan, &pass.accumulator, group, &mut []),
+    };
+    let results = shown.iter().map(row).collect();
+    Ok(Ranked { results, total, other, fates, shown })
 }
 
-fn merge_slots(
+/// What the orders of a group go by; `None` when a having leaves it out.
+fn ranks_of(plan: &GroupPlan, pass: &FirstPass<'_>, group: usize) -> Option<Vec<Rank>> {
+    let of_formula =
+        |order: &Order| matches!(order.by, OrderBy::Calculation(place) if place >= plan.calculations.len());
+    let needs_all = !plan.havings.is_empty() || plan.orders.iter().any(of_formula);
+    let cells = if needs_all { finish_slot(plan, &pass.accumulator, group, &mut []) } else { Vec::new() };
+    if !plan.havings.iter().all(|having| meets(having, &cells)) {
+        return None;
+    }
+    let by_value = plan.orders.iter().any(|order| matches!(order.by, OrderBy::Breakdown(_)));
+    let key = if by_value { pass.groups.shown_key(group) } else { Vec::new() };
+    let rank = |order: &Order| match order.by {
+        OrderBy::Calculation(place) if needs_all => {
+            number_rank(cells.get(place).and_then(|cell| cell_number(&cell.value)))
+        }
+        OrderBy::Calculation(place) => {
+            number_rank(cell_number(&pass.accumulator.finish(group, place).0.value))
+        }
+        OrderBy::Breakdown(place) => value_rank(key.get(place).and_then(Option::as_ref)),
+    };
+    Some(plan.orders.iter().map(rank).collect())
+}
+
+fn finish_slot(
     plan: &GroupPlan,
     accumulator: &Accumulator<'_>,
-    slots: impl Iterator<Item = usize>,
-) -> Vec<State> {
-    let empty = plan.calculations.iter().map(|calculation| State::new(calculation.operation, true));
-    let mut merged: Vec<State> = empty.collect();
-    for slot in slots {
-        merged.iter_mut().zip(accumulator.slot(slot)).for_each(|(all, state)| all.merge(state));
-    }
-    merged
+    slot: usize,
+    overflowed: &mut [bool],
+) -> Vec<Cell> {
+    let finished = (0..plan.calculations.len()).map(|place| accumulator.finish(slot, place));
+    cells_of(plan, finished, overflowed)
 }
 
-fn finish_slot(plan: &GroupPlan, states: &[State], overflowed: &mut [bool]) -> Vec<Cell> {
-    let finish = |(place, state): (usize, &State)| {
-        let (cell, Remarks { overflowed: this }) = state.finish();
+fn finish_states(plan: &GroupPlan, states: &[State], overflowed: &mut [bool]) -> Vec<Cell> {
+    let finished = states.iter().zip(&plan.calculations).map(|(state, c)| state.finish_as(c.operation));
+    cells_of(plan, finished, overflowed)
+}
+
+fn cells_of(
+    plan: &GroupPlan,
+    finished: impl Iterator<Item = (Cell, Remarks)>,
+    overflowed: &mut [bool],
+) -> Vec<Cell> {
+    let cell = |(place, (cell, Remarks { overflowed: this })): (usize, (Cell, Remarks))| {
         if let Some(flag) = overflowed.get_mut(place) {
             *flag |= this;
         }
         cell
     };
-    let mut cells = states.iter().enumerate().map(finish).collect();
+    let mut cells = finished.enumerate().map(cell).collect();
     formula::add_cells(plan, &mut cells);
     cells
 }
@@ -90,7 +157,7 @@ pub(crate) fn edges(plan: &GroupPlan, pass: &FirstPass<'_>) -> Vec<Arc<[f64]>> {
     let of = |place: usize| {
         let mut extent = Extent::default();
         for group in 0..pass.groups.len() {
-            if let Some(seen) = pass.accumulator.slot(group).get(place).and_then(State::extent) {
+            if let Some(seen) = pass.accumulator.state(group, place).as_ref().and_then(State::extent) {
                 extent.merge(&seen);
             }
         }
@@ -110,8 +177,7 @@ pub(crate) fn series(
     ranked: &mut Ranked,
     overflowed: &mut [bool],
 ) -> Vec<SeriesRow> {
-    let mut entries: Vec<((i64, u32), usize)> =
-        pass.slots.iter().map(|(&key, &slot)| (key, slot as usize)).collect();
+    let mut entries: Vec<((i64, u32), usize)> = pass.entries().collect();
     entries.sort_unstable();
     for (place, calculation) in plan.calculations.iter().enumerate() {
         if calculation.operation == Operation::Heatmap {
@@ -121,13 +187,13 @@ pub(crate) fn series(
     let row = |&((time_ns, group), slot): &((i64, u32), usize)| SeriesRow {
         time_ns,
         group: group as usize,
-        cells: finish_slot(plan, pass.accumulator.slot(slot), overflowed),
+        cells: finish_slot(plan, &pass.accumulator, slot, overflowed),
     };
     entries.iter().map(row).collect()
 }
 
 fn fill_heatmap(place: usize, pass: &SecondPass<'_>, entries: &[((i64, u32), usize)], ranked: &mut Ranked) {
-    let state = |slot: usize| pass.accumulator.slot(slot).get(place).cloned();
+    let state = |slot: usize| pass.accumulator.state(slot, place);
     let Some(other) = state(OTHER_SLOT) else { return };
     let Some(mut total) = state(EXCLUDED_SLOT) else { return };
     total.merge(&other);
@@ -176,27 +242,11 @@ fn cell_number(value: &CellValue) -> Option<Number> {
 }
 
 fn compare(plan: &GroupPlan, a: &Candidate, b: &Candidate) -> Ordering {
-    for Order { by, direction } in &plan.orders {
-        let ordering = match by {
-            OrderBy::Calculation(place) => {
-                let rank =
-                    |c: &Candidate| number_rank(c.cells.get(*place).and_then(|x| cell_number(&x.value)));
-                compare_ranked(&rank(a), &rank(b), *direction)
-            }
-            OrderBy::Breakdown(place) => {
-                let rank = |c: &Candidate| value_rank(c.key.values.get(*place).and_then(Option::as_ref));
-                compare_ranked(&rank(a), &rank(b), *direction)
-            }
-        };
-        if ordering != Ordering::Equal {
-            return ordering;
-        }
-    }
-    // Missing after all texts.
-    let texts = |c: &Candidate| -> Vec<(bool, Option<Arc<str>>)> {
-        c.key.texts.iter().map(|text| (text.is_none(), text.clone())).collect()
-    };
-    texts(a).cmp(&texts(b))
+    let pairs = a.ranks.iter().zip(&b.ranks).zip(&plan.orders);
+    pairs
+        .map(|((a, b), order)| compare_ranked(a, b, order.direction))
+        .find(|o| o.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// A value's place in an order: booleans, then numbers, then text; NaN after these and missing last, whichever

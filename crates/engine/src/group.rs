@@ -1,296 +1,384 @@
 //! Groups: rows whose breakdowns have equal canonical text share one.
 //!
-//! Within a segment a group key is made of dictionary codes; across segments the codes' text decides. A hash
-//! finds the text, the text confirms it: two values are one group only when every byte is equal.
+//! Within a part of a scan groups are numbers of codes ([`crate::local`]). Here the values of parts become one: a hash
+//! finds a value, and its text confirms it where the text is at hand. Of columns with many values no text is read
+//! before it is shown or needed for an order; then what was taken for the same by its hash alone is looked at in every
+//! segment ([`Groups::confirm`]), and if two texts share a hash the question is asked again with all texts at hand.
 
-use std::collections::HashMap;
+mod late;
+mod reading;
+
 use std::sync::Arc;
 
-use skein_event::limits::CACHED_VALUES_MAX;
+use skein_event::hash::HashKey;
 use skein_event::value::Value;
-use skein_query::number::{Type, ValueRef};
-use skein_query::plan::Column;
+use skein_query::number::Type;
 use skein_store::Error;
-use skein_store::segment::Segment;
+use skein_store::segment::ColumnId;
 
-use crate::column::{BoundColumn, MISSING};
-use crate::relation::Relations;
-use crate::relation::bound::BoundTable;
-use crate::scan::Block;
+use crate::hashing::{ByHash, ByNumber};
+use crate::local::{BoundBreakdowns, MISSING_VALUE};
+
+pub(crate) use self::reading::{part_of, values_of};
 
 /// Number of a value among all that groups have; 0 stands for a missing one.
-type ValueId = u32;
+pub(crate) type ValueId = u32;
 
 const MISSING_ID: ValueId = 0;
 
-/// The values of all groups, by canonical text.
+/// No other value of the hash.
+const NO_NEXT: u32 = u32::MAX;
+
+/// A value of a part.
+#[derive(Clone, Debug)]
+pub(crate) struct PartValue {
+    /// Of its canonical text.
+    hash: u64,
+    kind: Type,
+    known: Known,
+}
+
+#[derive(Clone, Debug)]
+enum Known {
+    Here(Box<(Arc<str>, Value)>),
+    /// A text that nobody has read yet.
+    Later {
+        column: ColumnId,
+        code: u32,
+    },
+    Missing,
+}
+
+/// How values of parts are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ValueReading {
+    /// Of all hashes of a query.
+    pub(crate) key: HashKey,
+    /// Whether every text is read at once.
+    pub(crate) texts_at_once: bool,
+}
+
+/// The values of all groups.
 #[derive(Default)]
-pub(crate) struct GroupValues {
-    ids: HashMap<Arc<str>, ValueId>,
+struct GroupValues {
+    by_hash: ByHash<u32>,
     /// Entry `i` is value `i + 1`.
     entries: Vec<Entry>,
     heap_bytes: usize,
 }
 
 struct Entry {
-    text: Arc<str>,
+    hash: u64,
+    text: Option<Arc<str>>,
     /// The first value of each type that had this text.
     values: Vec<(Type, Value)>,
+    /// Where its text is: place of the segment, column, code.
+    later: Option<(usize, ColumnId, u32)>,
+    /// Another value of the same hash.
+    next: u32,
+    /// Whether a value was taken for this one by its hash alone.
+    trusted: bool,
 }
 
 impl GroupValues {
-    fn intern(&mut self, value: ValueRef<'_>) -> (ValueId, Type) {
-        let text = value.canonical_text();
-        let id = match self.ids.get(text.as_ref()) {
-            Some(&id) => id,
+    fn find(&self, value: &PartValue) -> Option<u32> {
+        let mut number = *self.by_hash.get(&value.hash)?;
+        loop {
+            let entry = self.entries.get(number as usize)?;
+            let same = match (&entry.text, &value.known) {
+                (Some(known), Known::Here(here)) => *known == here.0,
+                _ => true,
+            };
+            if same {
+                return Some(number);
+            }
+            if entry.next == NO_NEXT {
+                return None;
+            }
+            number = entry.next;
+        }
+    }
+
+    fn intern(&mut self, place: usize, value: PartValue) -> ValueId {
+        let PartValue { hash, kind, known } = value.clone();
+        if matches!(known, Known::Missing) {
+            return MISSING_ID;
+        }
+        let number = match self.find(&value) {
+            Some(number) => number,
             None => {
-                let text: Arc<str> = Arc::from(text.as_ref());
-                let id = u32::try_from(self.entries.len() + 1).unwrap_or(u32::MAX);
-                self.heap_bytes += text.len() + 128;
-                self.entries.push(Entry { text: Arc::clone(&text), values: Vec::new() });
-                self.ids.insert(text, id);
-                id
+                let number = u32::try_from(self.entries.len()).unwrap_or(NO_NEXT);
+                let next = self.by_hash.insert(hash, number).unwrap_or(NO_NEXT);
+                let (text, later) = match &known {
+                    Known::Here(here) => (Some(Arc::clone(&here.0)), None),
+                    Known::Later { column, code } => (None, Some((place, *column, *code))),
+                    Known::Missing => (None, None),
+                };
+                self.heap_bytes += text.as_ref().map_or(0, |text| text.len() + 32);
+                let later_is_trusted = false;
+                self.entries.push(Entry {
+                    hash,
+                    text,
+                    values: Vec::new(),
+                    later,
+                    next,
+                    trusted: later_is_trusted,
+                });
+                return self.note(number, kind, known);
             }
         };
-        let kind = value.value_type();
-        if let Some(entry) = self.entries.get_mut(id as usize - 1)
+        if let Some(entry) = self.entries.get_mut(number as usize) {
+            entry.trusted |= entry.text.is_none() || matches!(known, Known::Later { .. });
+        }
+        self.note(number, kind, known)
+    }
+
+    fn note(&mut self, number: u32, kind: Type, known: Known) -> ValueId {
+        if let (Known::Here(here), Some(entry)) = (known, self.entries.get_mut(number as usize))
             && entry.values.iter().all(|(known, _)| *known != kind)
         {
-            entry.values.push((kind, value.to_value()));
-            self.heap_bytes += text.len() + 32;
+            self.heap_bytes += here.0.len() + 64;
+            entry.values.push((kind, here.1));
         }
-        (id, kind)
+        number + 1
     }
 
     fn entry(&self, id: ValueId) -> Option<&Entry> {
         self.entries.get((id as usize).checked_sub(1)?)
     }
+
+    fn heap_bytes(&self) -> usize {
+        self.heap_bytes + self.entries.capacity() * size_of::<Entry>() + self.by_hash.capacity() * 13
+    }
 }
 
 /// Rows of one type in a group, per breakdown.
-type TypeCounts = [u32; Type::COUNT];
+type TypeCounts = [u64; Type::COUNT];
+
+/// What a part has found of groups.
+pub(crate) struct GroupPart {
+    /// By column and number in the part, from 1 on.
+    values: Vec<Vec<PartValue>>,
+    /// Groups of the part that have rows, the numbers of their values, and their rows.
+    pub(crate) groups: Vec<u32>,
+    keys: Vec<u32>,
+    rows: Vec<u64>,
+}
 
 /// The groups of a query.
 pub(crate) struct Groups {
     values: GroupValues,
     breakdowns: usize,
-    by_key: HashMap<Box<[ValueId]>, u32>,
-    keys: Vec<Box<[ValueId]>>,
-    /// For each group and breakdown.
-    types: Vec<TypeCounts>,
-    /// With one breakdown: group + 1 by value id.
+    /// Values of each group, one after another.
+    keys: Vec<ValueId>,
+    len: usize,
+    /// With one breakdown: group + 1 by value.
     by_value: Vec<u32>,
+    /// With several: by pairs, of the values so far and the next.
+    by_pair: Vec<ByNumber<(u32, u32), u32>>,
+    rows: Vec<u64>,
+    /// The type of all values of a breakdown, while they have one.
+    kinds: Vec<Option<Type>>,
+    /// For each group and breakdown, once values of several types were seen.
+    types: Option<Vec<TypeCounts>>,
 }
 
-/// A group's key as it is shown and ordered.
-#[derive(Clone, Debug)]
-pub(crate) struct ShownKey {
-    pub(crate) values: Vec<Option<Value>>,
-    /// Canonical text; `None` is missing.
-    pub(crate) texts: Vec<Option<Arc<str>>>,
-}
-
-/// The breakdowns bound to one segment.
-pub(crate) struct BoundBreakdowns<'a> {
-    columns: Vec<BoundColumn<'a>>,
-    /// Per column and part: what is known of each dictionary code, and of other bits.
-    caches: Vec<Vec<PartCache>>,
-}
-
-#[derive(Default)]
-struct PartCache {
-    codes: Vec<Option<(ValueId, Type)>>,
-    others: HashMap<u64, (ValueId, Type)>,
-}
-
-impl<'a> BoundBreakdowns<'a> {
-    /// Binds columns; those of other events to what is `related`.
-    pub(crate) fn bind(
-        segment: &'a Segment,
-        columns: &[Column],
-        related: Option<&Arc<Relations>>,
-    ) -> Result<BoundBreakdowns<'a>, Error> {
-        let bind = |(place, column): (usize, &Column)| {
-            let table = related.map(|related| BoundTable::of_breakdown(segment, related, place));
-            match table.transpose()?.flatten() {
-                Some(table) => Ok(BoundColumn::of_table(segment, table)),
-                None => BoundColumn::bind(segment, column),
-            }
-        };
-        let columns: Vec<BoundColumn<'a>> =
-            columns.iter().enumerate().map(bind).collect::<Result<_, Error>>()?;
-        let cache = |column: &BoundColumn<'a>| {
-            let part = |len: Option<usize>| PartCache {
-                codes: vec![None; len.unwrap_or_default()],
-                others: HashMap::new(),
-            };
-            column.parts.iter().map(|p| part(p.dictionary_len())).collect()
-        };
-        let caches = columns.iter().map(cache).collect();
-        Ok(BoundBreakdowns { columns, caches })
-    }
-
-    pub(crate) fn bytes(&self) -> u64 {
-        self.columns.iter().map(BoundColumn::bytes).sum()
-    }
-
-    /// Whether a row of the block lacks any of the values.
-    pub(crate) fn lacks_any(&self, row: usize) -> bool {
-        self.columns.iter().any(|column| column.part_of.get(row).is_none_or(|&part| part == MISSING))
-    }
-}
+/// A group's key as it is shown.
+pub(crate) type ShownKey = Vec<Option<Value>>;
 
 impl Groups {
     /// No groups yet; without breakdowns there is one, of everything.
     pub(crate) fn new(breakdowns: usize) -> Groups {
-        let mut groups = Groups {
+        Groups {
             values: GroupValues::default(),
             breakdowns,
-            by_key: HashMap::new(),
             keys: Vec::new(),
-            types: Vec::new(),
+            len: usize::from(breakdowns == 0),
             by_value: Vec::new(),
-        };
-        if breakdowns == 0 {
-            groups.keys.push(Box::from([]));
+            by_pair: (1..breakdowns).map(|_| ByNumber::default()).collect(),
+            rows: vec![0; usize::from(breakdowns == 0)],
+            kinds: vec![None; breakdowns],
+            types: None,
         }
-        groups
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.len
     }
 
     /// Bytes of memory, about.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let key = 2 * (self.breakdowns * size_of::<ValueId>() + 48);
-        let per_group = key + self.breakdowns * size_of::<TypeCounts>();
-        self.values.heap_bytes + self.keys.len() * per_group + self.by_value.len() * size_of::<u32>()
+        let pairs: usize = self.by_pair.iter().map(|pairs| pairs.capacity() * 13).sum();
+        let types = self.types.as_ref().map_or(0, |types| types.capacity() * size_of::<TypeCounts>());
+        let keys = (self.keys.capacity() + self.by_value.capacity()) * size_of::<ValueId>();
+        self.values.heap_bytes() + pairs + types + keys + self.rows.capacity() * size_of::<u64>()
     }
 
-    /// Replaces `out` by the group of each row of a block; rows that take no part get some number. New groups
-    /// are added, and the rows' types counted when `count_types` says so (in the first of two passes).
-    pub(crate) fn of_block(
-        &mut self,
-        bound: &mut BoundBreakdowns<'_>,
-        block: &Block<'_>,
-        count_types: bool,
-        out: &mut Vec<u32>,
-    ) -> Result<(), Error> {
-        out.clear();
-        out.resize(block.contexts.len(), 0);
+    /// Takes what a part has found. Answers the group of each of its groups.
+    pub(crate) fn absorb(&mut self, place: usize, part: GroupPart) -> Vec<u32> {
+        let GroupPart { values, keys, rows, .. } = part;
         if self.breakdowns == 0 {
-            return Ok(());
+            if let (Some(all), Some(rows)) = (self.rows.first_mut(), rows.first()) {
+                *all += rows;
+            }
+            return rows.iter().map(|_| 0).collect();
         }
-        for column in &mut bound.columns {
-            column.fill(block.start, block.contexts)?;
-        }
+        let kinds: Vec<Vec<Option<Type>>> = values.iter().map(|values| kinds_of(values)).collect();
+        self.note_kinds(&kinds);
+        let intern = |values: Vec<PartValue>| -> Vec<ValueId> {
+            std::iter::once(MISSING_ID)
+                .chain(values.into_iter().map(|v| self.values.intern(place, v)))
+                .collect()
+        };
+        let ids: Vec<Vec<ValueId>> = values.into_iter().map(intern).collect();
+        let mut groups = Vec::with_capacity(rows.len());
         let mut key = vec![MISSING_ID; self.breakdowns];
-        let mut kinds = vec![None; self.breakdowns];
-        for place in block.places() {
-            let columns = bound.columns.iter_mut().zip(&mut bound.caches);
-            for ((column, caches), (id, kind)) in columns.zip(key.iter_mut().zip(&mut kinds)) {
-                match value_at(&mut self.values, column, caches, place)? {
-                    Some((found, found_kind)) => (*id, *kind) = (found, Some(found_kind)),
-                    None => (*id, *kind) = (MISSING_ID, None),
-                }
+        for (local, rows) in keys.chunks(self.breakdowns).zip(rows) {
+            for ((id, ids), &local) in key.iter_mut().zip(&ids).zip(local) {
+                *id = ids.get(local as usize).copied().unwrap_or(MISSING_ID);
             }
             let group = self.group_of(&key);
-            out[place] = group;
-            if count_types {
-                self.count_types(group, &kinds);
-            }
+            self.rows[group as usize] += rows;
+            self.count_types(group, &kinds, local, rows);
+            groups.push(group);
         }
-        Ok(())
+        groups
     }
 
-    fn count_types(&mut self, group: u32, kinds: &[Option<Type>]) {
+    /// The group of a group of a part that is under way; a new one if it has none. Its rows are counted later.
+    pub(crate) fn number(
+        &mut self,
+        place: usize,
+        bound: &mut BoundBreakdowns<'_>,
+        local: u32,
+        reading: ValueReading,
+    ) -> Result<u32, Error> {
+        let mut key = vec![MISSING_VALUE; self.breakdowns];
+        bound.key(local, &mut key);
+        let mut ids = Vec::with_capacity(key.len());
+        for (column, &number) in bound.columns.iter_mut().zip(&key) {
+            let value =
+                (number as usize).checked_sub(1).and_then(|number| column.values.get(number).copied());
+            ids.push(match value {
+                Some((part, bits)) => {
+                    let value = reading::value_of(&mut column.column, part, bits, false, reading.key)?;
+                    self.values.intern(place, value)
+                }
+                None => MISSING_ID,
+            });
+        }
+        Ok(self.group_of(&ids))
+    }
+
+    /// Keeps counts by type from the moment on when a breakdown has values of a second one.
+    fn note_kinds(&mut self, kinds: &[Vec<Option<Type>>]) {
+        let mut mixed = false;
+        for (known, kinds) in self.kinds.iter_mut().zip(kinds) {
+            for kind in kinds.iter().flatten() {
+                mixed |= known.is_some_and(|known| known != *kind);
+                known.get_or_insert(*kind);
+            }
+        }
+        if mixed && self.types.is_none() {
+            let count = |(place, &id): (usize, &ValueId)| {
+                let mut counts = [0; Type::COUNT];
+                let kind = self.kinds.get(place % self.breakdowns).copied().flatten();
+                if let (Some(kind), true) = (kind, id != MISSING_ID) {
+                    counts[kind as usize] =
+                        self.rows.get(place / self.breakdowns).copied().unwrap_or_default();
+                }
+                counts
+            };
+            self.types = Some(self.keys.iter().enumerate().map(count).collect());
+        }
+    }
+
+    fn count_types(&mut self, group: u32, kinds: &[Vec<Option<Type>>], local: &[u32], rows: u64) {
+        let Some(types) = &mut self.types else { return };
         let first = group as usize * self.breakdowns;
-        for (counts, kind) in self.types[first..].iter_mut().zip(kinds) {
+        types.resize(types.len().max(first + self.breakdowns), [0; Type::COUNT]);
+        for ((counts, kinds), &local) in types[first..].iter_mut().zip(kinds).zip(local) {
+            let kind = (local as usize).checked_sub(1).and_then(|local| kinds.get(local).copied().flatten());
             if let Some(kind) = kind {
-                let count = &mut counts[*kind as usize];
-                *count = count.saturating_add(1);
+                counts[kind as usize] += rows;
             }
         }
     }
 
     fn group_of(&mut self, key: &[ValueId]) -> u32 {
-        if let [id] = key {
-            let place = *id as usize;
+        let Some((&first, others)) = key.split_first() else { return 0 };
+        let next = u32::try_from(self.len).unwrap_or(u32::MAX);
+        let group = if others.is_empty() {
+            let place = first as usize;
             if place >= self.by_value.len() {
                 self.by_value.resize(place + 1, 0);
             }
-            if self.by_value[place] == 0 {
-                self.by_value[place] = self.add(key) + 1;
+            let known = &mut self.by_value[place];
+            if *known == 0 {
+                *known = next + 1;
             }
-            return self.by_value[place] - 1;
+            *known - 1
+        } else {
+            others.iter().zip(&mut self.by_pair).fold(first, |number, (&id, pairs)| {
+                let new = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
+                *pairs.entry((number, id)).or_insert(new)
+            })
+        };
+        if group == next {
+            self.len += 1;
+            self.keys.extend_from_slice(key);
+            self.rows.push(0);
         }
-        if let Some(&group) = self.by_key.get(key) {
-            return group;
-        }
-        let group = self.add(key);
-        self.by_key.insert(Box::from(key), group);
         group
     }
 
-    fn add(&mut self, key: &[ValueId]) -> u32 {
-        let group = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        self.keys.push(Box::from(key));
-        self.types.resize(self.types.len() + self.breakdowns, [0; Type::COUNT]);
-        group
+    /// The group of some values of a part, if there is one.
+    pub(crate) fn find<'v>(&self, mut values: impl Iterator<Item = Option<&'v PartValue>>) -> Option<u32> {
+        let id = |value: Option<&PartValue>| match value {
+            Some(value) if !matches!(value.known, Known::Missing) => self.values.find(value).map(|id| id + 1),
+            _ => Some(MISSING_ID),
+        };
+        let Some(first) = values.next() else { return Some(0) };
+        let mut number = id(first)?;
+        if self.by_pair.is_empty() {
+            return self.by_value.get(number as usize)?.checked_sub(1);
+        }
+        for (value, pairs) in values.zip(&self.by_pair) {
+            number = *pairs.get(&(number, id(value)?))?;
+        }
+        Some(number)
+    }
+
+    fn key(&self, group: usize) -> &[ValueId] {
+        self.keys.get(group * self.breakdowns..(group + 1) * self.breakdowns).unwrap_or(&[])
     }
 
     /// A group's key: each value in the type that most of its rows have, text on a tie.
+    ///
+    /// PRE: its texts were loaded.
     pub(crate) fn shown_key(&self, group: usize) -> ShownKey {
-        let key = self.keys.get(group).map_or(&[][..], |key| key);
         let shown = |(place, &id): (usize, &ValueId)| {
             let entry = self.values.entry(id)?;
-            let counts = self.types.get(group * self.breakdowns + place).copied().unwrap_or_default();
+            let counts = self.types.as_ref().and_then(|types| types.get(group * self.breakdowns + place));
+            let counts = counts.copied().unwrap_or_default();
             let count = |kind: Type| counts[kind as usize];
             // Of equal counts the first type wins, and text is the first.
             let best = Type::ALL.into_iter().rev().max_by_key(|kind| count(*kind))?;
             let of_type = entry.values.iter().find(|(kind, _)| *kind == best).or(entry.values.first());
             of_type.map(|(_, value)| value.clone())
         };
-        ShownKey {
-            values: key.iter().enumerate().map(shown).collect(),
-            texts: key.iter().map(|&id| self.values.entry(id).map(|e| Arc::clone(&e.text))).collect(),
-        }
+        self.key(group).iter().enumerate().map(shown).collect()
+    }
+
+    /// The canonical texts of a group's values; `None` is missing.
+    ///
+    /// PRE: they were loaded.
+    pub(crate) fn texts(&self, group: usize) -> impl Iterator<Item = Option<&str>> {
+        self.key(group).iter().map(|&id| self.values.entry(id)?.text.as_deref())
     }
 }
 
-/// The value of a row; `None` when it is missing.
-fn value_at(
-    values: &mut GroupValues,
-    column: &mut BoundColumn<'_>,
-    caches: &mut [PartCache],
-    place: usize,
-) -> Result<Option<(ValueId, Type)>, Error> {
-    let number = column.part_of[place];
-    if number == MISSING {
-        return Ok(None);
-    }
-    let bits = column.bits[place];
-    let (part, cache) = (&mut column.parts[usize::from(number)], &mut caches[usize::from(number)]);
-    let code = usize::try_from(bits).ok().filter(|&code| code < cache.codes.len());
-    let known = match code {
-        Some(code) => cache.codes[code],
-        None => cache.others.get(&bits).copied(),
-    };
-    if known.is_some() {
-        return Ok(known);
-    }
-    let found = part.with_value(bits, |value| value.map(|value| values.intern(value)))?;
-    if let Some(found) = found {
-        match code {
-            Some(code) => cache.codes[code] = Some(found),
-            None => {
-                if cache.others.len() >= CACHED_VALUES_MAX {
-                    cache.others.clear();
-                }
-                cache.others.insert(bits, found);
-            }
-        }
-    }
-    Ok(found)
+fn kinds_of(values: &[PartValue]) -> Vec<Option<Type>> {
+    let kind = |value: &PartValue| (!matches!(value.known, Known::Missing)).then_some(value.kind);
+    values.iter().map(kind).collect()
 }

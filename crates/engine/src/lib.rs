@@ -9,29 +9,42 @@
 //! and never holds more memory than [`skein_query::RunContext::memory_bytes_max`] for what it gathers. It does
 //! not know the store's catalog or head: it sees [`snapshot::Snapshots`].
 //!
-//! Determinism: segments are visited in the order of the snapshot and rows in their order, so that sums of
-//! doubles come out the same, bit by bit, every time.
+//! Determinism: a snapshot is looked at in parts that depend on its segments alone; rows of a part are taken in their
+//! order and parts are gathered in the order of the snapshot, so that sums of doubles come out the same, bit by bit,
+//! every time and on any number of threads.
 //!
-//! Reading order: [`snapshot`], `resolve`, `prune`, `column`, `calculated`, `filter`, `scan`, `relation`, `group`, `aggregate`,
-//! `derived`, `first_pass`, `series`, `finish`, `formula`, `compare`, `rows`, `partial`, `trace`, `trace_columns`, `catalog`, `export`, `erasure`.
+//! Reading order: [`snapshot`], `resolve`, `prune`, `mask`, `block`, `column`, `calculated`, `filter`, `counters`,
+//! `scan`, `workers`, `parts`, `relation`, `local`, `group`, `stores`, `calculation`, `aggregate`, `derived`, `first_pass`, `series`, `finish`, `formula`,
+//! `hints`, `compare`,
+//! `rows`, `partial`, `trace`, `trace_columns`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
+mod block;
 mod calculated;
+mod calculation;
 mod catalog;
 mod column;
 mod compare;
+mod counters;
 mod derived;
+mod distinct;
 mod erasure;
 mod export;
 mod filter;
+mod filter_test;
 mod finish;
 mod first_pass;
 mod flat;
 mod formula;
 mod group;
+mod hashing;
+mod hints;
+mod local;
+mod mask;
 mod native;
 mod overflow;
 mod partial;
+mod parts;
 mod prune;
 mod relation;
 mod resolve;
@@ -39,9 +52,12 @@ mod rows;
 mod scan;
 mod series;
 pub mod snapshot;
+mod stores;
 mod trace;
 mod trace_columns;
 mod values;
+mod weights;
+mod workers;
 
 #[cfg(test)]
 mod tests;

@@ -3,14 +3,17 @@
 
 use std::sync::Arc;
 
+use crate::derived::DerivedValues;
 use crate::finish;
-use crate::first_pass::FirstPass;
+use crate::first_pass::{DerivingPass, FirstJob, FirstPass};
+use crate::hints::{overflow_warning, where_data_is};
 use crate::partial::Partials;
 use crate::relation::Relations;
-use crate::rows::RowSink;
+use crate::rows::{RowJob, RowPass};
 use crate::scan::{Counters, Failure, Reading, Scan};
-use crate::series::SecondPass;
+use crate::series::{SecondJob, SecondPass};
 use crate::snapshot::{SnapshotView, Snapshots};
+use crate::workers::Workers;
 use crate::{catalog, compare, export, formula, prune, resolve, trace, trace_columns, values};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
@@ -20,7 +23,6 @@ use skein_query::result::{
     ColumnInfo, Data, DatasetInfo, GroupRow, Groups, Meta, QueryResult, SeriesRow, TraceRows, ValueCount,
     Warning,
 };
-use skein_query::time_text::format_ns;
 use skein_query::trace_columns::{TraceColumns, TraceForm};
 use skein_query::{QueryEngine, QueryError, RunContext};
 use skein_store::ErrorKind;
@@ -31,12 +33,19 @@ const ERASURES_DURING_A_QUERY: usize = 8;
 /// Answers plans from a store's snapshots.
 pub struct NativeEngine {
     store: Arc<dyn Snapshots>,
+    workers: Workers,
 }
 
 impl NativeEngine {
-    /// An engine over a store.
+    /// An engine over a store, with as many threads as there are processors.
     pub fn new(store: Arc<dyn Snapshots>) -> NativeEngine {
-        NativeEngine { store }
+        NativeEngine { store, workers: Workers::default() }
+    }
+
+    /// An engine whose queries together have so many threads at work, each beyond its own. A segment is looked at in
+    /// parts of so many rows; answers depend on these, not on the threads.
+    pub fn with_threads(store: Arc<dyn Snapshots>, threads_max: usize, part_rows: u32) -> NativeEngine {
+        NativeEngine { store, workers: Workers::new(threads_max, part_rows) }
     }
 
     /// Runs on one snapshot, leaving out segments that cannot be read, and says which those were.
@@ -98,6 +107,9 @@ fn damage_warnings(damaged: usize) -> Vec<Warning> {
 impl QueryEngine for NativeEngine {
     fn run(&self, plan: &Plan, context: &RunContext<'_>) -> Result<QueryResult, QueryError> {
         let start_ns = context.clock.now_ns();
+        let run_plan = |plan: &Plan, view: &SnapshotView, excluded: &[usize], context: &RunContext<'_>| {
+            run_plan(plan, view, excluded, context, &self.workers)
+        };
         let run =
             |view: &SnapshotView, excluded: &[usize]| compare::run(plan, view, excluded, context, run_plan);
         let (mut result, warnings) = self.with_readable(&plan.environment, context, run)?;
@@ -217,12 +229,13 @@ fn run_plan(
     view: &SnapshotView,
     excluded: &[usize],
     context: &RunContext<'_>,
+    workers: &Workers,
 ) -> Result<QueryResult, Failure> {
     let mut warnings = plan.warnings.clone();
     resolve::check(plan, view, excluded, context, &mut warnings)?;
     let mut counters = Counters::default();
     let related = match plan.is_relational() && !plan.dry_run {
-        true => Some(Relations::collect(plan, view, excluded, context, &mut counters)?),
+        true => Some(Relations::collect(plan, view, excluded, context, workers, &mut counters)?),
         false => None,
     };
     let context = &RunContext {
@@ -231,7 +244,7 @@ fn run_plan(
             .saturating_sub(related.as_ref().map_or(0, |related| related.memory_bytes())),
         ..*context
     };
-    let scan = Scan::of_plan(plan, view, excluded, related.as_ref(), context);
+    let scan = Scan::of_plan(plan, view, excluded, related.as_ref(), context, workers);
     let (data, of_scan) = match &plan.output {
         _ if plan.dry_run => (Data::Nothing, dry_run(plan, view)),
         Output::Groups(groups) => run_groups(plan, groups, &scan, &mut warnings)?,
@@ -257,18 +270,6 @@ fn run_plan(
     Ok(QueryResult { data, meta })
 }
 
-/// Says where more columns came than a dataset may have (DESIGN.md §2): nothing is lost, but it is slower to
-/// find.
-fn overflow_warning(counters: &Counters) -> Option<Warning> {
-    let count = counters.segments_overflowed;
-    let message = format!(
-        "in {count} of {} segments attributes beyond the column limits are kept in meta.overflow; they are found by \
-         their names, more slowly",
-        counters.segments.scanned
-    );
-    (count > 0).then_some(Warning { code: "columns_overflow", message })
-}
-
 /// What a run would look at, by the segments' statistics alone.
 fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
     let mut counters = Counters::default();
@@ -286,12 +287,12 @@ fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
 }
 
 fn run_rows(plan: &Plan, rows: &RowPlan, scan: &Scan<'_>) -> Result<(Data, Counters), Failure> {
-    let mut sink = RowSink::new(rows);
+    let mut pass = RowPass::new(rows);
     let mut partials = Partials::new(plan, scan.view, scan.context);
-    let counters = scan.run(&mut sink, |sink, counters, fraction| {
-        partials.tell(fraction, counters, || sink.rows(scan.view).map(Data::Rows))
+    let counters = scan.run_parts(&RowJob::new(rows), &mut pass, |pass, counters, fraction| {
+        partials.tell(fraction, counters, || pass.rows(scan.view).map(Data::Rows))
     })?;
-    Ok((Data::Rows(sink.rows(scan.view)?), counters))
+    Ok((Data::Rows(pass.rows(scan.view)?), counters))
 }
 
 fn run_groups(
@@ -300,30 +301,74 @@ fn run_groups(
     scan: &Scan<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(Data, Counters), Failure> {
+    let known = warnings.len();
+    for texts_at_once in [false, true] {
+        let reading = Reading { weighted: !plan.usage_mode, related: scan.related, texts_at_once };
+        if let Some(answer) = answer_groups(plan, groups, scan, reading, warnings)? {
+            return Ok(answer);
+        }
+        // Two texts share a hash. With all texts at hand that is seen in time.
+        warnings.truncate(known);
+    }
+    Err(QueryError::internal("texts of equal hash could not be told apart").into())
+}
+
+/// The groups after the first pass, and what was looked at for them.
+fn first_pass<'p>(
+    groups: &'p GroupPlan,
+    scan: &Scan<'_>,
+    reading: Reading<'p>,
+    partials: &mut Partials<'_>,
+) -> Result<(FirstPass<'p>, DerivedValues, Counters), Failure> {
     let passes = if groups.granularity_ns.is_some() { 2.0 } else { 1.0 };
-    let reading = Reading { weighted: !plan.usage_mode, related: scan.related };
-    let mut first = FirstPass::new(groups, reading);
-    let mut partials = Partials::new(plan, scan.view, scan.context);
-    let mut overflowed = vec![false; groups.calculations.len()];
-    let counters = scan.run(&mut first, |first, counters, fraction| {
+    let mut tell = |first: &mut FirstPass<'p>, counters: &Counters, fraction: f64| {
         partials.tell(fraction / passes, counters, || {
-            let ranked = finish::rank(groups, first, &mut vec![false; groups.calculations.len()]);
+            let mut overflowed = vec![false; groups.calculations.len()];
+            let ranked = finish::rank(groups, first, &mut overflowed, scan.view)?;
             Ok(shown(groups, ranked, groups.granularity_ns.map(|_| Vec::new())))
         })
-    })?;
-    let derived = first.derive();
+    };
+    if groups.calculations.iter().any(|calculation| calculation.derived.is_some()) {
+        let mut deriving = DerivingPass::new(groups, reading);
+        let counters = scan.run(&mut deriving, |deriving, counters, fraction| {
+            tell(&mut deriving.pass, counters, fraction)
+        })?;
+        let derived = deriving.derive();
+        return Ok((deriving.pass, derived, counters));
+    }
+    let mut first = FirstPass::new(groups);
+    let counters = scan.run_parts(&FirstJob::new(groups, reading), &mut first, tell)?;
+    Ok((first, DerivedValues::default(), counters))
+}
+
+/// `None`: the texts of some groups differ though their hashes do not.
+fn answer_groups(
+    plan: &Plan,
+    groups: &GroupPlan,
+    scan: &Scan<'_>,
+    reading: Reading<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<(Data, Counters)>, Failure> {
+    let mut partials = Partials::new(plan, scan.view, scan.context);
+    let mut overflowed = vec![false; groups.calculations.len()];
+    let (mut first, derived, counters) = first_pass(groups, scan, reading, &mut partials)?;
     warnings.extend(derived.warnings.iter().cloned());
-    let mut ranked = finish::rank(groups, &first, &mut overflowed);
+    let mut ranked = finish::rank(groups, &mut first, &mut overflowed, scan.view)?;
+    let shown_groups = ranked.shown.iter().copied();
+    if !first.groups.confirm(shown_groups, &groups.breakdowns, scan.view, scan.excluded)? {
+        return Ok(None);
+    }
     let mut series = None;
+    let coercions = first.accumulator.coercions.clone();
     if let Some(granularity_ns) = groups.granularity_ns {
         let edges = finish::edges(groups, &first);
         let fates = std::mem::take(&mut ranked.fates);
         let exact = counters.rows_matched < EXACT_ROWS_MAX;
         let FirstPass { groups: known, accumulator, .. } = first;
-        let coercions = accumulator.coercions.clone();
         drop(accumulator);
-        let mut second = SecondPass::new(groups, known, fates, edges, granularity_ns, exact, reading);
-        scan.run(&mut second, |second, _, fraction| {
+        let job = SecondJob::new(groups, (&known, &fates), &edges, granularity_ns, exact, reading);
+        let mut second = SecondPass::new(&job);
+        scan.run_parts(&job, &mut second, |second, _, fraction| {
             partials.tell(0.5 + fraction / 2.0, &counters, || {
                 let (mut so_far, mut overflowed) = (ranked.clone(), overflowed.clone());
                 let series = finish::series(groups, second, &mut so_far, &mut overflowed);
@@ -332,12 +377,10 @@ fn run_groups(
         })?;
         second.add_derived(&derived);
         series = Some(finish::series(groups, &second, &mut ranked, &mut overflowed));
-        // A sum may leave 64 bits in a bucket and come back in the whole.
-        warnings.extend(finish::value_warnings(groups, &coercions, &overflowed));
-    } else {
-        warnings.extend(finish::value_warnings(groups, &first.accumulator.coercions, &overflowed));
     }
-    Ok((shown(groups, ranked, series), counters))
+    // A sum may leave 64 bits in a bucket and come back in the whole.
+    warnings.extend(finish::value_warnings(groups, &coercions, &overflowed));
+    Ok(Some((shown(groups, ranked, series), counters)))
 }
 
 /// A query without breakdowns has one result, even of nothing (CONTRACT.md); with them, none.
@@ -354,33 +397,4 @@ fn shown(groups: &GroupPlan, ranked: finish::Ranked, series: Option<Vec<SeriesRo
         other: ranked.other.map(cells),
         compare: None,
     })
-}
-
-/// Nothing lies in the range: says where the datasets do have data.
-fn where_data_is(
-    plan: &Plan,
-    view: &SnapshotView,
-    excluded: &[usize],
-    context: &RunContext<'_>,
-) -> Result<Option<Warning>, Failure> {
-    const NAMED: usize = 5;
-    let wanted = |name: &str| plan.datasets.is_empty() || plan.datasets.iter().any(|d| d.name == name);
-    let mut datasets = catalog::datasets(view, excluded, context)?;
-    datasets.retain(|dataset| wanted(&dataset.name));
-    let first = datasets.iter().map(|dataset| dataset.first_ns).min();
-    let last = datasets.iter().map(|dataset| dataset.last_ns).max();
-    let (Some(first), Some(last)) = (first, last) else {
-        let message = "this environment has no events yet".to_owned();
-        return Ok(Some(Warning { code: "no_data", message }));
-    };
-    let named: Vec<&str> = datasets.iter().take(NAMED).map(|dataset| dataset.name.as_str()).collect();
-    let more = datasets.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let message = format!(
-        "no events in this range; {}{more} have data from {} to {}",
-        named.join(", "),
-        format_ns(first),
-        format_ns(last)
-    );
-    Ok(Some(Warning { code: "no_data_in_range", message }))
 }

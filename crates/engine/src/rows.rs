@@ -1,6 +1,7 @@
 //! Raw rows: the first events by (timestamp, event.id), a page at a time.
 
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use skein_query::plan::{Cursor, Direction, RowPlan};
 use skein_query::result::{FlatRow, Rows};
@@ -8,15 +9,51 @@ use skein_query::spec::cursor_text;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use crate::block::Block;
 use crate::flat::flat_rows;
-use crate::scan::{Block, BlockError, Failure, Sink};
+use crate::parts::{Gather, Job};
+use crate::scan::{BlockError, BlockOrder, Failure};
 use crate::snapshot::SnapshotView;
 
-/// Keeps the first rows of the order: one more than the page, to know whether another page follows.
-pub(crate) struct RowSink<'p> {
+/// What is done with each part.
+pub(crate) struct RowJob<'p> {
     plan: &'p RowPlan,
+    /// The time of the worst row of the best full page that any part has: what is worse is on no page.
+    worst_ns: AtomicI64,
+}
+
+/// A part under way.
+pub(crate) struct BoundRows<'s> {
+    place: usize,
+    segment: &'s Segment,
+    page: Page,
+}
+
+/// Keeps the first rows of the order: one more than the page, to know whether another page follows.
+pub(crate) struct RowPass<'p> {
+    plan: &'p RowPlan,
+    page: Page,
+}
+
+/// The best rows so far.
+#[derive(Default)]
+pub(crate) struct Page {
     /// The worst of them is on top.
     heap: BinaryHeap<Found>,
+}
+
+impl Page {
+    fn add(&mut self, found: Found, plan: &RowPlan) {
+        self.heap.push(found);
+        if self.heap.len() > plan.limit + 1 {
+            self.heap.pop();
+        }
+    }
+
+    /// The time of its worst row, when there is no room for more.
+    fn worst_ns(&self, plan: &RowPlan) -> Option<i64> {
+        self.heap.peek().filter(|_| self.heap.len() > plan.limit).map(|worst| worst.cursor.time_ns)
+    }
 }
 
 /// A row by its place in the order. Greater is later in the answer.
@@ -43,86 +80,103 @@ impl PartialOrd for Found {
     }
 }
 
-impl<'p> RowSink<'p> {
-    pub(crate) fn new(plan: &'p RowPlan) -> RowSink<'p> {
-        RowSink { plan, heap: BinaryHeap::new() }
+impl<'p> RowJob<'p> {
+    pub(crate) fn new(plan: &'p RowPlan) -> RowJob<'p> {
+        let none = if plan.direction == Direction::Descending { i64::MIN } else { i64::MAX };
+        RowJob { plan, worst_ns: AtomicI64::new(none) }
     }
 
-    fn is_full(&self) -> bool {
-        self.heap.len() > self.plan.limit
+    /// Tells all parts that a page is full.
+    fn narrow(&self, page: &Page) {
+        if let Some(worst_ns) = page.worst_ns(self.plan) {
+            match self.plan.direction {
+                Direction::Ascending => self.worst_ns.fetch_min(worst_ns, Ordering::Relaxed),
+                Direction::Descending => self.worst_ns.fetch_max(worst_ns, Ordering::Relaxed),
+            };
+        }
     }
 
     /// Whether a time could belong to the page: it is not before the cursor, nor after all that is kept.
     fn wants_time(&self, time_ns: i64) -> bool {
-        let descending = self.plan.direction == Direction::Descending;
-        let after = |bound: i64| if descending { time_ns <= bound } else { time_ns >= bound };
-        let before = |bound: i64| if descending { time_ns >= bound } else { time_ns <= bound };
-        let beyond_cursor = self.plan.after.is_none_or(|cursor| after(cursor.time_ns));
-        let worst = self.heap.peek().filter(|_| self.is_full());
-        beyond_cursor && worst.is_none_or(|worst| before(worst.cursor.time_ns))
+        self.wants((time_ns, time_ns))
     }
 }
 
-impl Sink for RowSink<'_> {
-    type Bound<'s> = (usize, &'s Segment);
+impl Job for RowJob<'_> {
+    type Bound<'s> = BoundRows<'s>;
+    type Part = Page;
 
-    fn bind<'s>(&mut self, place: usize, segment: &'s Segment) -> Result<(Self::Bound<'s>, u64), Error> {
-        Ok(((place, segment), 0))
+    fn bind<'s>(&self, place: usize, segment: &'s Segment) -> Result<(BoundRows<'s>, u64), Error> {
+        Ok((BoundRows { place, segment, page: Page::default() }, 0))
     }
 
     fn wants(&self, (first, last): (i64, i64)) -> bool {
-        // The end of the range that comes first in the order, and the one that comes last.
-        let (head, tail) = match self.plan.direction {
-            Direction::Ascending => (first, last),
-            Direction::Descending => (last, first),
-        };
-        let after_cursor = self.plan.after.is_none_or(|cursor| match self.plan.direction {
-            Direction::Ascending => tail >= cursor.time_ns,
-            Direction::Descending => tail <= cursor.time_ns,
-        });
-        let worst = self.heap.peek().filter(|_| self.is_full());
-        let before_worst = worst.is_none_or(|worst| match self.plan.direction {
-            Direction::Ascending => head <= worst.cursor.time_ns,
-            Direction::Descending => head >= worst.cursor.time_ns,
-        });
-        after_cursor && before_worst
-    }
-
-    fn block(&mut self, bound: &mut Self::Bound<'_>, block: &Block<'_>) -> Result<(), BlockError> {
-        let (place, segment) = *bound;
-        let rows: Vec<u32> = (block.start..)
-            .zip(block.mask.iter().zip(block.times))
-            .filter(|(_, (keep, time))| **keep && self.wants_time(**time))
-            .map(|(row, _)| row)
-            .collect();
-        let ids = segment.event_ids(&rows)?;
-        for (row, event_id) in rows.into_iter().zip(ids) {
-            let Some(&time_ns) = block.times.get((row - block.start) as usize) else { continue };
-            let cursor = Cursor { time_ns, event_id };
-            let direction = self.plan.direction;
-            let found = Found { cursor, direction, segment: place, row };
-            let passed = |after: Cursor| Found { cursor: after, ..found } < found;
-            if !self.plan.after.is_none_or(passed) {
-                continue;
+        let worst_ns = self.worst_ns.load(Ordering::Relaxed);
+        // The end of the times that comes first in the order, and the one that comes last.
+        match self.plan.direction {
+            Direction::Ascending => {
+                self.plan.after.is_none_or(|cursor| last >= cursor.time_ns) && first <= worst_ns
             }
-            self.heap.push(found);
-            if self.heap.len() > self.plan.limit + 1 {
-                self.heap.pop();
+            Direction::Descending => {
+                self.plan.after.is_none_or(|cursor| first <= cursor.time_ns) && last >= worst_ns
             }
         }
+    }
+
+    fn order(&self) -> BlockOrder {
+        match self.plan.direction {
+            Direction::Ascending => BlockOrder::Earliest,
+            Direction::Descending => BlockOrder::Latest,
+        }
+    }
+
+    fn block(&self, bound: &mut BoundRows<'_>, block: &Block<'_>) -> Result<(), BlockError> {
+        let times = block.times();
+        let wanted = |place: &usize| times.get(*place).is_some_and(|&time_ns| self.wants_time(time_ns));
+        let rows: Vec<u32> = block.places().filter(wanted).map(|place| block.row(place)).collect();
+        let ids = bound.segment.event_ids(&rows)?;
+        for (row, event_id) in rows.into_iter().zip(ids) {
+            let Some(&time_ns) = times.get((row - block.start()) as usize) else { continue };
+            let cursor = Cursor { time_ns, event_id };
+            let found = Found { cursor, direction: self.plan.direction, segment: bound.place, row };
+            let passed = |after: Cursor| Found { cursor: after, ..found } < found;
+            if self.plan.after.is_none_or(passed) {
+                bound.page.add(found, self.plan);
+            }
+        }
+        self.narrow(&bound.page);
+        Ok(())
+    }
+
+    fn bound_bytes(&self, bound: &BoundRows<'_>) -> usize {
+        bound.page.heap.len() * size_of::<Found>()
+    }
+
+    fn part(&self, bound: BoundRows<'_>) -> Result<Page, BlockError> {
+        Ok(bound.page)
+    }
+}
+
+impl Gather<Page> for RowPass<'_> {
+    fn absorb(&mut self, _place: usize, page: Page) -> Result<(), BlockError> {
+        page.heap.into_iter().for_each(|found| self.page.add(found, self.plan));
         Ok(())
     }
 
     fn memory_bytes(&self) -> usize {
-        self.heap.len() * size_of::<Found>()
+        self.page.heap.len() * size_of::<Found>()
     }
 }
 
-impl RowSink<'_> {
+impl<'p> RowPass<'p> {
+    pub(crate) fn new(plan: &'p RowPlan) -> RowPass<'p> {
+        RowPass { plan, page: Page::default() }
+    }
+
     /// Takes the rows that are known by now out of their segments.
     pub(crate) fn rows(&self, view: &SnapshotView) -> Result<Rows, Failure> {
         let limit = self.plan.limit;
-        let mut found = self.heap.clone().into_sorted_vec();
+        let mut found = self.page.heap.clone().into_sorted_vec();
         let more = found.len() > limit;
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(|last| cursor_text(last.cursor));

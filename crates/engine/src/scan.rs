@@ -1,21 +1,29 @@
 //! Walks a snapshot: which segments, which blocks, which rows take part in a plan.
+//!
+//! In parts on several threads ([`crate::parts`]), or by one sink in the order of the snapshot ([`Scan::run`]), for
+//! what must see every row in its turn.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use skein_event::batch::ColumnKey;
 use skein_event::columns::Fixed;
 use skein_query::plan::{FilterSet, Plan, TimeRange};
-use skein_query::result::SegmentCounts;
 use skein_query::{QueryError, RunContext};
-use skein_store::segment::{Ints, RowField, Segment};
+use skein_store::segment::Segment;
 use skein_store::{Error, SegmentHandle};
 
+use crate::block::{Block, BlockReader};
 use crate::column::BLOCK_ROWS;
-use crate::filter::{BoundFilters, Mask};
+use crate::filter::BoundFilters;
+use crate::mask::Mask;
 use crate::prune;
 use crate::relation::Relations;
 use crate::relation::bound::BoundConditions;
 use crate::snapshot::SnapshotView;
+use crate::workers::Workers;
+
+pub(crate) use crate::counters::Counters;
 
 /// Why a scan ended early.
 #[derive(Debug)]
@@ -32,30 +40,6 @@ impl From<QueryError> for Failure {
     }
 }
 
-/// Rows of one block that take part.
-pub(crate) struct Block<'b> {
-    /// The first row.
-    pub(crate) start: u32,
-    /// Timestamp of each row of the block.
-    pub(crate) times: &'b [i64],
-    /// Context of each row.
-    pub(crate) contexts: &'b [u32],
-    /// Which rows take part: at least one.
-    pub(crate) mask: &'b Mask,
-}
-
-impl Block<'_> {
-    /// The row of the segment at a place of the block.
-    pub(crate) fn row(&self, place: usize) -> u32 {
-        self.start + u32::try_from(place).unwrap_or_default()
-    }
-
-    /// The places of the rows that take part.
-    pub(crate) fn places(&self) -> impl Iterator<Item = usize> + '_ {
-        self.mask.iter().enumerate().filter(|(_, keep)| **keep).map(|(place, _)| place)
-    }
-}
-
 /// How the rows of a query are read.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Reading<'a> {
@@ -63,9 +47,11 @@ pub(crate) struct Reading<'a> {
     pub(crate) weighted: bool,
     /// What is known of other events, if anything is asked of them.
     pub(crate) related: Option<&'a Arc<Relations>>,
+    /// Whether every text of a group is read where it is found, so that equal hashes are told apart.
+    pub(crate) texts_at_once: bool,
 }
 
-/// Takes what a scan finds.
+/// Takes what a scan finds, row after row in the order of the snapshot.
 pub(crate) trait Sink {
     /// What it binds to a segment.
     type Bound<'s>;
@@ -81,6 +67,11 @@ pub(crate) trait Sink {
     /// Takes a block.
     fn block(&mut self, bound: &mut Self::Bound<'_>, block: &Block<'_>) -> Result<(), BlockError>;
 
+    /// A segment ends.
+    fn end(&mut self, _bound: Self::Bound<'_>) -> Result<(), BlockError> {
+        Ok(())
+    }
+
     /// Bytes of memory it holds.
     fn memory_bytes(&self) -> usize;
 }
@@ -89,6 +80,15 @@ pub(crate) trait Sink {
 pub(crate) enum BlockError {
     Query(QueryError),
     Segment(Error),
+}
+
+impl BlockError {
+    pub(crate) fn of_segment(self, place: usize) -> Failure {
+        match self {
+            BlockError::Query(error) => Failure::Query(error),
+            BlockError::Segment(error) => Failure::Segment(place, error),
+        }
+    }
 }
 
 impl From<Error> for BlockError {
@@ -103,34 +103,6 @@ impl From<QueryError> for BlockError {
     }
 }
 
-/// What a scan looked at.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Counters {
-    pub(crate) segments: SegmentCounts,
-    pub(crate) rows_scanned: u64,
-    pub(crate) rows_matched: u64,
-    /// Rows of the range and the datasets, before filters.
-    pub(crate) rows_in_range: u64,
-    pub(crate) bytes_scanned: u64,
-    /// Rows whose trace has no root where roots were looked for.
-    pub(crate) rootless: u64,
-    /// Segments read that keep values beyond the column limit in overflow maps.
-    pub(crate) segments_overflowed: u64,
-}
-
-impl Counters {
-    /// Adds what another scan of the query looked at.
-    pub(crate) fn add(&mut self, other: &Counters) {
-        self.rows_scanned += other.rows_scanned;
-        self.bytes_scanned += other.bytes_scanned;
-        self.segments_overflowed += other.segments_overflowed;
-        self.segments = other.segments;
-        self.rows_matched = other.rows_matched;
-        self.rows_in_range = other.rows_in_range;
-        self.rootless = other.rootless;
-    }
-}
-
 /// What a scan looks for.
 pub(crate) struct Scan<'a> {
     pub(crate) view: &'a SnapshotView,
@@ -142,6 +114,50 @@ pub(crate) struct Scan<'a> {
     /// What is known of other events, if anything is asked of them.
     pub(crate) related: Option<&'a Arc<Relations>>,
     pub(crate) context: &'a RunContext<'a>,
+    /// The threads that may help.
+    pub(crate) workers: &'a Workers,
+}
+
+/// What a scan does with the blocks of a segment.
+pub(crate) trait Visitor {
+    /// Whether a block with these bounds of time could matter still.
+    fn wants(&self, times: (i64, i64)) -> bool;
+
+    /// Takes a block.
+    fn block(&mut self, block: &Block<'_>) -> Result<(), BlockError>;
+
+    /// Bytes of memory of everything that is gathered by now.
+    fn memory_bytes(&self) -> usize;
+}
+
+/// In which order the blocks of a segment are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum BlockOrder {
+    #[default]
+    Rows,
+    /// The latest first, for whoever wants few of them.
+    Latest,
+    /// The earliest first.
+    Earliest,
+}
+
+struct SinkVisitor<'v, 's, S: Sink> {
+    sink: &'v mut S,
+    bound: S::Bound<'s>,
+}
+
+impl<S: Sink> Visitor for SinkVisitor<'_, '_, S> {
+    fn wants(&self, times: (i64, i64)) -> bool {
+        self.sink.wants(times)
+    }
+
+    fn block(&mut self, block: &Block<'_>) -> Result<(), BlockError> {
+        self.sink.block(&mut self.bound, block)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.sink.memory_bytes()
+    }
 }
 
 impl<'a> Scan<'a> {
@@ -151,6 +167,7 @@ impl<'a> Scan<'a> {
         excluded: &'a [usize],
         related: Option<&'a Arc<Relations>>,
         context: &'a RunContext<'a>,
+        workers: &'a Workers,
     ) -> Scan<'a> {
         Scan {
             view,
@@ -160,6 +177,7 @@ impl<'a> Scan<'a> {
             filter: &plan.filter,
             related,
             context,
+            workers,
         }
     }
 
@@ -168,7 +186,7 @@ impl<'a> Scan<'a> {
     pub(crate) fn run<S: Sink>(
         &self,
         sink: &mut S,
-        mut between: impl FnMut(&S, &Counters, f64) -> Result<(), Failure>,
+        mut between: impl FnMut(&mut S, &Counters, f64) -> Result<(), Failure>,
     ) -> Result<Counters, Failure> {
         let mut counters = Counters::default();
         let total = self.view.segments.len();
@@ -178,16 +196,15 @@ impl<'a> Scan<'a> {
                 continue;
             }
             self.context.check()?;
-            if !self.may_matter(handle, sink) {
+            if !sink.wants(handle.time_range()) || !self.may_matter(handle) {
                 counters.segments.pruned += 1;
                 continue;
             }
             let segment = handle.open().map_err(|error| Failure::Segment(place, error))?;
-            match self.segment(place, &segment, sink, &mut counters) {
+            match self.of_sink(place, &segment, sink, &mut counters) {
                 Ok(true) => counters.segments.scanned += 1,
                 Ok(false) => counters.segments.pruned += 1,
-                Err(BlockError::Query(error)) => return Err(Failure::Query(error)),
-                Err(BlockError::Segment(error)) => return Err(Failure::Segment(place, error)),
+                Err(error) => return Err(error.of_segment(place)),
             }
             self.check_memory(sink.memory_bytes())?;
             #[expect(clippy::cast_precision_loss, reason = "a fraction for a progress bar")]
@@ -196,7 +213,25 @@ impl<'a> Scan<'a> {
         Ok(counters)
     }
 
-    fn check_memory(&self, bytes: usize) -> Result<(), QueryError> {
+    /// Shows a sink a segment; false when its statistics rule it out.
+    fn of_sink<S: Sink>(
+        &self,
+        place: usize,
+        segment: &Segment,
+        sink: &mut S,
+        counters: &mut Counters,
+    ) -> Result<bool, BlockError> {
+        let Some(mut bound) = self.bind(segment, counters)? else { return Ok(false) };
+        let (bound_sink, bytes) = sink.bind(place, segment)?;
+        counters.bytes_scanned += bytes + bound.filters.bytes();
+        let mut visitor = SinkVisitor { sink, bound: bound_sink };
+        self.visit(&mut bound, 0..segment.rows(), BlockOrder::Rows, &mut visitor, counters)?;
+        let SinkVisitor { sink, bound } = visitor;
+        sink.end(bound)?;
+        Ok(true)
+    }
+
+    pub(crate) fn check_memory(&self, bytes: usize) -> Result<(), QueryError> {
         if bytes <= self.context.memory_bytes_max {
             return Ok(());
         }
@@ -206,94 +241,134 @@ impl<'a> Scan<'a> {
     }
 
     /// Whether a segment may hold rows of the plan, by what is known without touching its file.
-    fn may_matter<S: Sink>(&self, handle: &Arc<SegmentHandle>, sink: &S) -> bool {
-        sink.wants(handle.time_range())
-            && prune::may_match(handle, &self.datasets, self.time_range, self.filter)
+    pub(crate) fn may_matter(&self, handle: &Arc<SegmentHandle>) -> bool {
+        prune::may_match(handle, &self.datasets, self.time_range, self.filter)
     }
 
-    /// Visits a segment; false when its statistics rule it out.
-    fn segment<S: Sink>(
+    /// Binds what decides which rows take part; `None` when a segment's statistics rule it out.
+    pub(crate) fn bind<'s>(
         &self,
-        place: usize,
-        segment: &Segment,
-        sink: &mut S,
+        segment: &'s Segment,
         counters: &mut Counters,
-    ) -> Result<bool, BlockError> {
-        let Some(allowed) = allowed_contexts(segment, &self.datasets)? else { return Ok(false) };
-        let mut filters = BoundFilters::bind(segment, self.filter)?;
+    ) -> Result<Option<BoundScan<'s>>, BlockError> {
+        let Some(allowed) = allowed_contexts(segment, &self.datasets)? else { return Ok(None) };
+        let filters = BoundFilters::bind(segment, self.filter)?;
         if !filters.may_match_segment() {
-            return Ok(false);
+            return Ok(None);
         }
         let related = self.related.map(|related| BoundConditions::of_query(segment, related));
-        let mut related = related.transpose()?.flatten();
+        let related = related.transpose()?.flatten();
         let overflow = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))?;
         counters.segments_overflowed += u64::from(overflow.is_some());
-        let (mut bound, bytes) = sink.bind(place, segment)?;
-        counters.bytes_scanned += bytes + filters.bytes();
-        let mut reader = BlockReader::open(segment)?;
-        for start in (0..segment.rows()).step_by(BLOCK_ROWS as usize) {
-            self.context.check()?;
-            let zone = reader.time_zone(start);
-            if !self.time_range.overlaps(zone.0, zone.1) || !sink.wants(zone) {
-                continue;
+        let all_allowed = !allowed.contains(&false);
+        let reader = BlockReader::open(segment)?;
+        Ok(Some(BoundScan { segment, allowed, all_allowed, filters, related, reader }))
+    }
+
+    /// Visits the blocks of a segment that begin in a range of rows.
+    pub(crate) fn visit(
+        &self,
+        bound: &mut BoundScan<'_>,
+        rows: Range<u32>,
+        order: BlockOrder,
+        visitor: &mut impl Visitor,
+        counters: &mut Counters,
+    ) -> Result<(), BlockError> {
+        let starts = rows.step_by(BLOCK_ROWS as usize);
+        if order == BlockOrder::Rows {
+            for start in starts {
+                self.visit_block(bound, start, visitor, counters)?;
             }
-            reader.read(start);
-            let end = start + u32::try_from(reader.times.len()).unwrap_or(BLOCK_ROWS);
-            let passes = |(time, context): (&i64, &u32)| {
-                self.time_range.contains(*time) && allowed.get(*context as usize) == Some(&true)
-            };
-            let mut mask: Mask = reader.times.iter().zip(&reader.contexts).map(passes).collect();
-            segment.hide_erased(start, &mut mask);
-            counters.rows_in_range += count(&mask);
-            if !filters.may_match_block(start, end) {
-                continue;
-            }
-            counters.rows_scanned += u64::from(end - start);
-            filters.apply(start, &reader.contexts, &mut mask)?;
-            if let Some(related) = &mut related {
-                counters.rootless += related.apply(start, &reader.contexts, &mut mask)?;
-            }
-            let matched = count(&mask);
-            if matched > 0 {
-                counters.rows_matched += matched;
-                let (times, contexts) = (&reader.times, &reader.contexts);
-                sink.block(&mut bound, &Block { start, times, contexts, mask: &mask })?;
-                // Groups and sketches may grow with every block.
-                self.check_memory(sink.memory_bytes())?;
-            }
+            return Ok(());
         }
-        Ok(true)
+        let mut ordered: Vec<((i64, i64), u32)> =
+            starts.map(|start| (bound.reader.time_zone(start), start)).collect();
+        match order {
+            BlockOrder::Latest => ordered.sort_by_key(|((_, last), _)| std::cmp::Reverse(*last)),
+            _ => ordered.sort_by_key(|((first, _), _)| *first),
+        }
+        for (_, start) in ordered {
+            self.visit_block(bound, start, visitor, counters)?;
+        }
+        Ok(())
+    }
+
+    fn visit_block(
+        &self,
+        bound: &mut BoundScan<'_>,
+        start: u32,
+        visitor: &mut impl Visitor,
+        counters: &mut Counters,
+    ) -> Result<(), BlockError> {
+        self.context.check()?;
+        let BoundScan { segment, filters, related, reader, .. } = bound;
+        let zone = reader.time_zone(start);
+        if !self.time_range.overlaps(zone.0, zone.1) || !visitor.wants(zone) {
+            return Ok(());
+        }
+        reader.read(start);
+        let mut mask = Mask::all(reader.len());
+        // What the zone map says of all rows need not be asked of each.
+        if !self.time_range.contains(zone.0) || !self.time_range.contains(zone.1) {
+            let times = reader.times();
+            mask.retain(|place| times.get(place).is_some_and(|&time| self.time_range.contains(time)));
+        }
+        if !bound.all_allowed {
+            keep_contexts(&bound.allowed, reader, &mut mask);
+        }
+        hide_erased(segment, start, &mut mask);
+        counters.rows_in_range += mask.count() as u64;
+        if !filters.may_match_block(start, reader.end()) {
+            return Ok(());
+        }
+        counters.rows_scanned += reader.len() as u64;
+        filters.apply(reader, &mut mask)?;
+        if let Some(related) = related {
+            counters.rootless += related.apply(reader, &mut mask)?;
+        }
+        let matched = mask.count() as u64;
+        if matched > 0 {
+            counters.rows_matched += matched;
+            visitor.block(&Block { rows: reader, mask: &mask })?;
+            // Groups and sketches may grow with every block.
+            self.check_memory(visitor.memory_bytes())?;
+        }
+        Ok(())
     }
 }
 
-fn count(mask: &Mask) -> u64 {
-    mask.iter().map(|&keep| u64::from(keep)).sum()
+/// What decides which rows take part, bound to one segment.
+pub(crate) struct BoundScan<'s> {
+    segment: &'s Segment,
+    allowed: Vec<bool>,
+    all_allowed: bool,
+    pub(crate) filters: BoundFilters<'s>,
+    related: Option<BoundConditions<'s>>,
+    reader: BlockReader<'s>,
 }
 
-/// Reads the fields that every scan needs.
-pub(crate) struct BlockReader<'a> {
-    time: Ints<'a>,
-    context: Ints<'a>,
-    pub(crate) times: Vec<i64>,
-    pub(crate) contexts: Vec<u32>,
+fn keep_contexts(allowed: &[bool], reader: &BlockReader<'_>, mask: &mut Mask) {
+    let is_allowed = |context: u32| allowed.get(context as usize) == Some(&true);
+    match reader.one_context() {
+        Some(context) if is_allowed(context) => {}
+        Some(_) => mask.clear(),
+        None => {
+            let contexts = reader.contexts();
+            mask.retain(|place| contexts.get(place).is_some_and(|&context| is_allowed(context)));
+        }
+    }
 }
 
-impl<'a> BlockReader<'a> {
-    pub(crate) fn open(segment: &'a Segment) -> Result<BlockReader<'a>, Error> {
-        let (time, context) = (segment.field(RowField::Time)?, segment.field(RowField::Context)?);
-        Ok(BlockReader { time, context, times: Vec::new(), contexts: Vec::new() })
-    }
-
-    /// Earliest and latest time of a block.
-    pub(crate) fn time_zone(&self, start: u32) -> (i64, i64) {
-        self.time.zone((start / BLOCK_ROWS) as usize)
-    }
-
-    /// Reads times and contexts of a block.
-    pub(crate) fn read(&mut self, start: u32) {
-        let block = (start / BLOCK_ROWS) as usize;
-        self.time.decode(block, &mut self.times);
-        self.context.decode_u32(block, &mut self.contexts);
+/// Takes out the rows that may not be seen.
+fn hide_erased(segment: &Segment, start: u32, mask: &mut Mask) {
+    let erased = segment.erased_rows();
+    let first = erased.partition_point(|&row| row < start);
+    for &row in erased.get(first..).unwrap_or(&[]) {
+        let place = (row - start) as usize;
+        if place >= mask.len() {
+            break;
+        }
+        mask.remove(place);
     }
 }
 

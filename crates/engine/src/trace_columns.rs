@@ -16,8 +16,9 @@ use skein_query::{QueryError, RunContext};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use crate::block::BlockReader;
 use crate::column::{BLOCK_ROWS, BoundColumn, MISSING, Part};
-use crate::scan::{BlockReader, Failure};
+use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
 
 /// A code that was not looked up yet.
@@ -202,16 +203,16 @@ impl Reading<'_> {
     fn block(&mut self, rows: &[u32]) -> Result<Vec<u32>, Error> {
         let Some(start) = rows.first().map(|row| row - row % BLOCK_ROWS) else { return Ok(Vec::new()) };
         self.reader.read(start);
-        let mut visible = vec![true; self.reader.times.len()];
+        let mut visible = vec![true; self.reader.len()];
         self.segment.hide_erased(start, &mut visible);
         let place = |row: u32| (row - start) as usize;
         let rows: Vec<u32> =
             rows.iter().copied().filter(|&row| visible.get(place(row)) == Some(&true)).collect();
         let Gathered { times, ids, columns } = &mut *self.gathered;
-        times.extend(rows.iter().map(|&row| self.reader.times[place(row)]));
+        times.extend(rows.iter().map(|&row| self.reader.times()[place(row)]));
         ids.extend(self.segment.event_ids(&rows)?);
         for ((bound, names), gathering) in self.bound.iter_mut().zip(&mut self.names).zip(columns) {
-            bound.fill(start, &self.reader.contexts)?;
+            bound.fill(&self.reader)?;
             for &row in &rows {
                 let (number, bits) = (bound.part_of[place(row)], bound.bits[place(row)]);
                 let number = usize::from(number);

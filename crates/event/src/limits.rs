@@ -368,3 +368,18 @@ pub const DEMO_BATCHES_MAX: usize = 4;
 
 /// A batch of the demo asks a full log again so often: minutes of patience at the waits that the log states.
 pub const DEMO_RETRIES_MAX: u32 = 600;
+
+/// Threads at work on queries, over all of them: more processors than this would wait for memory.
+pub const QUERY_THREADS_MAX: usize = 16;
+
+/// Rows that one thread looks at before it hands over what it has found: enough that handing over costs little, few
+/// enough that a large segment is shared.
+pub const QUERY_PART_ROWS: u32 = 1 << 19;
+
+/// Different values of a breakdown in a part of a scan whose texts are read at once. Of more, those are read that are
+/// shown.
+pub const GROUP_TEXTS_AT_ONCE_MAX: usize = 256;
+
+/// Bits that say which codes of a column a COUNT_DISTINCT has seen in a part, over all its slots: a bit costs less than
+/// an entry of a table as long as they fit the caches.
+pub const DISTINCT_BITS_BYTES_MAX: usize = 8 << 20;

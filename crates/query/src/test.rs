@@ -10,6 +10,7 @@
 //! - NaN equals nothing and compares with nothing.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use skein_event::value::canonical_f64;
 
@@ -26,9 +27,64 @@ pub struct Matcher {
 #[derive(Clone, Debug)]
 enum Kind {
     Present,
-    In(Vec<Target>),
+    In(Targets),
     Compare(Comparison, Target),
     Text(TextTest, String),
+}
+
+/// Literals of which a value may equal any: however many there are, a value is looked up once.
+#[derive(Clone, Debug, Default)]
+struct Targets {
+    /// Whether false and true are among them.
+    bools: [bool; 2],
+    /// Rising; NaN equals nothing.
+    numbers: Vec<Number>,
+    /// What a text may be: the texts, and the canonical texts of the others.
+    texts: HashSet<String>,
+    /// What bytes and json may be by their canonical text: the texts alone.
+    plain_texts: HashSet<String>,
+}
+
+impl Targets {
+    fn new(literals: &[Literal]) -> Targets {
+        let mut targets = Targets::default();
+        for target in literals.iter().map(Target::new) {
+            match target {
+                Target::Bool(value) => {
+                    targets.bools[usize::from(value)] = true;
+                    targets.texts.insert(if value { "true" } else { "false" }.to_owned());
+                }
+                Target::Number(number, text) => {
+                    if !number.is_nan() {
+                        targets.numbers.push(number);
+                    }
+                    targets.texts.insert(text);
+                }
+                Target::Text(text) => {
+                    targets.plain_texts.insert(text.clone());
+                    targets.texts.insert(text);
+                }
+            }
+        }
+        targets.numbers.sort_by(|a, b| a.compare(*b).unwrap_or(Ordering::Equal));
+        targets
+    }
+
+    fn has(&self, value: ValueRef<'_>) -> bool {
+        let has_number = |wanted: Number| {
+            let place = |number: &Number| number.compare(wanted).unwrap_or(Ordering::Less);
+            !wanted.is_nan() && self.numbers.binary_search_by(place).is_ok()
+        };
+        match value {
+            ValueRef::Bool(value) => self.bools[usize::from(value)],
+            ValueRef::I64(value) => has_number(Number::I64(value)),
+            ValueRef::F64(value) => has_number(Number::F64(value)),
+            ValueRef::Text(text) => self.texts.contains(text),
+            ValueRef::Bytes(_) | ValueRef::Json(_) => {
+                !self.plain_texts.is_empty() && self.plain_texts.contains(value.canonical_text().as_ref())
+            }
+        }
+    }
 }
 
 /// A literal with its canonical text.
@@ -49,27 +105,6 @@ impl Target {
         }
     }
 
-    fn equals(&self, value: ValueRef<'_>) -> bool {
-        match (self, value) {
-            (Target::Bool(expected), ValueRef::Bool(value)) => *expected == value,
-            (Target::Bool(expected), ValueRef::Text(text)) => {
-                text == if *expected { "true" } else { "false" }
-            }
-            (Target::Number(expected, _), ValueRef::I64(value)) => {
-                expected.compare(Number::I64(value)) == Some(Ordering::Equal)
-            }
-            (Target::Number(expected, _), ValueRef::F64(value)) => {
-                expected.compare(Number::F64(value)) == Some(Ordering::Equal)
-            }
-            (Target::Number(_, expected), ValueRef::Text(text)) => text == expected,
-            (Target::Text(expected), ValueRef::Text(text)) => text == expected,
-            (Target::Text(expected), ValueRef::Bytes(_) | ValueRef::Json(_)) => {
-                value.canonical_text() == *expected
-            }
-            _ => false,
-        }
-    }
-
     /// How a value stands to this literal; `None` when they do not compare.
     fn order(&self, value: ValueRef<'_>) -> Option<Ordering> {
         match (self, value) {
@@ -83,7 +118,7 @@ impl Target {
 impl Matcher {
     /// Makes a test ready.
     pub fn new(test: &Test) -> Matcher {
-        let targets = |literals: &[Literal]| Kind::In(literals.iter().map(Target::new).collect());
+        let targets = |literals: &[Literal]| Kind::In(Targets::new(literals));
         let (kind, negated) = match test {
             Test::Exists => (Kind::Present, false),
             Test::DoesNotExist => (Kind::Present, true),
@@ -99,6 +134,25 @@ impl Matcher {
     /// Whether a missing column passes.
     pub fn matches_missing(&self) -> bool {
         self.negated
+    }
+
+    /// Whether only the presence of a value counts.
+    pub fn is_existence(&self) -> bool {
+        matches!(self.kind, Kind::Present)
+    }
+
+    /// The texts of which a text that passes equals one (that fails, when [`Matcher::matches_missing`]), if that
+    /// is what it asks for.
+    pub fn equal_texts(&self) -> Option<impl ExactSizeIterator<Item = &str>> {
+        match &self.kind {
+            Kind::In(targets) => Some(targets.texts.iter().map(String::as_str)),
+            Kind::Present | Kind::Compare(..) | Kind::Text(..) => None,
+        }
+    }
+
+    /// Whether it compares with a number: then it passes numbers up to a bound, or from one on.
+    pub fn is_number_comparison(&self) -> bool {
+        matches!(self.kind, Kind::Compare(_, Target::Number(..))) && !self.negated
     }
 
     /// The test of text that decides, and what it looks for; a negated one fails where that holds.
@@ -117,7 +171,7 @@ impl Matcher {
     fn holds(&self, value: ValueRef<'_>) -> bool {
         match &self.kind {
             Kind::Present => true,
-            Kind::In(targets) => targets.iter().any(|target| target.equals(value)),
+            Kind::In(targets) => targets.has(value),
             Kind::Compare(comparison, target) => {
                 target.order(value).is_some_and(|ordering| comparison.holds(ordering))
             }
@@ -136,11 +190,9 @@ impl Matcher {
         match &self.kind {
             Kind::In(targets) => {
                 let mut bounds = (f64::INFINITY, f64::NEG_INFINITY);
-                for target in targets {
-                    if let Target::Number(number, _) = target {
-                        let value = number.to_f64();
-                        bounds = (bounds.0.min(value), bounds.1.max(value));
-                    }
+                for number in &targets.numbers {
+                    let value = number.to_f64();
+                    bounds = (bounds.0.min(value), bounds.1.max(value));
                 }
                 Some(bounds)
             }

@@ -63,6 +63,9 @@ impl Snapshots for Shelf {
     }
 }
 
+/// Threads of the engine under test: more than a small machine has, so that parts finish in any order.
+const THREADS: usize = 3;
+
 /// One record of a partition's log.
 struct Record {
     environment: Environment,
@@ -74,7 +77,9 @@ struct Record {
 /// The door, segments and engine of a case.
 pub struct Subject {
     shelf: Arc<Shelf>,
+    /// Of several threads and of one, in parts of one block each.
     engine: NativeEngine,
+    alone: NativeEngine,
     records: Vec<Record>,
     requests: u64,
 }
@@ -83,7 +88,13 @@ impl Default for Subject {
     fn default() -> Subject {
         let shelf = Arc::new(Shelf::default());
         let snapshots: Arc<dyn Snapshots> = Arc::<Shelf>::clone(&shelf);
-        Subject { engine: NativeEngine::new(snapshots), shelf, records: Vec::new(), requests: 0 }
+        Subject {
+            engine: NativeEngine::with_threads(Arc::clone(&snapshots), THREADS, 1),
+            alone: NativeEngine::with_threads(snapshots, 1, 1),
+            shelf,
+            records: Vec::new(),
+            requests: 0,
+        }
     }
 }
 
@@ -128,9 +139,15 @@ impl Subject {
         &self.engine
     }
 
-    /// Answers a specification as CONTRACT writes it.
+    /// Answers a specification as CONTRACT writes it. One thread and several must answer with the same bytes.
     pub fn data(&self, environment: &Environment, spec: &Json) -> Result<Json, QueryError> {
-        ask(&self.engine, environment, spec).map(|result| render::data(&result))
+        let data = ask(&self.engine, environment, spec).map(|result| render::data(&result))?;
+        let alone = render::data(&ask(&self.alone, environment, spec)?).to_string();
+        let several = data.to_string();
+        if alone != several {
+            return Err(QueryError::internal(format!("one thread answers {alone}, several {several}")));
+        }
+        Ok(data)
     }
 }
 

@@ -13,6 +13,7 @@
 mod table;
 mod table_doors;
 mod table_format;
+mod table_parts;
 mod table_query;
 mod table_relation;
 mod table_scale;
@@ -30,6 +31,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use table::MUTANTS;
 use table_doors::DOOR_MUTANTS;
 use table_format::FORMAT_MUTANTS;
+use table_parts::PART_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_relation::RELATION_MUTANTS;
 use table_scale::SCALE_MUTANTS;
@@ -41,6 +43,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
     let stored = MUTANTS.iter().chain(FORMAT_MUTANTS).chain(SCALE_MUTANTS);
     stored
         .chain(QUERY_MUTANTS)
+        .chain(PART_MUTANTS)
         .chain(RELATION_MUTANTS)
         .chain(TRACE_MUTANTS)
         .chain(UPKEEP_MUTANTS)

@@ -117,19 +117,14 @@ fn part_of_reader<'a>(segment: &'a Segment, reader: ColumnReader<'a>) -> Part<'a
         Physical::DurationNs => Form::Milliseconds,
     };
     let source = if reader.info().level == Level::Row {
-        Source::Rows(RowCursor {
-            reader,
-            decoded: None,
-            raw: Vec::new(),
-            integers: Vec::new(),
-            doubles: Vec::new(),
-            codes: Vec::new(),
-            ids: Vec::new(),
-            rows: Vec::new(),
-        })
+        Source::Rows(RowCursor::new(reader))
     } else {
-        let bits = (0..segment.contexts()).map(|context| context_bits(&reader, context)).collect();
-        Source::Contexts { reader, bits }
+        let bits: Vec<Option<u64>> =
+            (0..segment.contexts()).map(|context| context_bits(&reader, context)).collect();
+        let code = |bits: &Option<u64>| u32::try_from((*bits)?).ok();
+        let is_codes = reader.info().distinct.is_some();
+        let all_codes = if is_codes { bits.iter().map(code).collect() } else { None };
+        Source::Contexts { reader, any: bits.iter().any(Option::is_some), bits, all_codes }
     };
     Part::plain(segment, source, form)
 }

@@ -4,17 +4,20 @@
 //! be the first after it: all earlier ones, since a `from` before them may yet come, and the next two that are not
 //! earlier, of which one may be the `from` itself.
 
+use skein_event::hash::HashKey;
 use skein_event::ids::EventId;
 use skein_query::number::Number;
 use skein_query::plan::{Column, FilterSet};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
-use crate::aggregate::Weights;
+use crate::block::Block;
 use crate::derived::DerivedValue;
-use crate::filter::{BoundFilters, Mask};
-use crate::group::{BoundBreakdowns, Groups};
-use crate::scan::Block;
+use crate::filter::BoundFilters;
+use crate::group::{Groups, ValueReading};
+use crate::local::{BoundBreakdowns, MISSING_VALUE};
+use crate::mask::Mask;
+use crate::weights::Weights;
 
 /// A row of a snapshot: place of its segment, and its number there.
 type Place = (usize, u32);
@@ -67,6 +70,9 @@ impl Interval {
     }
 }
 
+/// A row without a value of `by`.
+const NO_INSTANCE: u32 = u32::MAX;
+
 /// Fewer ends are not worth a look.
 const ENDS_LOOKED_AT: usize = 16;
 
@@ -87,6 +93,9 @@ pub(super) struct BoundInterval<'s> {
     place: usize,
     segment: &'s Segment,
     by: BoundBreakdowns<'s>,
+    /// The instance of each value of `by` in the segment.
+    instances: Vec<u32>,
+    reading: ValueReading,
     from: BoundFilters<'s>,
     to: BoundFilters<'s>,
     weights: Option<Weights<'s>>,
@@ -122,6 +131,9 @@ impl<'p> Intervals<'p> {
             place,
             segment,
             by: BoundBreakdowns::bind(segment, self.by, None)?,
+            instances: Vec::new(),
+            // Hashes only lead to texts here, which are at hand.
+            reading: ValueReading { key: HashKey(0), texts_at_once: true },
             from: BoundFilters::bind(segment, self.from)?,
             to: BoundFilters::bind(segment, self.to)?,
             weights: self.weighted.then(|| Weights::bind(segment)).transpose()?,
@@ -136,32 +148,44 @@ impl<'p> Intervals<'p> {
     ) -> Result<(), Error> {
         let from = passing(&mut bound.from, block)?;
         let to = passing(&mut bound.to, block)?;
-        let both: Mask = from.iter().zip(&to).map(|(from, to)| from | to).collect();
-        if !both.contains(&true) {
+        let mut both = from.clone();
+        both.join(&to);
+        if both.is_empty() {
             return Ok(());
         }
-        let part = Block { mask: &both, ..*block };
+        let part = Block { mask: &both, rows: block.rows };
         let mut instances = std::mem::take(&mut self.row_instances);
-        self.instances.of_block(&mut bound.by, &part, false, &mut instances)?;
+        instances.clear();
+        instances.resize(block.len(), NO_INSTANCE);
+        bound.by.number(&part)?;
+        bound.instances.resize(bound.by.len(), NO_INSTANCE);
+        for row in part.places() {
+            let local = bound.by.slots().at(row);
+            let Some(known) = bound.instances.get_mut(local as usize) else { continue };
+            if local != MISSING_VALUE && *known == NO_INSTANCE {
+                *known = self.instances.number(bound.place, &mut bound.by, local, bound.reading)?;
+            }
+            instances[row] = *known;
+        }
         self.intervals.resize_with(self.instances.len(), Interval::default);
         let weights = bound.weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
-        let rows: Vec<usize> = part.places().filter(|&row| !bound.by.lacks_any(row)).collect();
-        for &row in rows.iter().filter(|&&row| to[row]) {
+        let rows: Vec<usize> = part.places().filter(|&row| instances[row] != NO_INSTANCE).collect();
+        for &row in rows.iter().filter(|&&row| to.has(row)) {
             let Some(interval) = self.intervals.get_mut(instances[row] as usize) else { continue };
             let before = interval.ends.len();
-            interval.end(block.times[row], (bound.place, block.row(row)));
+            interval.end(block.times()[row], (bound.place, block.row(row)));
             self.ends = (self.ends + interval.ends.len()).saturating_sub(before);
         }
-        let starts: Vec<usize> = rows.into_iter().filter(|&row| from[row]).collect();
+        let starts: Vec<usize> = rows.into_iter().filter(|&row| from.has(row)).collect();
         let numbers: Vec<u32> = starts.iter().map(|&row| block.row(row)).collect();
         for (&row, event_id) in starts.iter().zip(bound.segment.event_ids(&numbers)?) {
             let Some(interval) = self.intervals.get_mut(instances[row] as usize) else { continue };
             interval.begin(Start {
-                time_ns: block.times[row],
+                time_ns: block.times()[row],
                 event_id,
                 place: (bound.place, block.row(row)),
                 group: groups[row],
-                weight: weights.map_or(1.0, |weights| weights[row]),
+                weight: weights.map_or(1.0, |weights| weights.of(row)),
             });
         }
         self.row_instances = instances;
@@ -205,7 +229,7 @@ fn milliseconds(start_ns: i64, end_ns: i64) -> f64 {
 
 fn passing(filters: &mut BoundFilters<'_>, block: &Block<'_>) -> Result<Mask, Error> {
     let mut mask = block.mask.clone();
-    filters.apply(block.start, block.contexts, &mut mask)?;
+    filters.apply(block.rows, &mut mask)?;
     Ok(mask)
 }
 

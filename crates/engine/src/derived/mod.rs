@@ -17,7 +17,7 @@ use skein_store::segment::Segment;
 use self::interval::{BoundInterval, Intervals};
 use self::per_trace::{BoundTraces, Traces};
 use crate::aggregate::Accumulator;
-use crate::scan::Block;
+use crate::block::Block;
 
 /// A value of several events.
 #[derive(Clone, Copy, Debug)]
@@ -44,11 +44,10 @@ impl DerivedValues {
         accumulator: &mut Accumulator<'_>,
         mut slot: impl FnMut(&DerivedValue) -> Option<usize>,
     ) {
-        let width = accumulator.calculations.len();
         for (place, values) in &self.of {
             let operation = accumulator.calculations.get(*place).map(|calculation| calculation.operation);
             for value in values {
-                let state = slot(value).and_then(|slot| accumulator.states.get_mut(slot * width + place));
+                let state = slot(value).and_then(|slot| accumulator.state_mut(slot, *place));
                 if let (Some(state), Some(operation)) = (state, operation) {
                     add(state, operation, value);
                 }

@@ -9,11 +9,14 @@ use skein_query::result::CellValue;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
-use crate::aggregate::{Accumulator, BoundCalculations, NO_SLOT, Weights};
+use crate::aggregate::{Accumulator, BoundCalculations, NO_SLOT};
+use crate::block::Block;
 use crate::derived::DerivedValue;
+use crate::local::Slots;
 use crate::relation::ids::{NO_TRACE, TraceNumbers};
 use crate::relation::keys::{RowKeys, Wanted};
-use crate::scan::{Block, Reading};
+use crate::scan::Reading;
+use crate::weights::Weights;
 
 /// What is known of a trace in a group.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +79,7 @@ impl<'p> Traces<'p> {
         block: &Block<'_>,
         groups: &[u32],
     ) -> Result<(), Error> {
-        bound.keys.fill(block.start, block.contexts, |id| self.numbers.number(id))?;
+        bound.keys.fill(block.rows, |id| self.numbers.number(id))?;
         let weights = bound.weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
         self.row_slots.clear();
         self.row_slots.resize(groups.len(), NO_SLOT);
@@ -85,7 +88,7 @@ impl<'p> Traces<'p> {
             if trace == NO_TRACE {
                 continue;
             }
-            let (time_ns, weight) = (block.times[row], weights.map_or(1.0, |weights| weights[row]));
+            let (time_ns, weight) = (block.times()[row], weights.map_or(1.0, |weights| weights.of(row)));
             let next = u32::try_from(self.traces.len()).unwrap_or(NO_SLOT);
             let slot = *self.slots.entry((group, trace)).or_insert(next);
             self.row_slots[row] = slot;
@@ -98,7 +101,8 @@ impl<'p> Traces<'p> {
             }
         }
         self.accumulator.grow(self.traces.len(), |_, c, exact| State::new(c.operation, exact));
-        self.accumulator.add_block(&mut bound.inner, block, &self.row_slots)
+        self.accumulator.add_block(&mut bound.inner, block, Slots::Each(&self.row_slots))?;
+        bound.inner.flush(&mut self.accumulator)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -109,7 +113,7 @@ impl<'p> Traces<'p> {
 
     pub(super) fn finish(&self) -> Vec<DerivedValue> {
         let value = |(slot, trace): (usize, &Trace)| {
-            let number = match self.accumulator.slot(slot).first()?.finish().0.value {
+            let number = match self.accumulator.finish(slot, 0).0.value {
                 CellValue::I64(value) => Number::I64(value),
                 CellValue::F64(value) => Number::F64(value),
                 CellValue::Missing | CellValue::Histogram { .. } => return None,

@@ -6,7 +6,8 @@ use skein_query::number::ValueRef;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
-use crate::filter::Mask;
+use crate::block::BlockReader;
+use crate::mask::Mask;
 use crate::relation::kept::Kept;
 use crate::relation::keys::{RowKeys, Wanted};
 use crate::relation::table::Table;
@@ -62,20 +63,18 @@ impl<'a> BoundConditions<'a> {
 
     /// Takes out of `mask` the rows that do not pass. Answers how many rows of it have a trace without a root, if
     /// anybody asks about roots.
-    pub(crate) fn apply(&mut self, start: u32, contexts: &[u32], mask: &mut Mask) -> Result<u64, Error> {
-        self.keys.fill(start, contexts, |id| self.relations.numbers.find(&id))?;
+    pub(crate) fn apply(&mut self, at: &BlockReader<'_>, mask: &mut Mask) -> Result<u64, Error> {
+        self.keys.fill(at, |id| self.relations.numbers.find(&id))?;
         let rootless = |roots: usize| {
             let roots = &self.relations.tables[roots];
             // A trace without a number was nowhere come across, neither at a root.
             let is = |row: &usize| self.keys.has_trace(*row) && !roots.has(&self.keys, *row);
-            (0..mask.len()).filter(|&row| mask[row]).filter(is).count() as u64
+            mask.places().filter(is).count() as u64
         };
         let rootless = self.relations.roots.map_or(0, rootless);
         for &Condition { table, negated } in &self.conditions {
             let table = &self.relations.tables[table];
-            for (row, keep) in mask.iter_mut().enumerate().filter(|(_, keep)| **keep) {
-                *keep = table.has(&self.keys, row) != negated;
-            }
+            mask.retain(|row| table.has(&self.keys, row) != negated);
         }
         Ok(rootless)
     }
@@ -148,8 +147,8 @@ impl<'a> BoundTable<'a> {
         self.handle.clone()
     }
 
-    pub(crate) fn fill(&mut self, start: u32, contexts: &[u32]) -> Result<(), Error> {
-        self.keys.fill(start, contexts, |id| self.handle.relations.numbers.find(&id))
+    pub(crate) fn fill(&mut self, at: &BlockReader<'_>) -> Result<(), Error> {
+        self.keys.fill(at, |id| self.handle.relations.numbers.find(&id))
     }
 
     /// The first value at a row of the block.

@@ -6,8 +6,10 @@ use skein_query::plan::{Column, Filter, FilterSet, Literal, Test};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use crate::block::BlockReader;
 use crate::column::{BoundColumn, MISSING};
-use crate::filter::{BoundFilters, Mask};
+use crate::filter::BoundFilters;
+use crate::mask::Mask;
 use crate::relation::ids::NO_TRACE;
 
 /// Which ids are needed beside the trace's.
@@ -95,15 +97,15 @@ impl<'a> RowKeys<'a> {
     /// Fills the ids of a block; `number` gives the number of a trace.
     pub(crate) fn fill(
         &mut self,
-        start: u32,
-        contexts: &[u32],
+        at: &BlockReader<'_>,
         mut number: impl FnMut([u8; 16]) -> u32,
     ) -> Result<(), Error> {
+        let start = at.start();
         if self.filled_for == Some(start) {
             return Ok(());
         }
         self.filled_for = Some(start);
-        self.trace.fill(start, contexts)?;
+        self.trace.fill(at)?;
         self.traces.clear();
         let BoundColumn { parts, part_of, bits, .. } = &self.trace;
         for (&part, &code) in part_of.iter().zip(bits) {
@@ -118,18 +120,22 @@ impl<'a> RowKeys<'a> {
             self.traces.push(*known);
         }
         if let Some(is_span) = &mut self.is_span {
-            self.span_id.fill(start, contexts)?;
-            let mask = passing(is_span, start, contexts)?;
+            self.span_id.fill(at)?;
+            let mask = passing(is_span, at)?;
             self.spans.clear();
-            self.spans.extend(cells(&self.span_id).zip(mask).map(|(id, is_span)| id.filter(|_| is_span)));
+            self.spans.extend(cells(&self.span_id).enumerate().map(|(row, id)| id.filter(|_| mask.has(row))));
         }
         if let Some(is_log) = &mut self.is_log {
-            self.span_id.fill(start, contexts)?;
-            self.parent_id.fill(start, contexts)?;
-            let mask = passing(is_log, start, contexts)?;
-            let parents = cells(&self.parent_id).zip(cells(&self.span_id)).zip(mask);
+            self.span_id.fill(at)?;
+            self.parent_id.fill(at)?;
+            let mask = passing(is_log, at)?;
+            let parents = cells(&self.parent_id).zip(cells(&self.span_id)).enumerate();
+            let parent = |(row, (parent, span)): (usize, (Option<u64>, Option<u64>))| {
+                let is_log = mask.has(row);
+                parent.or(span.filter(|_| is_log))
+            };
             self.parents.clear();
-            self.parents.extend(parents.map(|((parent, span), is_log)| parent.or(span.filter(|_| is_log))));
+            self.parents.extend(parents.map(parent));
         }
         Ok(())
     }
@@ -139,8 +145,8 @@ fn cells<'c>(column: &'c BoundColumn<'_>) -> impl Iterator<Item = Option<u64>> +
     column.part_of.iter().zip(&column.bits).map(|(&part, &bits)| (part != MISSING).then_some(bits))
 }
 
-fn passing(filters: &mut BoundFilters<'_>, start: u32, contexts: &[u32]) -> Result<Mask, Error> {
-    let mut mask = vec![true; contexts.len()];
-    filters.apply(start, contexts, &mut mask)?;
+fn passing(filters: &mut BoundFilters<'_>, at: &BlockReader<'_>) -> Result<Mask, Error> {
+    let mut mask = Mask::all(at.len());
+    filters.apply(at, &mut mask)?;
     Ok(mask)
 }

@@ -26,6 +26,7 @@ use self::ids::TraceNumbers;
 use self::table::{Collector, Remember, Table};
 use crate::scan::{Counters, Failure, Scan};
 use crate::snapshot::SnapshotView;
+use crate::workers::Workers;
 
 /// A condition on rows: another event is in a table, or is not.
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +63,11 @@ impl Relations {
         view: &SnapshotView,
         excluded: &[usize],
         context: &RunContext<'_>,
+        workers: &Workers,
         counters: &mut Counters,
     ) -> Result<Arc<Relations>, Failure> {
         let mut collecting =
-            Collecting { plan, view, excluded, context, counters, relations: Relations::default() };
+            Collecting { plan, view, excluded, context, workers, counters, relations: Relations::default() };
         collecting.everything()?;
         Ok(Arc::new(collecting.relations))
     }
@@ -91,6 +93,7 @@ struct Collecting<'a, 'c> {
     view: &'a SnapshotView,
     excluded: &'a [usize],
     context: &'a RunContext<'a>,
+    workers: &'a Workers,
     counters: &'c mut Counters,
     relations: Relations,
 }
@@ -184,6 +187,7 @@ impl Collecting<'_, '_> {
             filter: &filter,
             related: None,
             context: &context,
+            workers: self.workers,
         };
         let numbers = std::mem::take(&mut self.relations.numbers);
         let mut collector = Collector::new(scope, wanted, numbers);

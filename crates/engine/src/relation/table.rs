@@ -8,11 +8,12 @@ use skein_query::plan::{Column, Scope};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use crate::block::Block;
 use crate::column::{BoundColumn, MISSING};
 use crate::relation::ids::{NO_TRACE, SpanHash, SpanKey, TraceNumbers};
 use crate::relation::kept::{Kept, Texts};
 use crate::relation::keys::{RowKeys, Wanted};
-use crate::scan::{Block, BlockError, Sink};
+use crate::scan::{BlockError, Sink};
 
 /// Which values of the events behind one key are remembered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -200,9 +201,9 @@ impl Sink for Collector<'_> {
     }
 
     fn block(&mut self, bound: &mut BoundCollector<'_>, block: &Block<'_>) -> Result<(), BlockError> {
-        bound.keys.fill(block.start, block.contexts, |id| self.numbers.number(id))?;
+        bound.keys.fill(block.rows, |id| self.numbers.number(id))?;
         if let Some(column) = &mut bound.column {
-            column.fill(block.start, block.contexts)?;
+            column.fill(block.rows)?;
         }
         let scope = self.table.scope;
         // The rows that the prefix may stand for, and the span that leads to each.
@@ -237,7 +238,7 @@ impl Sink for Collector<'_> {
         }
         for (place, (row, span)) in rows.into_iter().enumerate() {
             let Some(value) = bound.value(row, &mut self.table.texts)? else { continue };
-            let order = ids.get(place).map(|&id| (block.times[row], id));
+            let order = ids.get(place).map(|&id| (block.times()[row], id));
             self.add(bound.keys.traces[row], span, value, order);
         }
         Ok(())

@@ -176,9 +176,15 @@ pub(super) fn segment_bytes(rows: &[Row], offset: u64) -> Vec<u8> {
 
 /// A segment whose values all have one hash.
 pub(super) fn colliding_segment(rows: &[Row], offset: u64) -> Segment {
+    hashed_segment(rows, offset, |_| 42)
+}
+
+/// A segment whose values have the hashes that `hash` gives them.
+pub(super) fn hashed_segment(rows: &[Row], offset: u64, hash: impl Fn(&[u8]) -> u64) -> Segment {
     let mut batch = batch(rows);
     let (bytes, ends) = (batch.dictionary.bytes().to_vec(), batch.dictionary.ends().to_vec());
-    let hashes = vec![42; ends.len()];
+    let starts = std::iter::once(0).chain(ends.iter().map(|&end| end as usize));
+    let hashes = starts.zip(&ends).map(|(start, &end)| hash(&bytes[start..end as usize])).collect();
     batch.dictionary = Dictionary::from_parts(bytes, ends, hashes).expect("parts of a dictionary");
     Segment::open(encode(&batch, offset)).expect("opens")
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod guarantees;
+mod parts;
 mod questions;
 mod relational;
 mod traces;

@@ -28,6 +28,7 @@ impl Default for Extent {
 
 impl Extent {
     /// Takes a value in.
+    #[inline]
     pub fn add(&mut self, value: f64) {
         if value.is_finite() {
             self.least = self.least.min(value);

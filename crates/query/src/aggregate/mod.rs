@@ -6,17 +6,18 @@
 //!
 //! What is *not* decided here is which values take part: that is the engine's reading of the plan.
 
+pub mod distinct;
 pub mod histogram;
 pub mod quantile;
 pub mod sum;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::number::Number;
 use crate::plan::Operation;
 use crate::result::{Cell, CellValue, Stats};
 
+pub use distinct::Hashes;
 pub use histogram::{Extent, Histogram, histogram_edges};
 pub use quantile::{EXACT_ROWS_MAX, Quantiles};
 pub use sum::{Sum, WeightSum};
@@ -32,7 +33,7 @@ pub struct State {
 #[derive(Clone, Debug)]
 enum Kind {
     Count(WeightSum),
-    Distinct(HashSet<u64>),
+    Distinct(Hashes),
     Sum(Sum),
     Avg { sum: Sum, weight: WeightSum },
     Min(Option<Number>),
@@ -55,7 +56,7 @@ impl State {
     pub fn new(operation: Operation, exact: bool) -> State {
         let kind = match operation {
             Operation::Count => Kind::Count(WeightSum::default()),
-            Operation::CountDistinct => Kind::Distinct(HashSet::new()),
+            Operation::CountDistinct => Kind::Distinct(Hashes::default()),
             Operation::Sum => Kind::Sum(Sum::default()),
             Operation::Avg => Kind::Avg { sum: Sum::default(), weight: WeightSum::default() },
             Operation::Min => Kind::Min(None),
@@ -69,6 +70,11 @@ impl State {
     /// The empty histogram of a HEATMAP whose edges are known: for the second pass.
     pub fn histogram(edges: Arc<[f64]>) -> State {
         State { kind: Kind::Histogram(Histogram::new(edges)), sampled: false }
+    }
+
+    /// A COUNT of so many events that stand for themselves.
+    pub fn of_count(count: u64) -> State {
+        State { kind: Kind::Count(WeightSum::of_count(count)), sampled: false }
     }
 
     /// An event that counts: for COUNT only.
@@ -86,7 +92,7 @@ impl State {
     pub fn add_hash(&mut self, hash: u64, weight: f64) {
         self.note_weight(weight);
         if let Kind::Distinct(hashes) = &mut self.kind {
-            hashes.insert(hash);
+            hashes.add(hash);
         }
     }
 
@@ -108,12 +114,33 @@ impl State {
         }
     }
 
+    /// A number that stands for itself: for every numeric operation.
+    #[inline]
+    pub fn add_plain(&mut self, number: Number) {
+        match &mut self.kind {
+            Kind::Sum(sum) => sum.add_plain(number),
+            Kind::Avg { sum, weight: weights } => {
+                sum.add_plain(number);
+                weights.add_one();
+            }
+            Kind::Quantile(_, quantiles) => quantiles.add(number.to_f64(), 1.0),
+            Kind::Extent(extent) => extent.add(number.to_f64()),
+            Kind::Histogram(histogram) => histogram.add(number.to_f64(), 1.0),
+            _ => self.add_number(number, 1.0),
+        }
+    }
+
+    /// Whether a sum of integers fits no integer.
+    pub fn overflows(&self) -> bool {
+        matches!(&self.kind, Kind::Sum(sum) if sum.overflows())
+    }
+
     /// Takes over what another state of the same operation has seen; the other's values count as later ones.
     pub fn merge(&mut self, other: &State) {
         self.sampled |= other.sampled;
         match (&mut self.kind, &other.kind) {
             (Kind::Count(count), Kind::Count(more)) => count.merge(more),
-            (Kind::Distinct(hashes), Kind::Distinct(more)) => hashes.extend(more),
+            (Kind::Distinct(hashes), Kind::Distinct(more)) => hashes.merge(more),
             (Kind::Sum(sum), Kind::Sum(more)) => sum.merge(more),
             (Kind::Avg { sum, weight }, Kind::Avg { sum: more, weight: more_weight }) => {
                 sum.merge(more);
@@ -141,7 +168,7 @@ impl State {
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
         match &self.kind {
-            Kind::Distinct(hashes) => hashes.capacity() * 9,
+            Kind::Distinct(hashes) => hashes.heap_bytes(),
             Kind::Quantile(_, quantiles) => quantiles.heap_bytes(),
             Kind::Histogram(_) => (histogram::BARS_MAX + 1) * size_of::<f64>(),
             _ => 0,
@@ -156,11 +183,26 @@ impl State {
         }
     }
 
+    /// The cell of another percentile of the same values; of any other operation its own.
+    pub fn finish_as(&self, operation: Operation) -> (Cell, Remarks) {
+        match (&self.kind, operation) {
+            (Kind::Quantile(_, quantiles), Operation::Percentile(percentile)) => {
+                self.finish_percentile(percentile.0, quantiles)
+            }
+            _ => self.finish(),
+        }
+    }
+
+    fn finish_percentile(&self, thousandths: u16, quantiles: &Quantiles) -> (Cell, Remarks) {
+        let value = quantiles.quantile(thousandths).map_or(CellValue::Missing, CellValue::F64);
+        let stats = stats(&value, self.sampled, quantiles.is_sketch());
+        (Cell { value, stats }, Remarks::default())
+    }
+
     /// The cell, and what there is to say about it. A HEATMAP finishes as missing: its counts come from a
     /// second pass, when its edges are known.
     pub fn finish(&self) -> (Cell, Remarks) {
         let mut remarks = Remarks::default();
-        let mut sketched = false;
         let value = match &self.kind {
             Kind::Count(count) => count.finish(),
             Kind::Distinct(hashes) => CellValue::I64(i64::try_from(hashes.len()).unwrap_or(i64::MAX)),
@@ -173,14 +215,11 @@ impl State {
                 _ => CellValue::Missing,
             },
             Kind::Min(number) | Kind::Max(number) => number.map_or(CellValue::Missing, number_cell),
-            Kind::Quantile(thousandths, quantiles) => {
-                sketched = quantiles.is_sketch();
-                quantiles.quantile(*thousandths).map_or(CellValue::Missing, CellValue::F64)
-            }
+            Kind::Quantile(thousandths, quantiles) => return self.finish_percentile(*thousandths, quantiles),
             Kind::Extent(_) => CellValue::Missing,
             Kind::Histogram(histogram) => histogram.finish(),
         };
-        let stats = stats(&value, self.sampled, sketched);
+        let stats = stats(&value, self.sampled, false);
         (Cell { value, stats }, remarks)
     }
 

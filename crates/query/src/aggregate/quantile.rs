@@ -1,9 +1,10 @@
 //! Percentiles: the smallest value whose cumulative weight is at least q·W, never interpolated.
 //!
 //! Exact while the query has matched fewer than [`EXACT_ROWS_MAX`] rows. From then on a log-histogram: values
-//! are counted in buckets whose bounds grow by a constant factor, so that any value of a bucket is within
-//! [`RELATIVE_ERROR`] of what the bucket answers (the scheme of DDSketch, Masson et al., VLDB 2019). Which
-//! bucket holds the percentile is exact; only the place inside of it is not.
+//! are counted in buckets so narrow for their size that any value of a bucket is within [`RELATIVE_ERROR`] of what
+//! the bucket answers (the scheme of DDSketch, Masson et al., VLDB 2019, whose logarithm is taken as linear between
+//! two powers of two, so that a bucket is the leading bits of a double). Which bucket holds the percentile is exact;
+//! only the place inside of it is not.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,9 @@ pub const EXACT_ROWS_MAX: u64 = 10_000;
 /// The largest relative error of a sketched percentile.
 pub const RELATIVE_ERROR: f64 = 0.01;
 
-/// The factor between the bounds of neighbouring buckets: (1 + e) / (1 − e).
-const GAMMA: f64 = (1.0 + RELATIVE_ERROR) / (1.0 - RELATIVE_ERROR);
+/// Buckets to which the values between a power of two and the next are spread: the leading bits of the fraction. Half of
+/// the widest is 1/128 of its least value.
+const BITS_PER_OCTAVE: u32 = 6;
 
 /// Weighted values of one cell. NaN is left out.
 #[derive(Clone, Debug)]
@@ -28,12 +30,28 @@ pub enum Quantiles {
 /// A log-histogram of both signs.
 #[derive(Clone, Debug)]
 pub struct Sketch {
-    /// Weight by bucket; the key orders buckets as their values are ordered.
-    buckets: BTreeMap<i32, f64>,
+    buckets: Buckets,
     /// Smallest and largest value: the answer stays between them.
     least: f64,
     most: f64,
 }
+
+/// Weight by bucket; the key orders buckets as their values are ordered.
+#[derive(Clone, Debug)]
+enum Buckets {
+    Few(BTreeMap<i32, f64>),
+    /// The weights of neighbouring buckets, from one on.
+    Many {
+        first: i32,
+        weights: Vec<f64>,
+    },
+}
+
+/// With more buckets than this, those in between cost less than finding each.
+const FEW_BUCKETS_MAX: usize = 64;
+
+/// Buckets from the first to the last of a list: more lie too far apart. 2,048 is thirty-two octaves.
+const MANY_BUCKETS_MAX: usize = 2_048;
 
 impl Quantiles {
     /// No values yet.
@@ -83,8 +101,7 @@ impl Quantiles {
     pub fn heap_bytes(&self) -> usize {
         match self {
             Quantiles::Exact(values) => values.capacity() * size_of::<(f64, f64)>(),
-            // A B-tree of 12-byte entries, two thirds full.
-            Quantiles::Sketch(sketch) => sketch.buckets.len() * 24 + size_of::<Sketch>(),
+            Quantiles::Sketch(sketch) => sketch.buckets.heap_bytes() + size_of::<Sketch>(),
         }
     }
 
@@ -98,8 +115,7 @@ impl Quantiles {
                 smallest_reaching(sorted.iter().copied(), thousandths)
             }
             Quantiles::Sketch(sketch) => {
-                let buckets = sketch.buckets.iter().map(|(&bucket, &weight)| (bucket, weight));
-                let bucket = smallest_reaching(buckets, thousandths)?;
+                let bucket = smallest_reaching(sketch.buckets.rising().into_iter(), thousandths)?;
                 Some(bucket_value(bucket).clamp(sketch.least, sketch.most) + 0.0)
             }
         }
@@ -125,59 +141,156 @@ fn smallest_reaching<K>(weighted: impl Iterator<Item = (K, f64)> + Clone, thousa
 
 impl Default for Sketch {
     fn default() -> Sketch {
-        Sketch { buckets: BTreeMap::new(), least: f64::INFINITY, most: f64::NEG_INFINITY }
+        Sketch { buckets: Buckets::Few(BTreeMap::new()), least: f64::INFINITY, most: f64::NEG_INFINITY }
     }
 }
 
 impl Sketch {
+    #[inline]
     fn add(&mut self, value: f64, weight: f64) {
-        *self.buckets.entry(bucket_of(value)).or_default() += weight;
+        self.buckets.add(bucket_of(value), weight);
         self.least = self.least.min(value);
         self.most = self.most.max(value);
     }
 
     fn merge(&mut self, other: &Sketch) {
-        for (&bucket, &weight) in &other.buckets {
-            *self.buckets.entry(bucket).or_default() += weight;
+        for (bucket, weight) in other.buckets.rising() {
+            self.buckets.add(bucket, weight);
         }
         self.least = self.least.min(other.least);
         self.most = self.most.max(other.most);
     }
 }
 
-/// Added to the exponent, so that the bucket of the smallest double is positive: ln(5e-324)/ln γ > −37,300.
-const EXPONENT_OFFSET: i32 = 40_000;
+impl Buckets {
+    #[inline]
+    fn add(&mut self, bucket: i32, weight: f64) {
+        if let Buckets::Many { first, weights } = self
+            && let Ok(place) = usize::try_from(i64::from(bucket) - i64::from(*first))
+            && let Some(sum) = weights.get_mut(place)
+        {
+            *sum += weight;
+            return;
+        }
+        self.add_elsewhere(bucket, weight);
+    }
 
-/// The bucket of an infinity.
-const INFINITE_BUCKET: i32 = i32::MAX;
+    /// To a map, or to a list that is not long enough yet.
+    fn add_elsewhere(&mut self, bucket: i32, weight: f64) {
+        match self {
+            Buckets::Few(buckets) => {
+                *buckets.entry(bucket).or_default() += weight;
+                if buckets.len() > FEW_BUCKETS_MAX
+                    && let (Some((&first, _)), Some((&last, _))) =
+                        (buckets.first_key_value(), buckets.last_key_value())
+                    && let Some(mut weights) = list(first, last)
+                {
+                    for (bucket, weight) in &*buckets {
+                        put(first, &mut weights, *bucket, *weight);
+                    }
+                    *self = Buckets::Many { first, weights };
+                }
+            }
+            Buckets::Many { first, weights } => {
+                let last = i64::from(*first) + i64::try_from(weights.len()).unwrap_or(0) - 1;
+                let last = i32::try_from(last).unwrap_or(i32::MAX);
+                let wider = (bucket.min(*first), bucket.max(last));
+                let mut wide = Buckets::Few(BTreeMap::new());
+                if let Some(weights) = list(wider.0, wider.1) {
+                    wide = Buckets::Many { first: wider.0, weights };
+                }
+                for (bucket, weight) in self.rising().into_iter().chain([(bucket, weight)]) {
+                    match &mut wide {
+                        Buckets::Few(buckets) => *buckets.entry(bucket).or_default() += weight,
+                        Buckets::Many { first, weights } => put(*first, weights, bucket, weight),
+                    }
+                }
+                *self = wide;
+            }
+        }
+    }
+
+    /// Every bucket that has a weight.
+    fn rising(&self) -> Vec<(i32, f64)> {
+        match self {
+            Buckets::Few(buckets) => buckets.iter().map(|(&bucket, &weight)| (bucket, weight)).collect(),
+            Buckets::Many { first, weights } => {
+                let with_weight = (*first..).zip(weights).filter(|(_, weight)| **weight > 0.0);
+                with_weight.map(|(bucket, &weight)| (bucket, weight)).collect()
+            }
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        match self {
+            // A B-tree of 12-byte entries, two thirds full.
+            Buckets::Few(buckets) => buckets.len() * 24,
+            Buckets::Many { weights, .. } => weights.capacity() * size_of::<f64>(),
+        }
+    }
+}
+
+/// A list of no weights from one bucket to another, unless they lie too far apart.
+fn list(first: i32, last: i32) -> Option<Vec<f64>> {
+    let len = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
+    (len <= MANY_BUCKETS_MAX).then(|| vec![0.0; len])
+}
+
+fn put(first: i32, weights: &mut [f64], bucket: i32, weight: f64) {
+    let place = usize::try_from(i64::from(bucket) - i64::from(first)).ok();
+    if let Some(sum) = place.and_then(|place| weights.get_mut(place)) {
+        *sum += weight;
+    }
+}
+
+/// Below the smallest normal double the leading bits are those of fewer and fewer: such values are scaled up first.
+const TINY_SCALE: f64 = 18_014_398_509_481_984.0;
+const TINY_OCTAVES: i32 = 54;
+
+/// So that the bucket of the smallest double is positive.
+const BUCKET_OFFSET: i32 = (TINY_OCTAVES + 1) << BITS_PER_OCTAVE;
+
+const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - BITS_PER_OCTAVE;
 
 /// The bucket of a value: 0 for zero, positive and rising for positive values, mirrored for negative ones.
+#[inline]
 fn bucket_of(value: f64) -> i32 {
     if value == 0.0 {
         return 0;
     }
-    let magnitude = if value.is_infinite() {
-        INFINITE_BUCKET
+    let magnitude = value.abs();
+    let bucket = if magnitude < f64::MIN_POSITIVE {
+        leading_bits(magnitude * TINY_SCALE) - (TINY_OCTAVES << BITS_PER_OCTAVE) + BUCKET_OFFSET
     } else {
-        // |ln(value)| < 746, and ln γ > 0.0199: far inside of i32.
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the range of doubles")]
-        let exponent = (value.abs().ln() / GAMMA.ln()).ceil() as i32;
-        exponent + EXPONENT_OFFSET
+        leading_bits(magnitude) + BUCKET_OFFSET
     };
-    if value < 0.0 { -magnitude } else { magnitude }
+    if value < 0.0 { -bucket } else { bucket }
 }
 
-/// The value that a bucket answers: it is within [`RELATIVE_ERROR`] of both bounds.
+#[inline]
+fn leading_bits(value: f64) -> i32 {
+    // An exponent of eleven bits, and six of the fraction.
+    (value.to_bits() >> SHIFT) as i32
+}
+
+/// The value that a bucket answers: the middle of it, within [`RELATIVE_ERROR`] of both bounds.
 fn bucket_value(bucket: i32) -> f64 {
-    let magnitude = match bucket.unsigned_abs() {
-        0 => 0.0,
-        magnitude if magnitude == INFINITE_BUCKET.unsigned_abs() => f64::INFINITY,
-        magnitude => {
-            let exponent = f64::from(magnitude) - f64::from(EXPONENT_OFFSET);
-            // The upper bound of the last bucket is no double any more; what the bucket answers is one.
-            let log = exponent * GAMMA.ln() + (2.0 / (GAMMA + 1.0)).ln();
-            log.exp().min(f64::MAX)
-        }
+    let bits = bucket.abs() - BUCKET_OFFSET;
+    let of_bits = |bits: i32| {
+        let (bits, scale) = if bits < 1 << BITS_PER_OCTAVE {
+            (bits + (TINY_OCTAVES << BITS_PER_OCTAVE), TINY_SCALE)
+        } else {
+            (bits, 1.0)
+        };
+        f64::from_bits(u64::from(bits.unsigned_abs()) << SHIFT) / scale
+    };
+    let least = if bucket == 0 { 0.0 } else { of_bits(bits) };
+    let magnitude = if bucket == 0 || least.is_infinite() {
+        least
+    } else {
+        // The bound of the last bucket is no double any more.
+        let most = of_bits(bits + 1).min(f64::MAX);
+        least + (most - least) / 2.0
     };
     if bucket < 0 { -magnitude } else { magnitude }
 }

@@ -12,6 +12,17 @@ pub struct WeightSum {
 }
 
 impl WeightSum {
+    /// That of so many weights of 1.
+    pub fn of_count(count: u64) -> WeightSum {
+        WeightSum { whole: i128::from(count), ..WeightSum::default() }
+    }
+
+    /// Adds a weight of 1.
+    #[inline]
+    pub fn add_one(&mut self) {
+        self.whole += 1;
+    }
+
     /// Adds a weight.
     pub fn add(&mut self, weight: f64) {
         match whole_weight(weight) {
@@ -65,6 +76,19 @@ impl Sum {
             }
             (number, _) => {
                 self.double.add(number.to_f64() * weight);
+                self.any_double = true;
+            }
+        }
+    }
+
+    /// Adds a number that stands for itself.
+    #[inline]
+    pub fn add_plain(&mut self, number: Number) {
+        self.any = true;
+        match number {
+            Number::I64(value) => self.whole = self.whole.saturating_add(i128::from(value)),
+            Number::F64(value) => {
+                self.double.add(value);
                 self.any_double = true;
             }
         }
@@ -124,6 +148,7 @@ struct Compensated {
 }
 
 impl Compensated {
+    #[inline]
     fn add(&mut self, value: f64) {
         let total = self.sum + value;
         if total.is_finite() {
