@@ -20,7 +20,7 @@ use skein_ingest::{DoorContext, Signal, decode_protobuf};
 use skein_query::{QueryEngine as _, QueryError, RunContext, render};
 use skein_store::Segments;
 use skein_store::segment::{
-    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, TextCache, merge_with,
+    BatchSource, Compression, FlushPart, Header, Order, Segment, Source, Target, UnpackedCache, merge_with,
 };
 use skein_workload::wide::WideConfig;
 
@@ -178,7 +178,7 @@ fn main() -> Result<(), Failure> {
     let mut paths: Vec<_> =
         std::fs::read_dir(directory)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
     paths.sort();
-    let cache = Arc::new(TextCache::new(64 << 20));
+    let cache = Arc::new(UnpackedCache::new(64 << 20));
     let open = |path| Segment::open_file(path).map(|segment| Arc::new(segment.kept_in(&cache)));
     let segments = paths.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>()?;
     let rows: u64 = segments.iter().map(|segment| u64::from(segment.rows())).sum();

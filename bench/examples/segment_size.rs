@@ -75,7 +75,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report("head blocks to a clustered file", cpu_ns() - before, rows, clustered.len());
     let file = Segment::open(clustered)?;
     file.verify()?;
-    show_sizes(&file, rows)
+    let before = cpu_ns();
+    let cold =
+        merge_with(&[Source::Segment(&file)], &target(Compression::Cold), Order::Clustered, &mut || Ok(()))?;
+    report("a clustered file to a cold one", cpu_ns() - before, rows, cold.len());
+    let before = cpu_ns();
+    let again =
+        merge_with(&[Source::Segment(&file)], &target(Compression::Zstd), Order::Clustered, &mut || Ok(()))?;
+    report("the same, not cold", cpu_ns() - before, rows, again.len());
+    let cold = Segment::open(cold)?;
+    cold.verify()?;
+    show_sizes(&file, rows)?;
+    show_sizes(&cold, rows)
 }
 
 #[expect(clippy::print_stdout, reason = "a measurement prints its figures")]

@@ -1,8 +1,8 @@
 //! Prints what it costs to answer for a trace by its id with all its columns, step by step, without the door.
 //!
-//! `cargo run --release -p skein-bench --example trace_rows [-- ROWS [ROUNDS [log]]]`. The events are the wide ones of
-//! the benchmarks, those of one partition of eight, in a segment as compaction leaves it, or with `log` as a flush
-//! does. Processor time of the thread; traces of more than a thousand rows are counted apart.
+//! `cargo run --release -p skein-bench --example trace_rows [-- ROWS [ROUNDS [log|cold]]]`. The events are the wide ones of
+//! the benchmarks, those of one partition of eight, in a segment as compaction leaves it, with `log` as a flush
+//! does, with `cold` as the last compaction does. Processor time of the thread; traces of more than a thousand rows are counted apart.
 
 mod partition;
 
@@ -12,12 +12,12 @@ use std::sync::atomic::AtomicBool;
 use partition::{batches, cpu_ns, sources, target};
 use skein_engine::{NativeEngine, SnapshotView, Snapshots};
 use skein_event::ids::Environment;
-use skein_event::limits::TEXT_CACHE_BYTES_MAX;
+use skein_event::limits::UNPACKED_BYTES_MAX;
 use skein_event::{ColumnKey, Fixed};
 use skein_query::engine::QueryEngine as _;
 use skein_query::{QueryError, RunContext, render};
 use skein_store::Segments;
-use skein_store::segment::{Compression, Order, Segment, TextCache, merge_with};
+use skein_store::segment::{Compression, Order, Segment, UnpackedCache, merge_with};
 
 /// That of the server.
 #[global_allocator]
@@ -76,11 +76,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let wanted: usize = arguments.next().map_or(Ok(250_000), |text| text.parse())?;
     let rounds: usize = arguments.next().map_or(Ok(3), |text| text.parse())?;
-    let order = if arguments.next().as_deref() == Some("log") { Order::Log } else { Order::Clustered };
+    let which = arguments.next();
+    let order = if which.as_deref() == Some("log") { Order::Log } else { Order::Clustered };
+    let compression = if which.as_deref() == Some("cold") { Compression::Cold } else { Compression::Zstd };
     let batches = batches(wanted)?;
-    let bytes = merge_with(&sources(&batches), &target(Compression::Zstd), order, &mut || Ok(()))?;
+    let bytes = merge_with(&sources(&batches), &target(compression), order, &mut || Ok(()))?;
     drop(batches);
-    let cache = Arc::new(TextCache::new(TEXT_CACHE_BYTES_MAX));
+    let cache = Arc::new(UnpackedCache::new(UNPACKED_BYTES_MAX));
     let segment = Arc::new(Segment::open(bytes)?.kept_in(&cache));
     println!(
         "{} rows, {:.2} bytes each",
@@ -103,12 +105,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let is_long = segment.rows_of_trace(&id)?.len() > LONG;
         if is_long { long.push(id) } else { usual.push(id) }
     }
+    scan(&segment)?;
     let engine = NativeEngine::new(Arc::new(One(Segments::loaded(vec![Arc::clone(&segment)]))));
     for round in 0..rounds {
         measure("usual traces", &segment, &engine, &usual)?;
         if round == 0 {
             measure("long traces", &segment, &engine, &long)?;
         }
+    }
+    Ok(())
+}
+
+/// What it costs to decode columns of one kind whole: first, when they are checked, and again.
+#[expect(clippy::print_stdout, reason = "a measurement prints its figures")]
+fn scan(segment: &Segment) -> Result<(), Box<dyn std::error::Error>> {
+    for round in ["first", "again", "again"] {
+        let before = cpu_ns();
+        let (mut values, mut integers, mut doubles, mut codes) = (0, vec![], vec![], vec![]);
+        for info in segment.columns() {
+            let column = segment.column(info?.id)?;
+            for block in 0..column.blocks() {
+                column.decode_i64(block, &mut integers);
+                column.decode_f64(block, &mut doubles);
+                column.decode_codes(block, &mut codes);
+                values += integers.len() + doubles.len() + codes.len();
+            }
+        }
+        println!("  all columns, {round}: {:.2} ns a value", (cpu_ns() - before) as f64 / values as f64);
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ pub(crate) const METRICS: &[Described] = &[
         "skein_memory_bytes",
         Kind::Gauge,
         &["part"],
-        "Memory by what holds it: head_batches (not encoded yet, by estimate), head_blocks (encoded), merges (of flushes and of compaction), summaries (not mapped yet), log_queue, batch_keys.",
+        "Memory by what holds it: head_batches (not encoded yet, by estimate), head_blocks (encoded), merges (of flushes and of compaction), unpacked (of files, kept for whoever asks next), summaries (not mapped yet), log_queue, batch_keys.",
     ),
     described(
         Metric::ResidentBytes,

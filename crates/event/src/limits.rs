@@ -152,8 +152,13 @@ pub const OPEN_SEGMENTS_MAX: usize = 8_192;
 /// it again costs a checksum of what is touched then.
 pub const OPEN_SEGMENT_IDLE_NS: i64 = 300 * 1_000_000_000;
 
-/// Unpacked blocks of text kept for the next single value asked of them: dictionaries of some dozen segments.
-pub const TEXT_CACHE_BYTES_MAX: usize = 32 << 20;
+/// What was unpacked of files and is kept for whoever asks next: blocks of text, and integers that lie in a wrap. Of a
+/// million wide events a question about three columns unwraps some three megabytes.
+pub const UNPACKED_BYTES_MAX: usize = 96 << 20;
+
+/// The same of files that are read whole once, by a merge or a check, and of a segment by itself: eight blocks of
+/// integers, 64 KiB at most, of each column that is read side by side.
+pub const UNPACKED_ALONE_BYTES_MAX: usize = 8 << 20;
 
 /// Columns of one environment that listings name; beyond, they are counted and stay queryable. Ten times the live columns
 /// of a dataset, at about 200 bytes each with their sketches.

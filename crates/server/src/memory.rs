@@ -14,6 +14,7 @@ pub(crate) fn samples(store: &Store, log: &LogStats) -> Vec<Sample> {
     let parts = [
         ("head_batches", memory.head_batches),
         ("head_blocks", memory.head_blocks),
+        ("unpacked", memory.unpacked),
         ("merges", memory.merges),
         ("summaries", memory.summaries),
         ("log_queue", log.queued_bytes as u64),

@@ -10,14 +10,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use skein_event::ids::Partition;
-use skein_event::limits::{COMPACTION_ALONE_ROWS_MIN, COMPACTION_BYTES_MAX, COMPACTION_TEXT_BYTES_MAX};
+use skein_event::limits::{
+    COMPACTION_ALONE_ROWS_MIN, COMPACTION_BYTES_MAX, COMPACTION_TEXT_BYTES_MAX, UNPACKED_ALONE_BYTES_MAX,
+};
 
 use crate::catalog::{Commit, SegmentId};
 use crate::error::{Error, ErrorKind};
 use crate::flush::Prepared;
 use crate::head::{self, HeadKey};
 use crate::pace::{Cost, Pace};
-use crate::segment::{Compression, FlushPart, Order, Segment, Source, merge_watched};
+use crate::segment::{Compression, FlushPart, Order, Segment, Source, UnpackedCache, VERSION, merge_watched};
 use crate::store::{Inner, Store, StoredFile};
 use crate::tiers::{self, Bounds, Candidate, Group};
 use crate::written::Work;
@@ -171,13 +173,23 @@ impl Inner {
         let inputs = &chosen.files[..open.len()];
         let is_alone = chosen.files.len() == 1;
         let is_clustered = |segment: &Arc<Segment>| segment.replaces().next().is_some();
-        if inputs.len() < 2 && (!is_alone || open.iter().all(is_clustered)) {
+        let rows: u64 = inputs.iter().map(|file| file.row.rows).sum();
+        let stays = chosen.tier + 1 >= self.config.compaction_tiers_ns.len()
+            || rows.saturating_mul(2) > self.config.segment_rows_max as u64;
+        // A file of an older version is left to whoever asks for it.
+        let is_old = |segment: &Segment| segment.format_version() < VERSION;
+        let is_done = |segment: &Arc<Segment>| {
+            is_clustered(segment) && (!stays || segment.is_cold() || is_old(segment))
+        };
+        if inputs.len() < 2 && (!is_alone || open.iter().all(is_done)) {
             self.pass_tier(inputs.iter().map(|file| &file.row.id), chosen.tier + 1);
             return Ok(None);
         }
         let mut pace = Pace::new(self);
         let live = self.live_sources(inputs, &open)?;
-        let output = self.write_merged(&id, chosen.partition, &chosen.key, inputs, &live, &mut pace)?;
+        let compression = if stays { Compression::Cold } else { Compression::Zstd };
+        let output =
+            self.write_merged(&id, (chosen.partition, &chosen.key), inputs, &live, compression, &mut pace)?;
         let cost = pace.cost();
         let rewritten = Rewritten {
             partition: chosen.partition,
@@ -194,21 +206,24 @@ impl Inner {
     pub(crate) fn write_merged(
         &self,
         id: &SegmentId,
-        partition: Partition,
-        key: &HeadKey,
+        (partition, key): (Partition, &HeadKey),
         inputs: &[StoredFile],
         live: &[Arc<Segment>],
+        compression: Compression,
         pace: &mut Pace<'_>,
     ) -> Result<Option<StoredFile>, Error> {
-        let mut target = head::target(self.config.hash_key, partition, key, Compression::Zstd);
+        let mut target = head::target(self.config.hash_key, partition, key, compression);
         target.replaces = inputs.iter().map(|file| file.row.id.to_string()).collect();
         let mark = self.mark(partition);
         target.flush = FlushPart { low: mark.low.0, new_low: mark.low.0, part: 0, parts: 1 };
-        let sources: Vec<Source<'_>> = live
+        // A merge reads each part once: what it unpacks is not what questions ask for.
+        let unpacked = Arc::new(UnpackedCache::new(UNPACKED_ALONE_BYTES_MAX));
+        let aside: Vec<Segment> = live
             .iter()
             .filter(|segment| segment.rows() > 0)
-            .map(|segment| Source::Segment(segment))
+            .map(|segment| segment.aside(&unpacked))
             .collect();
+        let sources: Vec<Source<'_>> = aside.iter().map(Source::Segment).collect();
         if sources.is_empty() {
             return Ok(None);
         }

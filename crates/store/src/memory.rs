@@ -16,6 +16,8 @@ pub struct Memory {
     pub head_blocks: u64,
     /// Merges under way, of flushes and of compaction: output, dictionaries, the column at hand.
     pub merges: u64,
+    /// What was unpacked of files, kept for whoever asks next.
+    pub unpacked: u64,
     /// Summaries that are not yet mapped from `footers.cat`.
     pub summaries: u64,
 }
@@ -34,6 +36,7 @@ impl Store {
             head_batches,
             head_blocks,
             merges: self.inner.merging.0.load(Ordering::Relaxed),
+            unpacked: self.inner.opener.unpacked_bytes() as u64,
             summaries: self.inner.footers.owned_bytes() as u64,
         }
     }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use skein_event::hash::HashKey;
-use skein_event::limits::{OPEN_SEGMENT_IDLE_NS, TEXT_CACHE_BYTES_MAX};
+use skein_event::limits::{OPEN_SEGMENT_IDLE_NS, UNPACKED_BYTES_MAX};
 
 use crate::catalog::{SegmentId, SegmentRow};
 use crate::error::{Error, ErrorKind};
 use crate::files::Files;
 use crate::handle::SegmentHandle;
-use crate::segment::{Segment, TextCache};
+use crate::segment::{Segment, UnpackedCache};
 use crate::taken::RowMatcher;
 
 /// Whether the file was not there.
@@ -37,7 +37,7 @@ pub(crate) struct Opener {
     hash_key: HashKey,
     open_max: usize,
     /// Of all files.
-    texts: Arc<TextCache>,
+    unpacked: Arc<UnpackedCache>,
     /// Evaluates the filters of erasures.
     matcher: Mutex<Option<Arc<dyn RowMatcher>>>,
     /// Open files, roughly from the one that was touched longest ago.
@@ -56,7 +56,7 @@ impl Opener {
             files,
             hash_key,
             open_max,
-            texts: Arc::new(TextCache::new(TEXT_CACHE_BYTES_MAX)),
+            unpacked: Arc::new(UnpackedCache::new(UNPACKED_BYTES_MAX)),
             matcher: Mutex::default(),
             open: Mutex::default(),
             looked_ns: AtomicI64::new(0),
@@ -83,7 +83,7 @@ impl Opener {
     }
 
     pub(crate) fn open(&self, row: &SegmentRow) -> Result<Segment, Error> {
-        let segment = self.files.open(&self.path(row))?.kept_in(&self.texts);
+        let segment = self.files.open(&self.path(row))?.kept_in(&self.unpacked);
         let same = segment.environment() == &row.environment
             && segment.partition() == row.partition
             && u64::from(segment.rows()) == row.rows
@@ -117,6 +117,11 @@ impl Opener {
         self.looked_ns.store(now_ns, Ordering::Relaxed);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|handle| handle.upgrade().is_some_and(|handle| !handle.close()));
+    }
+
+    /// Bytes that are kept of what was unpacked.
+    pub(crate) fn unpacked_bytes(&self) -> usize {
+        self.unpacked.bytes()
     }
 
     /// How many files are open.

@@ -13,7 +13,7 @@ use crate::compaction::Rewritten;
 use crate::error::Error;
 use crate::head::{self, HeadKey};
 use crate::pace::Pace;
-use crate::segment::{Compression, Segment, Source, merge_in_memory};
+use crate::segment::{Compression, Segment, Source, VERSION, merge_in_memory};
 use crate::store::{Inner, StoredFile};
 use crate::written::Work;
 
@@ -85,11 +85,16 @@ impl Inner {
         started: i64,
     ) -> Result<Option<StoredFile>, Error> {
         let mut pace = Pace::new(self);
-        let live = self.keep_rows(&file.handle.open_whole()?, removed, &mut || pace.pause())?;
+        let segment = file.handle.open_whole()?;
+        let live = self.keep_rows(&segment, removed, &mut || pace.pause())?;
+        // A file of an older version is rewritten by hand, and then by nobody for long.
+        let is_cold = segment.is_cold() || segment.format_version() < VERSION;
+        let compression = if is_cold { Compression::Cold } else { Compression::Zstd };
         let key = HeadKey { environment: file.row.environment.clone(), day: file.row.day };
         let inputs = vec![file.clone()];
         let passed = self.state().tiers_passed.get(&file.row.id).copied().unwrap_or(0);
-        let output = self.write_merged(&id, file.row.partition, &key, &inputs, &live, &mut pace)?;
+        let place = (file.row.partition, &key);
+        let output = self.write_merged(&id, place, &inputs, &live, compression, &mut pace)?;
         let cost = pace.cost();
         self.commit_rewritten(Rewritten {
             partition: file.row.partition,

@@ -6,7 +6,8 @@
 //! data, too: an old day's events arrive in a window of their own.
 //!
 //! A file that is large when it is flushed is merged with no other. It is clustered by itself, once. So is a small one that
-//! found no company in its hour: it waits so long because most do, and are then rewritten once for both windows.
+//! found no company in its hour: it waits so long because most do, and are then rewritten once for both windows. What is
+//! left alone in its day is planned a last time, so that it becomes a cold file (docs/adr/0029-cold-files.md) unless it is one.
 //!
 //! What it refuses: to look at the time of events, to merge a file that is large already, to plan more than one
 //! merge may hold in memory.
@@ -95,11 +96,20 @@ pub(crate) fn plan(files: &[Candidate], tiers_ns: &[i64], bounds: Bounds, closed
     groups
 }
 
-/// A file that is clustered by itself when its window of a tier has closed, unless it has passed one.
+/// A file that is clustered by itself when its window of a tier has closed, unless it has passed one; and that is looked
+/// at once more when its last window has closed.
 fn by_itself(file: &Candidate, tier: usize, tiers_ns: &[i64], closed_ns: i64) -> Option<Group> {
-    let length_ns = tiers_ns.get(tier).or(tiers_ns.last()).copied().unwrap_or(1).max(1);
-    let is_due = file.tiers_passed == 0 && end_of_window(file, length_ns).1 <= closed_ns;
-    is_due.then(|| Group { members: vec![file.place], tier })
+    let last = tiers_ns.len().saturating_sub(1);
+    let has_closed = |tier: usize| {
+        let length_ns = tiers_ns.get(tier).or(tiers_ns.last()).copied().unwrap_or(1).max(1);
+        end_of_window(file, length_ns).1 <= closed_ns
+    };
+    let tier = if file.tiers_passed <= last && has_closed(last) {
+        Some(last)
+    } else {
+        Some(tier).filter(|&tier| file.tiers_passed == 0 && has_closed(tier))
+    };
+    tier.map(|tier| Group { members: vec![file.place], tier })
 }
 
 /// The window in which a file's first event arrived, and where it ends.
@@ -196,8 +206,10 @@ mod tests {
         assert_eq!(planned(&[file(0, 5, 49)], 24 * 60), [], "too little to gain");
         for passed in 1..3 {
             let clustered = Candidate { tiers_passed: passed, ..alone[0] };
-            assert_eq!(planned(&[clustered], 24 * 60), [], "it is clustered already");
+            assert_eq!(planned(&[clustered], 23 * 60), [], "it is clustered already");
+            assert_eq!(planned(&[clustered], 24 * 60), [(vec![0], 2)], "nothing comes any more");
         }
+        assert_eq!(planned(&[Candidate { tiers_passed: 3, ..alone[0] }], 24 * 60), [], "it was looked at");
         // What is left over of a full merge is alone, too.
         let files = [file(0, 0, 450), file(1, 1, 450), file(2, 2, 450)];
         assert_eq!(planned(&files, 60), [(vec![0, 1], 1), (vec![2], 1)]);

@@ -1,11 +1,12 @@
 //! The values of an open column in their encoded form, one variant per encoding.
 
-use super::bytes::{slice_at, u32_at};
+use super::bytes::{array_at, slice_at, u32_at};
 use super::column::{DOUBLE_ZONE_BYTES, HEAD_BYTES, V1_HEAD_BYTES, divisor};
 use super::header::Version;
 use super::info::{ColumnInfo, Encoding};
 use super::ints::{BLOCK_VALUES, Ints};
 use super::links::Links;
+use super::reader::Segment;
 use crate::error::Error;
 
 pub(super) enum Body<'a> {
@@ -15,7 +16,7 @@ pub(super) enum Body<'a> {
         divisor: f64,
     },
     Doubles {
-        bits: &'a [u8],
+        doubles: Doubles<'a>,
         zones: &'a [u8],
     },
     /// In version 1 with the places of the codes in the segment's dictionary.
@@ -39,6 +40,53 @@ pub(super) enum Body<'a> {
     },
 }
 
+/// Doubles bit for bit.
+#[expect(clippy::large_enum_variant, reason = "opened and read on the stack, a few at a time")]
+pub(super) enum Doubles<'a> {
+    /// One after another.
+    Plain(&'a [u8]),
+    /// As integers of the same bits.
+    Ints(Ints<'a>),
+}
+
+impl Doubles<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Doubles::Plain(bits) => bits.len() / 8,
+            Doubles::Ints(ints) => ints.len(),
+        }
+    }
+
+    pub(super) fn get(&self, index: usize) -> f64 {
+        match self {
+            Doubles::Plain(bits) => f64::from_le_bytes(array_at(bits, index * 8).unwrap_or_default()),
+            Doubles::Ints(ints) => f64::from_bits(ints.get(index).cast_unsigned()),
+        }
+    }
+
+    /// Appends those of a block.
+    pub(super) fn decode(&self, block: usize, out: &mut Vec<f64>) {
+        match self {
+            Doubles::Plain(_) => {
+                let end = self.len().min((block + 1) * BLOCK_VALUES);
+                out.extend((block * BLOCK_VALUES..end).map(|index| self.get(index)));
+            }
+            Doubles::Ints(ints) => {
+                let mut bits = Vec::with_capacity(BLOCK_VALUES);
+                ints.decode(block, &mut bits);
+                out.extend(bits.into_iter().map(|bits| f64::from_bits(bits.cast_unsigned())));
+            }
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        match self {
+            Doubles::Plain(_) => Ok(()),
+            Doubles::Ints(ints) => ints.validate(i64::MIN, i64::MAX),
+        }
+    }
+}
+
 /// The parts of a column's chunks.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<'a> {
@@ -53,7 +101,7 @@ impl<'a> Parts<'a> {
     pub(super) fn split(chunk: &'a [u8], dictionary: &'a [u8], version: Version) -> Result<Parts<'a>, Error> {
         let mut at = match version {
             Version::V1 => V1_HEAD_BYTES as u64,
-            Version::V2 => HEAD_BYTES as u64,
+            Version::V2 | Version::V3 => HEAD_BYTES as u64,
         };
         let mut part = |length: u32| {
             let slice = slice_at(chunk, at, u64::from(length));
@@ -75,21 +123,26 @@ impl<'a> Body<'a> {
     pub(super) fn open(
         info: &ColumnInfo,
         parts: &Parts<'a>,
-        version: Version,
+        segment: &'a Segment,
         spans: impl FnOnce() -> Result<&'a [u8], Error>,
     ) -> Result<Body<'a>, Error> {
+        let version = segment.version();
         let distinct = info.distinct.unwrap_or(0) as usize;
         let short = || Error::damaged("a column's dictionary is not of its length");
-        let ints = || Ints::open(parts.values, version).map(|(ints, _)| ints);
+        let ints = || Ints::open_in(parts.values, segment).map(|(ints, _)| ints);
         Ok(match info.encoding {
             Encoding::Ints => Body::Ints(ints()?),
             Encoding::ScaledDoubles => Body::ScaledDoubles { ints: ints()?, divisor: divisor(info.scale) },
             Encoding::Doubles => {
-                let blocks = (parts.values.len() / 8).div_ceil(BLOCK_VALUES);
+                let doubles = match info.doubles_as_ints {
+                    true => Doubles::Ints(ints()?),
+                    false => Doubles::Plain(parts.values),
+                };
+                let blocks = doubles.len().div_ceil(BLOCK_VALUES);
                 if parts.index.len() != blocks * DOUBLE_ZONE_BYTES {
                     return Err(Error::damaged("a column of doubles has a zone map of another length"));
                 }
-                Body::Doubles { bits: parts.values, zones: parts.index }
+                Body::Doubles { doubles, zones: parts.index }
             }
             Encoding::Codes if version == Version::V1 => {
                 let (places, _) = Ints::open(parts.dictionary, version)?;
@@ -102,7 +155,7 @@ impl<'a> Body<'a> {
             Encoding::Ids16 => {
                 let (ids, order) = match version {
                     Version::V1 => (parts.dictionary, parts.index),
-                    Version::V2 => {
+                    Version::V2 | Version::V3 => {
                         parts.dictionary.split_at_checked(distinct.saturating_mul(16)).ok_or_else(short)?
                     }
                 };
@@ -110,10 +163,10 @@ impl<'a> Body<'a> {
                 if ids.len() != distinct * 16 || order.len() != distinct {
                     return Err(short());
                 }
-                Body::Ids16 { codes: ints()?, ids, order, by_hash: version == Version::V2 }
+                Body::Ids16 { codes: ints()?, ids, order, by_hash: version != Version::V1 }
             }
             Encoding::Ids8 => Body::Ids8(parts.values),
-            Encoding::Links => Body::Links(Links::open(parts.values, spans()?)?),
+            Encoding::Links => Body::Links(Links::open(parts.values, spans()?, Some(segment))?),
             Encoding::Texts => {
                 if info.distinct != Some(info.present) {
                     return Err(short());
@@ -126,7 +179,7 @@ impl<'a> Body<'a> {
     pub(super) fn len(&self) -> usize {
         match self {
             Body::Ints(ints) | Body::ScaledDoubles { ints, .. } => ints.len(),
-            Body::Doubles { bits, .. } => bits.len() / 8,
+            Body::Doubles { doubles, .. } => doubles.len(),
             Body::Codes { codes, .. } | Body::Ids16 { codes, .. } => codes.len(),
             Body::Ids8(ids) => ids.len() / 8,
             Body::Links(links) => links.len(),

@@ -74,7 +74,7 @@ impl Segment {
     /// A chunk's bytes, whose checksum is compared at the first touch.
     pub(super) fn chunk_bytes(&self, reference: Reference, place: usize) -> Result<&[u8], Error> {
         let bytes = slice_at(&self.bytes, reference.offset, reference.length)?;
-        if self.version() == Version::V2 {
+        if self.version() != Version::V1 {
             self.check_pieces(bytes)?;
             return Ok(bytes);
         }

@@ -56,7 +56,7 @@ impl<'a> ColumnReader<'a> {
         let version = segment.version();
         let parts = Parts::split(chunk, dictionary, version)?;
         let present = PresentRows::open(info.presence, parts.presence, rows, info.present, version)?;
-        let body = Body::open(&info, &parts, version, || segment.span_ids())?;
+        let body = Body::open(&info, &parts, segment, || segment.span_ids())?;
         if body.len() != info.present as usize {
             return Err(Error::damaged("a column has more or fewer values than present rows"));
         }
@@ -88,7 +88,8 @@ impl<'a> ColumnReader<'a> {
                 codes.validate(0, distinct - 1)
             }
             Body::Links(links) => links.validate(),
-            Body::Doubles { .. } | Body::Ids8(_) | Body::Texts { .. } => Ok(()),
+            Body::Doubles { doubles, .. } => doubles.validate(),
+            Body::Ids8(_) | Body::Texts { .. } => Ok(()),
         }
     }
 
@@ -164,9 +165,7 @@ impl<'a> ColumnReader<'a> {
                 ints.decode(block, &mut scaled);
                 out.extend(scaled.iter().map(|&value| unscale(value, *divisor)));
             }
-            Body::Doubles { bits, .. } => {
-                out.extend(self.range(block).map(|index| double_at(bits, index)));
-            }
+            Body::Doubles { doubles, .. } => doubles.decode(block, out),
             _ => {}
         }
     }
@@ -251,7 +250,7 @@ impl<'a> ColumnReader<'a> {
     pub fn f64_at(&self, value: u32) -> Option<f64> {
         match &self.body {
             Body::ScaledDoubles { ints, divisor } => Some(unscale(ints.get(value as usize), *divisor)),
-            Body::Doubles { bits, .. } => Some(double_at(bits, value as usize)),
+            Body::Doubles { doubles, .. } => Some(doubles.get(value as usize)),
             _ => None,
         }
     }
@@ -352,8 +351,4 @@ impl<'a> ColumnReader<'a> {
         let start = block * BLOCK_VALUES;
         start..start + self.block_len(block)
     }
-}
-
-fn double_at(bits: &[u8], index: usize) -> f64 {
-    f64::from_le_bytes(array_at(bits, index * 8).unwrap_or_default())
 }

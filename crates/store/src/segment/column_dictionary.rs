@@ -30,18 +30,67 @@ impl<'a> ColumnReader<'a> {
 
     /// The keyed hashes ([`skein_event::hash::HashKey`]) of all codes, in their order; nothing when it has none.
     pub fn hashes(&self) -> Result<Vec<u64>, Error> {
+        if self.info.hashes_computed {
+            return self.computed_hashes();
+        }
         Ok(self.dictionary_hashes()?.map_or_else(Vec::new, |hashes| hashes.all()))
     }
 
     /// The keyed hash of one code's value. Whoever wants many takes [`ColumnReader::hashes`].
     pub fn hash(&self, code: u32) -> Result<Option<u64>, Error> {
+        if self.info.hashes_computed {
+            let mut text = self.text()?.kept_by(self.segment);
+            let is_there = code < self.dictionary_len();
+            return is_there.then(|| Ok(self.segment.header().hash_key.hash(text.get(code)?))).transpose();
+        }
         Ok(self.dictionary_hashes()?.and_then(|hashes| hashes.get(code)))
     }
 
     /// The codes whose value has this keyed hash: none, one, or several when values collide. Whoever needs
     /// certainty compares the bytes.
     pub fn codes_of_hash(&self, hash: u64) -> Result<Vec<u32>, Error> {
+        if self.info.hashes_computed {
+            return self.computed_codes_of(hash);
+        }
         Ok(self.dictionary_hashes()?.map_or_else(Vec::new, |hashes| hashes.codes_of(hash)))
+    }
+
+    /// The hashes of a dictionary that does not keep them.
+    fn computed_hashes(&self) -> Result<Vec<u64>, Error> {
+        let (mut text, key) = (self.text()?, self.segment.header().hash_key);
+        let hashes = (0..self.dictionary_len()).map(|code| Ok(key.hash(text.get(code)?)));
+        let hashes = hashes.collect::<Result<Vec<u64>, Error>>()?;
+        self.segment.check_dictionary_once(&self.info, || {
+            if hashes.windows(2).all(|pair| pair[0] < pair[1]) {
+                return Ok(());
+            }
+            Err(Error::damaged("a dictionary is not in the order of its hashes"))
+        })?;
+        Ok(hashes)
+    }
+
+    /// As [`ColumnReader::codes_of_hash`]: hashes are spread evenly, so that few blocks of text are opened.
+    fn computed_codes_of(&self, wanted: u64) -> Result<Vec<u32>, Error> {
+        let (mut text, key) = (self.text()?.kept_by(self.segment), self.segment.header().hash_key);
+        let (mut low, mut high) = (0, self.dictionary_len());
+        // All hashes of `low..high` lie in these bounds.
+        let (mut above, mut below) = (0, u64::MAX);
+        let mut halves = false;
+        while low < high {
+            let share = u128::from(wanted.saturating_sub(above)) * u128::from(high - low)
+                / (u128::from(below.saturating_sub(above)) + 1);
+            // Every other guess halves, so that hashes which are not spread evenly are found as fast as by halving.
+            let guess = low + u32::try_from(share).unwrap_or(0).min(high - low - 1);
+            let guess = if halves { low.midpoint(high) } else { guess };
+            halves = !halves;
+            let found = key.hash(text.get(guess)?);
+            match found.cmp(&wanted) {
+                std::cmp::Ordering::Equal => return Ok(vec![guess]),
+                std::cmp::Ordering::Less => (low, above) = (guess + 1, found.max(above)),
+                std::cmp::Ordering::Greater => (high, below) = (guess, found.min(below)),
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn dictionary_hashes(&self) -> Result<Option<Hashes<'a>>, Error> {
@@ -68,7 +117,10 @@ impl<'a> ColumnReader<'a> {
             Body::Codes { places: Some(places), .. } => Ok(self.segment.text()?.with_places(*places)),
             Body::Codes { .. } => {
                 let bytes = self.segment.dictionary_unchecked(&self.info)?;
-                let (_, text) = Hashes::open(bytes, self.dictionary_len(), self.info.hashes_rise)?;
+                let text = match self.info.hashes_computed {
+                    true => bytes,
+                    false => Hashes::open(bytes, self.dictionary_len(), self.info.hashes_rise)?.1,
+                };
                 TextReader::open(text, self.dictionary_len(), Version::V2)?.checked_by(self.segment)
             }
             Body::Texts { text, len } => {

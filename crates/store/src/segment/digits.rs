@@ -124,7 +124,7 @@ mod tests {
         let values: Vec<String> =
             (1..400).map(|n| format!("req-{:016x}-{:03x}", noise(n), noise(n + 7) >> 52)).collect();
         let (plain, common) = plain_of(&values);
-        let packed = pack(Codec::Zstd, &plain, &Digits { common: Some(common), are_best: false })
+        let packed = pack(Codec::Zstd.into(), &plain, &Digits { common: Some(common), are_best: false })
             .expect("packs")
             .expect("gets smaller");
         assert_eq!(packed[0], Codec::Digits as u8);

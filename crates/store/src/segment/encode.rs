@@ -12,9 +12,11 @@ use super::footer_write::Entry;
 use super::hashes::write_hashes;
 use super::info::Encoding;
 use super::ints::BLOCK_VALUES;
+use super::ints_wrap::pays;
 use super::ints_write::{Effort, write_codes, write_ints, write_random_access};
 use super::layout::Reference;
 use super::links::write_links;
+use super::packing::{LEVEL_COLD, Packing};
 use super::pool::Pool;
 use super::presence::write_presence;
 use super::text::{Codec, Compression, DICTIONARY_BLOCK_BYTES, LONG_TEXT_BLOCK_BYTES, TEXT_BLOCK_BYTES};
@@ -41,12 +43,20 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn effort(&self) -> Effort {
-        if self.compression == Compression::None { Effort::Low } else { Effort::Full }
+        match self.compression {
+            Compression::None => Effort::Low,
+            Compression::Lz4 | Compression::Zstd => Effort::Full,
+            Compression::Cold => Effort::Cold,
+        }
     }
 
-    /// How dictionaries are packed.
-    pub(super) fn dictionary_codec(&self) -> Codec {
-        if self.compression == Compression::None { Codec::Plain } else { Codec::Zstd }
+    /// How text is packed.
+    pub(super) fn packing(&self) -> Packing {
+        match self.compression {
+            Compression::None => Codec::Plain.into(),
+            Compression::Lz4 | Compression::Zstd => Codec::Zstd.into(),
+            Compression::Cold => Packing { codec: Codec::Zstd, level: LEVEL_COLD },
+        }
     }
 }
 
@@ -85,6 +95,8 @@ pub(super) fn encode_column(
         nan: false,
         hashes_rise: false,
         collided: false,
+        hashes_computed: false,
+        doubles_as_ints: false,
         present: count(input.column.values.len()),
         distinct: 0,
         min: 0,
@@ -107,7 +119,7 @@ pub(super) fn encode_column(
             trace_hashes = Some(trace_ids(ids, settings, &mut entry, (out, dictionary)));
         }
         Values::Id8(ids) => {
-            if input.spans.is_some_and(|spans| write_links(ids, spans, out)) {
+            if input.spans.is_some_and(|spans| write_links(ids, spans, effort, out)) {
                 entry.encoding = Encoding::Links;
             } else {
                 entry.encoding = Encoding::Ids8;
@@ -182,6 +194,16 @@ fn doubles(values: &[f64], effort: Effort, entry: &mut Entry, chunk: &mut Chunk,
         out.extend_from_slice(&max.to_le_bytes());
     }
     chunk.index_length = out.len() - start;
+    if effort == Effort::Cold {
+        let bits: Vec<i64> = values.iter().map(|value| value.to_bits().cast_signed()).collect();
+        let start = out.len();
+        write_ints(&bits, effort, out);
+        entry.doubles_as_ints = pays(out.len() - start, size_of_val(values));
+        if entry.doubles_as_ints {
+            return;
+        }
+        out.truncate(start);
+    }
     out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
 }
 
@@ -232,13 +254,13 @@ fn texts(
     entry.encoding = Encoding::Texts;
     entry.distinct = entry.present;
     let long = pool.byte_len() >= pool.len() * LONG_TEXT_BYTES;
-    let (codec, block_bytes) = match settings.compression {
-        Compression::Lz4 if long => (Codec::Lz4, LONG_TEXT_BLOCK_BYTES),
-        _ if long => (Codec::Zstd, LONG_TEXT_BLOCK_BYTES),
-        _ => (Codec::Zstd, TEXT_BLOCK_BYTES),
+    let packing = match settings.compression {
+        Compression::Lz4 if long => Codec::Lz4.into(),
+        _ => settings.packing(),
     };
+    let block_bytes = if long { LONG_TEXT_BLOCK_BYTES } else { TEXT_BLOCK_BYTES };
     let words = long.then(WordFilters::default);
-    write_text(codes.iter().map(|&code| pool.get(code)), codec, block_bytes, words, out)
+    write_text(codes.iter().map(|&code| pool.get(code)), packing, block_bytes, words, out)
 }
 
 /// Codes, and the dictionary: hashes, then values.
@@ -252,13 +274,13 @@ fn codes(
     entry.encoding = Encoding::Codes;
     entry.distinct = count(pool.len());
     entry.collided = pool.has_collision();
-    let (codec, effort) = (settings.dictionary_codec(), settings.effort());
+    let (packing, effort) = (settings.packing(), settings.effort());
     if effort == Effort::Low {
         code_bounds(pool.len(), entry);
         write_codes(codes, effort, out);
         write_hashes(pool.hashes(), false, dictionary);
         let values = (0..entry.distinct).map(|code| pool.get(code));
-        return write_text(values, codec, DICTIONARY_BLOCK_BYTES, None, dictionary);
+        return write_text(values, packing, DICTIONARY_BLOCK_BYTES, None, dictionary);
     }
     entry.hashes_rise = true;
     let order = pool.by_hash();
@@ -270,8 +292,14 @@ fn codes(
     code_bounds(order.len(), entry);
     write_codes(&ranked, effort, out);
     let hashes: Vec<u64> = order.iter().map(|&code| pool.hashes()[code as usize]).collect();
-    write_hashes(&hashes, true, dictionary);
-    write_text(order.iter().map(|&code| pool.get(code)), codec, DICTIONARY_BLOCK_BYTES, None, dictionary)
+    let values = || order.iter().map(|&code| pool.get(code));
+    // What follows from the values needs no room.
+    let follow = || values().zip(&hashes).all(|(value, &hash)| settings.hash_key.hash(value) == hash);
+    entry.hashes_computed = effort == Effort::Cold && !entry.collided && follow();
+    if !entry.hashes_computed {
+        write_hashes(&hashes, true, dictionary);
+    }
+    write_text(values(), packing, DICTIONARY_BLOCK_BYTES, None, dictionary)
 }
 
 /// A trace id that is looked for by its keyed hash.

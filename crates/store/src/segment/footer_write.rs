@@ -6,8 +6,8 @@ use super::bytes::length;
 use super::header::VERSION;
 use super::info::Encoding;
 use super::layout::{
-    CHUNKS, COLUMN_COLLIDED, COLUMN_HASHES_RISE, COLUMN_NAN, Chunk, Counts, Reference, TRAILER_BYTES,
-    TRAILER_MAGIC,
+    CHUNKS, COLUMN_COLLIDED, COLUMN_DOUBLES_AS_INTS, COLUMN_HASHES_COMPUTED, COLUMN_HASHES_RISE, COLUMN_NAN,
+    Chunk, Counts, Reference, TRAILER_BYTES, TRAILER_MAGIC,
 };
 use super::pieces;
 use super::presence::PresenceForm;
@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) nan: bool,
     pub(crate) hashes_rise: bool,
     pub(crate) collided: bool,
+    pub(crate) hashes_computed: bool,
+    pub(crate) doubles_as_ints: bool,
     pub(crate) present: u32,
     pub(crate) distinct: u32,
     pub(crate) min: u64,
@@ -52,7 +54,9 @@ impl FooterWriter {
         let flag = |holds: bool, flag: u8| if holds { flag } else { 0 };
         let flags = flag(entry.nan, COLUMN_NAN)
             | flag(entry.hashes_rise, COLUMN_HASHES_RISE)
-            | flag(entry.collided, COLUMN_COLLIDED);
+            | flag(entry.collided, COLUMN_COLLIDED)
+            | flag(entry.hashes_computed, COLUMN_HASHES_COMPUTED)
+            | flag(entry.doubles_as_ints, COLUMN_DOUBLES_AS_INTS);
         out.extend_from_slice(&[entry.encoding as u8, entry.presence as u8, entry.scale, flags]);
         out.extend_from_slice(&entry.present.to_le_bytes());
         out.extend_from_slice(&entry.distinct.to_le_bytes());

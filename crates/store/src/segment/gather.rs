@@ -121,7 +121,9 @@ impl Segment {
         };
         // Chunks are checked one by one; whether shapes fit the level they are used at shows only here.
         batch.validate().map_err(|error| Error::damaged(error.to_string()))?;
-        Ok(Gathered { batch, ids: self.event_ids(rows)?, ingest_times: field(RowField::IngestTime)? })
+        let (ids, ingest_times) = (self.event_ids(rows)?, field(RowField::IngestTime)?);
+        self.keeper.has_unwrapped()?;
+        Ok(Gathered { batch, ids, ingest_times })
     }
 
     /// The columns in which rows of these shapes may have values, each with the rows that may have one and their

@@ -7,8 +7,8 @@ use skein_event::ids::{Environment, Partition};
 use super::bytes::{array_at, i64_at, length, slice_at, u16_at, u32_at, u64_at};
 use crate::error::{Error, ErrorKind};
 
-/// The version this code writes. It reads the one before, too.
-pub const VERSION: u16 = Version::V2 as u16;
+/// The version this code writes. It reads those before, too.
+pub const VERSION: u16 = Version::V3 as u16;
 
 /// A layout that this code reads.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -16,11 +16,12 @@ pub const VERSION: u16 = Version::V2 as u16;
 pub(crate) enum Version {
     V1 = 1,
     V2 = 2,
+    V3 = 3,
 }
 
 impl Version {
     fn from_number(number: u16) -> Option<Version> {
-        [Version::V1, Version::V2].into_iter().find(|version| *version as u16 == number)
+        [Version::V1, Version::V2, Version::V3].into_iter().find(|version| *version as u16 == number)
     }
 }
 

@@ -90,6 +90,10 @@ pub struct ColumnInfo {
     pub(crate) hashes_rise: bool,
     /// Whether two values of its dictionary share a hash.
     pub(crate) collided: bool,
+    /// Whether its hashes are worked out from its values instead of being kept.
+    pub(crate) hashes_computed: bool,
+    /// Whether its doubles are kept as integers of the same bits.
+    pub(crate) doubles_as_ints: bool,
     /// Presence and values.
     pub(crate) reference: Reference,
     /// Dictionary or index; of version 1 there is none.

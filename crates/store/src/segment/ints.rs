@@ -14,6 +14,7 @@ use super::bytes::u32_at;
 use super::header::Version;
 use super::ints_lanes::{Lanes, V1_ENTRY_BYTES, block_len, damaged, index, split};
 use super::ints_plain::Plain;
+use super::reader::Segment;
 use crate::error::Error;
 
 /// Values of one block: a zone small enough to prune with, and a directory entry of a few bytes.
@@ -32,6 +33,8 @@ pub(super) const FORM_DELTAS: u8 = 2;
 pub(super) const FORM_DICTIONARY: u8 = 3;
 pub(super) const FLAG_EXCEPTIONS: u8 = 1;
 pub(super) const FLAG_STEP: u8 = 2;
+/// Since version 3.
+pub(super) const FLAG_WRAPPED: u8 = 4;
 
 thread_local! {
     /// A block under decoding: a wide row reads one block each of dozens of columns.
@@ -48,6 +51,8 @@ pub struct Ints<'a> {
     lanes: Lanes<'a>,
     /// Of a sequence with a dictionary, whose lanes are places in it: the values, strictly rising.
     values: Option<Plain<'a>>,
+    /// Whether these may repeat.
+    may_repeat: bool,
 }
 
 impl<'a> Ints<'a> {
@@ -58,16 +63,32 @@ impl<'a> Ints<'a> {
         if version == Version::V1 {
             return Ints::open_v1(bytes);
         }
+        Ints::open_wrapped(bytes, None)
+    }
+
+    /// The same for a sequence of a segment's chunk, whose bits may be wrapped ([`super::ints_wrap`]).
+    pub(crate) fn open_in(bytes: &'a [u8], segment: &'a Segment) -> Result<(Ints<'a>, &'a [u8]), Error> {
+        match segment.version() {
+            Version::V1 => Ints::open_v1(bytes),
+            Version::V2 => Ints::open_wrapped(bytes, None),
+            Version::V3 => Ints::open_wrapped(bytes, Some(segment)),
+        }
+    }
+
+    fn open_wrapped(bytes: &'a [u8], segment: Option<&'a Segment>) -> Result<(Ints<'a>, &'a [u8]), Error> {
         let (sequence, rest) = split(bytes)?;
         if sequence.form != FORM_DICTIONARY {
-            return Ok((Ints { lanes: sequence.lanes()?, values: None }, rest));
+            return Ok((Ints { lanes: sequence.lanes(segment)?, values: None, may_repeat: false }, rest));
         }
         let (codes, values) = split(sequence.body)?;
         let (values, _) = split(values)?;
         if codes.len != sequence.len || codes.form == FORM_DICTIONARY {
             return Err(damaged());
         }
-        Ok((Ints { lanes: codes.lanes()?, values: Some(values.plain()?) }, rest))
+        Ok((
+            Ints { lanes: codes.lanes(segment)?, values: Some(values.plain(None)?), may_repeat: false },
+            rest,
+        ))
     }
 
     fn open_v1(bytes: &'a [u8]) -> Result<(Ints<'a>, &'a [u8]), Error> {
@@ -76,7 +97,19 @@ impl<'a> Ints<'a> {
         let entries_length = len.div_ceil(BLOCK_VALUES) * V1_ENTRY_BYTES;
         let (entries, rest) = bytes[V1_HEAD_BYTES..].split_at_checked(entries_length).ok_or_else(damaged)?;
         let (bits, rest) = rest.split_at_checked(bits_length).ok_or_else(damaged)?;
-        Ok((Ints { lanes: Lanes::V1 { entries, bits, len }, values: None }, rest))
+        Ok((Ints { lanes: Lanes::V1 { entries, bits, len }, values: None, may_repeat: false }, rest))
+    }
+
+    /// A sequence with a dictionary, with other values for the same places: those of `values`, which never fall.
+    pub(super) fn with_values(self, values: Ints<'a>) -> Result<Ints<'a>, Error> {
+        match (self.values, values) {
+            (Some(own), Ints { lanes: Lanes::Plain(values), values: None, .. })
+                if own.len() == values.len() =>
+            {
+                Ok(Ints { lanes: self.lanes, values: Some(values), may_repeat: true })
+            }
+            _ => Err(damaged()),
+        }
     }
 
     /// Number of values.
@@ -202,6 +235,19 @@ impl<'a> Ints<'a> {
     pub(crate) fn values_at(&self, places: impl Iterator<Item = usize>) -> Vec<i64> {
         let places: Vec<usize> = places.collect();
         if !self.lanes.is_slow(places.len()) {
+            if let Lanes::Plain(Plain::Packed(packed)) = &self.lanes
+                && packed.is_wrapped()
+            {
+                let mut found = Vec::with_capacity(places.len());
+                packed.each_at(&places, |lane| found.push(lane));
+                if let Some(values) = &self.values {
+                    for (value, _) in found.iter_mut().zip(&places).filter(|(_, place)| **place < self.len())
+                    {
+                        *value = values.get(index(*value));
+                    }
+                }
+                return found;
+            }
             return places.into_iter().map(|place| self.get(place)).collect();
         }
         SCRATCH.with_borrow_mut(|values| {
@@ -229,7 +275,7 @@ impl<'a> Ints<'a> {
             }
             let mut all = Vec::with_capacity(values.len());
             values.each_in(0..values.len(), |value| all.push(value));
-            if all.windows(2).any(|pair| pair[0] >= pair[1]) {
+            if all.windows(2).any(|pair| pair[0] > pair[1] || (pair[0] == pair[1] && !self.may_repeat)) {
                 return Err(Error::damaged("a dictionary of integers does not rise"));
             }
             if all.first().is_some_and(|&first| first < low) || all.last().is_some_and(|&last| last > high) {

@@ -3,9 +3,10 @@
 use super::bytes::count;
 use super::ints::{BLOCK_VALUES, FORM_DICTIONARY, HEAD_BYTES};
 use super::ints_choice::{Choice, cheapest};
+use super::ints_laid::write_packed;
 use super::ints_packed::EntryBytes;
 use super::ints_write::{
-    Effort, Form, Frame, close, distance, write_constant, write_head, write_packed, write_random_access,
+    Effort, Form, Frame, close, distance, write_constant, write_head, write_random_access,
 };
 
 /// Values of a dictionary of integers at most: what a reader may have to expand.
@@ -55,6 +56,18 @@ impl Dictionary {
         Dictionary { values, codes, frame, choice }
     }
 
+    /// Of each different value what stands beside it in `others`, when that is the same everywhere and never falls.
+    pub(super) fn each_has_one(&self, others: &[i64]) -> Option<Vec<i64>> {
+        let mut found: Vec<Option<i64>> = vec![None; self.values.len()];
+        for (&code, &other) in self.codes.iter().zip(others) {
+            if *found[code as usize].get_or_insert(other) != other {
+                return None;
+            }
+        }
+        let found = found.into_iter().collect::<Option<Vec<i64>>>()?;
+        found.is_sorted().then_some(found)
+    }
+
     pub(super) fn bits(&self) -> u64 {
         let (first, last) = (self.values.first().copied(), self.values.last().copied());
         let range = distance(last.unwrap_or(0), first.unwrap_or(0));
@@ -66,11 +79,11 @@ impl Dictionary {
             + 8 * 2 * HEAD_BYTES as u64
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, effort: Effort, out: &mut Vec<u8>) {
         let start = out.len();
         write_head(self.codes.len(), FORM_DICTIONARY, 0, EntryBytes::default(), 0, out);
         match &self.frame {
-            Some(frame) => write_packed(&self.codes, frame, self.choice.form, out),
+            Some(frame) => write_packed(&self.codes, frame, self.choice.form, effort, out),
             None => write_constant(&self.codes, out),
         }
         write_random_access(&self.values, out);

@@ -2,13 +2,15 @@
 
 use super::bytes::{i64_at, u32_at, u64_at};
 use super::ints::{
-    BLOCK_VALUES, FLAG_EXCEPTIONS, FLAG_STEP, FORM_CONSTANT, FORM_DELTAS, FORM_PACKED, GROUP_BLOCKS,
-    HEAD_BYTES, PADDING_BYTES,
+    BLOCK_VALUES, FLAG_EXCEPTIONS, FLAG_STEP, FLAG_WRAPPED, FORM_CONSTANT, FORM_DELTAS, FORM_PACKED,
+    GROUP_BLOCKS, HEAD_BYTES, PADDING_BYTES,
 };
 use super::ints_packed::{Block, EntryBytes, Packed};
 use super::ints_plain::Plain;
+use super::ints_wrap::{Bits, BlockBits};
 use super::kernels::read_bits;
 use super::machine::{unpack_u32, unpack_u64};
+use super::reader::Segment;
 use crate::error::Error;
 
 /// Bytes of a block's directory entry in version 1: min, max, offset, width, three zeros.
@@ -34,6 +36,9 @@ pub(super) enum Lanes<'a> {
 
 /// Values of a patched block that are read one by one: each looks through the block's exceptions.
 const PATCHED_ONE_BY_ONE: usize = 32;
+
+/// Values of wrapped blocks that are read one by one.
+const WRAPPED_ONE_BY_ONE: usize = 64;
 
 /// The exceptions of a block: no more than it has values, whatever its entry says.
 fn exceptions_of(block: &Block, values: usize) -> std::ops::Range<usize> {
@@ -89,32 +94,33 @@ pub(super) fn split(bytes: &[u8]) -> Result<(Sequence<'_>, &[u8]), Error> {
 }
 
 impl<'a> Sequence<'a> {
-    pub(super) fn lanes(&self) -> Result<Lanes<'a>, Error> {
+    /// With the segment that it lies in, where its bits may be wrapped.
+    pub(super) fn lanes(&self, segment: Option<&'a Segment>) -> Result<Lanes<'a>, Error> {
         if self.flags & FLAG_EXCEPTIONS == 0 {
-            return self.plain().map(Lanes::Plain);
+            return self.plain(segment).map(Lanes::Plain);
         }
-        let (packed, rest) = self.packed()?;
+        let (packed, rest) = self.packed(segment)?;
         let (positions, rest) = split(rest)?;
         let (excess, _) = split(rest)?;
-        let (positions, excess) = (positions.plain()?, excess.plain()?);
+        let (positions, excess) = (positions.plain(None)?, excess.plain(None)?);
         if positions.len() != excess.len() {
             return Err(damaged());
         }
         Ok(Lanes::Patched { packed, positions, excess })
     }
 
-    pub(super) fn plain(&self) -> Result<Plain<'a>, Error> {
+    pub(super) fn plain(&self, segment: Option<&'a Segment>) -> Result<Plain<'a>, Error> {
         match self.form {
             FORM_CONSTANT => Ok(Plain::Constant { value: self.smallest, len: self.len }),
             FORM_PACKED | FORM_DELTAS if self.flags & FLAG_EXCEPTIONS == 0 => {
-                self.packed().map(|(packed, _)| Plain::Packed(packed))
+                self.packed(segment).map(|(packed, _)| Plain::Packed(packed))
             }
             _ => Err(damaged()),
         }
     }
 
     /// The packed blocks, and what follows them.
-    fn packed(&self) -> Result<(Packed<'a>, &'a [u8]), Error> {
+    fn packed(&self, segment: Option<&'a Segment>) -> Result<(Packed<'a>, &'a [u8]), Error> {
         if !matches!(self.form, FORM_PACKED | FORM_DELTAS) {
             return Err(damaged());
         }
@@ -138,6 +144,11 @@ impl<'a> Sequence<'a> {
             rest.split_at_checked(blocks.div_ceil(GROUP_BLOCKS) * group_bytes).ok_or_else(damaged)?;
         let (entries, rest) = rest.split_at_checked(blocks * self.entry.total()).ok_or_else(damaged)?;
         let (bits, rest) = rest.split_at_checked(bits_length).ok_or_else(damaged)?;
+        let bits = match segment {
+            _ if self.flags & FLAG_WRAPPED == 0 => Bits::Here(bits),
+            Some(segment) => Bits::Wrapped { stored: bits, segment },
+            None => return Err(Error::damaged("integers are in a wrap where none is")),
+        };
         let packed = Packed {
             len: self.len,
             smallest: self.smallest,
@@ -166,7 +177,9 @@ impl Lanes<'_> {
     pub(super) fn is_slow(&self, values: usize) -> bool {
         match self {
             Lanes::V1 { .. } | Lanes::Plain(Plain::Constant { .. }) => false,
-            Lanes::Plain(Plain::Packed(packed)) => packed.least_delta.is_some(),
+            Lanes::Plain(Plain::Packed(packed)) => {
+                packed.least_delta.is_some() || (packed.is_wrapped() && values > WRAPPED_ONE_BY_ONE)
+            }
             Lanes::Patched { packed, .. } => packed.least_delta.is_some() || values > PATCHED_ONE_BY_ONE,
         }
     }
@@ -221,7 +234,7 @@ impl Lanes<'_> {
             reason = "readers check that the sequence holds u32 only"
         )]
         let narrow = |value: i64| value as u32;
-        let (offset, width, base, values, bits) = match self {
+        let (width, base, values, bits) = match self {
             Lanes::Plain(Plain::Constant { value, len }) => {
                 out.clear();
                 out.resize(block_len(*len, number), narrow(*value));
@@ -230,11 +243,12 @@ impl Lanes<'_> {
             Lanes::Plain(Plain::Packed(packed)) if packed.least_delta.is_none() && packed.step == 1 => {
                 let block = packed.block(number);
                 let base = packed.value(block.base);
-                (block.offset, block.width, base, block_len(packed.len, number), packed.bits)
+                (block.width, base, block_len(packed.len, number), packed.bits_of(&block, number))
             }
             Lanes::V1 { bits, len, .. } => {
                 let (offset, width) = self.v1_place(number);
-                (offset, width, self.zone(number).0, block_len(*len, number), *bits)
+                let bits = BlockBits::Here(bits.get(offset..).unwrap_or(&[]));
+                (width, self.zone(number).0, block_len(*len, number), bits)
             }
             _ => return false,
         };
@@ -243,7 +257,7 @@ impl Lanes<'_> {
         }
         out.clear();
         out.resize(values, 0);
-        unpack_u32(bits.get(offset..).unwrap_or(&[]), width, out);
+        unpack_u32(&bits, width, out);
         if base != 0 {
             let base = narrow(base);
             out.iter_mut().for_each(|value| *value = value.wrapping_add(base));
@@ -266,8 +280,8 @@ impl Lanes<'_> {
             Lanes::Patched { packed, .. } if place >= packed.len => 0,
             Lanes::Patched { packed, positions, excess } if packed.least_delta.is_none() => {
                 let block = packed.block(place / BLOCK_VALUES);
-                let bits = packed.bits.get(block.offset..).unwrap_or(&[]);
-                let mut lane = read_bits(bits, place % BLOCK_VALUES, block.width);
+                let bits = packed.bits_of(&block, place / BLOCK_VALUES);
+                let mut lane = read_bits(&bits, place % BLOCK_VALUES, block.width);
                 let exceptions = exceptions_of(&block, block_len(packed.len, place / BLOCK_VALUES));
                 let mut exception = exceptions.start;
                 positions.each_in(exceptions, |position| {

@@ -3,6 +3,7 @@
 use super::bytes::u32_at;
 use super::ints::{BLOCK_VALUES, GROUP_BLOCKS, PADDING_BYTES};
 use super::ints_lanes::{block_len, damaged};
+use super::ints_wrap::Bits;
 use super::kernels::read_bits;
 use super::machine::unpack_u64;
 use crate::error::Error;
@@ -35,7 +36,7 @@ pub(super) struct Packed<'a> {
     pub(super) has_exceptions: bool,
     pub(super) groups: &'a [u8],
     pub(super) entries: &'a [u8],
-    pub(super) bits: &'a [u8],
+    pub(super) bits: Bits<'a>,
 }
 
 /// A block's directory entry.
@@ -48,7 +49,7 @@ pub(super) struct Block {
     pub(super) first: u64,
     pub(super) delta: u64,
     pub(super) exceptions: usize,
-    /// Where its bits start.
+    /// Where its bits start; of a wrapped sequence in the unwrapped group.
     pub(super) offset: usize,
     /// Exceptions of the blocks before it.
     pub(super) exceptions_before: usize,
@@ -79,7 +80,7 @@ impl<'a> Packed<'a> {
         let width_place = entry.base + entry.range;
         let group = block / GROUP_BLOCKS;
         let group_bytes = if self.has_exceptions { 8 } else { 4 };
-        let mut offset = u32_at(self.groups, group * group_bytes).unwrap_or(0) as usize;
+        let mut offset = if self.is_wrapped() { 0 } else { self.group_start(group) };
         let mut exceptions_before = 0;
         if self.has_exceptions {
             exceptions_before = u32_at(self.groups, group * group_bytes + 4).unwrap_or(0) as usize;
@@ -104,6 +105,18 @@ impl<'a> Packed<'a> {
         }
     }
 
+    /// Where the bits of a group of blocks start, or its wrap.
+    pub(super) fn group_start(&self, group: usize) -> usize {
+        let group_bytes = if self.has_exceptions { 8 } else { 4 };
+        u32_at(self.groups, group * group_bytes).unwrap_or(0) as usize
+    }
+
+    /// The width of a block.
+    pub(super) fn width_of(&self, block: usize) -> usize {
+        let at = block * self.entry.total() + self.entry.base + self.entry.range;
+        usize::from(self.entries.get(at).copied().unwrap_or(0))
+    }
+
     /// The value of a number of steps.
     #[inline]
     pub(super) fn value(&self, steps: u64) -> i64 {
@@ -126,9 +139,9 @@ impl<'a> Packed<'a> {
             let number = place / BLOCK_VALUES;
             let end = places.end.min((number + 1) * BLOCK_VALUES);
             let block = self.block(number);
-            let bits = self.bits.get(block.offset..).unwrap_or(&[]);
+            let bits = self.bits_of(&block, number);
             for place in place..end {
-                let steps = block.base.wrapping_add(read_bits(bits, place % BLOCK_VALUES, block.width));
+                let steps = block.base.wrapping_add(read_bits(&bits, place % BLOCK_VALUES, block.width));
                 each(if place < self.len { self.value(steps) } else { 0 });
             }
             place = end;
@@ -137,7 +150,7 @@ impl<'a> Packed<'a> {
 
     pub(super) fn lanes_of(&self, block: &Block, number: usize, lanes: &mut [u64; BLOCK_VALUES]) -> usize {
         let values = block_len(self.len, number);
-        unpack_u64(self.bits.get(block.offset..).unwrap_or(&[]), block.width, &mut lanes[..values]);
+        unpack_u64(&self.bits_of(block, number), block.width, &mut lanes[..values]);
         values
     }
 
@@ -166,16 +179,18 @@ impl<'a> Packed<'a> {
     }
 
     pub(super) fn check_bits(&self) -> Result<(), Error> {
+        self.check_wrap()?;
         let mut expected = 0;
         let mut exceptions = 0;
         for number in 0..self.len.div_ceil(BLOCK_VALUES) {
             let block = self.block(number);
             let needed = (block_len(self.len, number) * block.width as usize).div_ceil(8) + PADDING_BYTES;
-            if block.width > 64
-                || block.offset != expected
-                || block.exceptions_before != exceptions
-                || block.offset + needed > self.bits.len()
-            {
+            let is_there = match self.bits {
+                Bits::Here(bits) => block.offset == expected && block.offset + needed <= bits.len(),
+                // Checked with the wraps.
+                Bits::Wrapped { .. } => true,
+            };
+            if block.width > 64 || block.exceptions_before != exceptions || !is_there {
                 return Err(damaged());
             }
             expected += block.width as usize * (BLOCK_VALUES / 8);

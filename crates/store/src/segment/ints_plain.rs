@@ -62,8 +62,8 @@ impl Plain<'_> {
             }
             Plain::Packed(packed) => {
                 let block = packed.block(index / BLOCK_VALUES);
-                let bits = packed.bits.get(block.offset..).unwrap_or(&[]);
-                packed.value(block.base.wrapping_add(read_bits(bits, index % BLOCK_VALUES, block.width)))
+                let bits = packed.bits_of(&block, index / BLOCK_VALUES);
+                packed.value(block.base.wrapping_add(read_bits(&bits, index % BLOCK_VALUES, block.width)))
             }
         }
     }

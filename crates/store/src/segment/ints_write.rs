@@ -4,14 +4,11 @@
 //! exceptions of each block by counting. [`Effort::Low`] skips all that: a head block lives for a minute.
 
 use super::bytes::count;
-use super::ints::{
-    BLOCK_VALUES, FLAG_EXCEPTIONS, FLAG_STEP, FORM_CONSTANT, FORM_DELTAS, FORM_PACKED, GROUP_BLOCKS,
-    HEAD_BYTES, PADDING_BYTES,
-};
-use super::ints_choice::{cheapest, narrowest};
+use super::ints::{BLOCK_VALUES, FORM_CONSTANT, HEAD_BYTES};
+use super::ints_choice::cheapest;
 use super::ints_dictionary::Dictionary;
+use super::ints_laid::write_packed;
 use super::ints_packed::EntryBytes;
-use super::kernels::pack;
 
 /// How much work goes into choosing a form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,22 +17,31 @@ pub(crate) enum Effort {
     Low,
     /// The smallest form.
     Full,
+    /// The smallest form, its bits wrapped where that pays: only of what [`super::ints::Ints::open_in`] opens.
+    Cold,
+}
+
+impl Effort {
+    /// The same for what is opened without its segment.
+    pub(super) fn unwrapped(self) -> Effort {
+        if self == Effort::Cold { Effort::Full } else { self }
+    }
 }
 
 /// Appends a sequence.
 pub(crate) fn write_ints<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
     let Some(frame) = Frame::of(values, effort) else { return write_constant(values, out) };
     if effort == Effort::Low {
-        return write_packed(values, &frame, Form { deltas: false, exceptions: false }, out);
+        return write_packed(values, &frame, Form { deltas: false, exceptions: false }, effort, out);
     }
     let plain = cheapest(values, &frame);
     if plain.bits > 2 * values.len() as u64
         && let Some(dictionary) = Dictionary::of(values)
         && dictionary.bits() < plain.bits
     {
-        return dictionary.write(out);
+        return dictionary.write(effort, out);
     }
-    write_packed(values, &frame, plain.form, out);
+    write_packed(values, &frame, plain.form, effort, out);
 }
 
 /// Appends a sequence of codes: numbers without gaps, which neither a step nor a dictionary makes smaller.
@@ -43,9 +49,9 @@ pub(crate) fn write_codes(codes: &[u32], effort: Effort, out: &mut Vec<u8>) {
     let Some(frame) = Frame::of(codes, Effort::Low) else { return write_constant(codes, out) };
     let form = match effort {
         Effort::Low => Form { deltas: false, exceptions: false },
-        Effort::Full => cheapest(codes, &frame).form,
+        Effort::Full | Effort::Cold => cheapest(codes, &frame).form,
     };
-    write_packed(codes, &frame, form, out);
+    write_packed(codes, &frame, form, effort, out);
 }
 
 /// Appends a sequence that rises: hashes, places.
@@ -53,21 +59,26 @@ pub(crate) fn write_rising<T: Copy + Into<i64>>(values: &[T], effort: Effort, ou
     let Some(frame) = Frame::of(values, Effort::Low) else { return write_constant(values, out) };
     let form = match effort {
         Effort::Low => Form { deltas: true, exceptions: false },
-        Effort::Full => cheapest(values, &frame).form,
+        Effort::Full | Effort::Cold => cheapest(values, &frame).form,
     };
-    write_packed(values, &frame, form, out);
+    write_packed(values, &frame, form, effort, out);
 }
 
 /// Appends a sequence whose values are read one by one at random: without deltas and exceptions.
 pub(crate) fn write_random_access<T: Copy + Into<i64>>(values: &[T], out: &mut Vec<u8>) {
+    write_in_place(values, Effort::Low, out);
+}
+
+/// The same, in a wrap where that pays and the effort is meant for it.
+pub(crate) fn write_in_place<T: Copy + Into<i64>>(values: &[T], effort: Effort, out: &mut Vec<u8>) {
     let Some(frame) = Frame::of(values, Effort::Low) else { return write_constant(values, out) };
-    write_packed(values, &frame, Form { deltas: false, exceptions: false }, out);
+    write_packed(values, &frame, Form { deltas: false, exceptions: false }, effort, out);
 }
 
 /// What a sequence is measured from: its smallest value and the largest number that divides all distances.
 pub(super) struct Frame {
-    smallest: i64,
-    step: u64,
+    pub(super) smallest: i64,
+    pub(super) step: u64,
 }
 
 impl Frame {
@@ -85,7 +96,7 @@ impl Frame {
         let range = distance(max, min);
         let mut step = 1;
         // A dictionary does better for narrow ranges.
-        if effort == Effort::Full && range >= 1 << 10 {
+        if effort != Effort::Low && range >= 1 << 10 {
             step = range;
             for &value in values {
                 let above = distance(value.into(), min);
@@ -137,7 +148,7 @@ pub(super) struct Form {
 
 impl Form {
     /// Turns the steps of a block into what is packed.
-    fn plan(self, steps: &mut [u64]) -> Plan {
+    pub(super) fn plan(self, steps: &mut [u64]) -> Plan {
         match (self.deltas, self.exceptions) {
             (false, _) => to_distances(steps),
             (true, false) => to_deltas(steps),
@@ -149,12 +160,12 @@ impl Form {
 /// A block as it is packed.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Plan {
-    base: u64,
-    range: u64,
+    pub(super) base: u64,
+    pub(super) range: u64,
     pub(super) width: u32,
-    first: u64,
-    least_delta: i64,
-    exceptions: usize,
+    pub(super) first: u64,
+    pub(super) least_delta: i64,
+    pub(super) exceptions: usize,
 }
 
 /// Turns the steps of a block into distances from their smallest.
@@ -244,84 +255,4 @@ pub(super) fn write_head(
 pub(super) fn close(start: usize, out: &mut [u8]) {
     let length = count(out.len() - start - HEAD_BYTES);
     out[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
-}
-
-pub(super) fn write_packed<T: Copy + Into<i64>>(values: &[T], frame: &Frame, form: Form, out: &mut Vec<u8>) {
-    let mut plans: Vec<Plan> = Vec::with_capacity(values.len().div_ceil(BLOCK_VALUES));
-    let mut bits = Vec::new();
-    let (mut positions, mut excess): (Vec<u32>, Vec<i64>) = (Vec::new(), Vec::new());
-    let mut offsets = Vec::new();
-    let mut steps = [0; BLOCK_VALUES];
-    for (number, block) in values.chunks(BLOCK_VALUES).enumerate() {
-        if number.is_multiple_of(GROUP_BLOCKS) {
-            offsets.push((count(bits.len()), count(positions.len())));
-        }
-        let lanes = frame.load(block, &mut steps);
-        let mut plan = form.plan(lanes);
-        if form.exceptions {
-            let before = positions.len();
-            plan.width = narrowest(lanes, plan.width).0;
-            for (place, &lane) in lanes.iter().enumerate() {
-                let above = lane.checked_shr(plan.width).unwrap_or(0);
-                if above != 0 {
-                    positions.push(count(place));
-                    excess.push(above.cast_signed());
-                }
-            }
-            plan.exceptions = positions.len() - before;
-        }
-        pack(lanes, plan.width, &mut bits);
-        plans.push(plan);
-    }
-    bits.extend_from_slice(&[0; PADDING_BYTES]);
-    let has_exceptions = !positions.is_empty();
-    let least_delta = plans.iter().map(|plan| plan.least_delta).min().unwrap_or(0);
-    let above = |plan: &Plan| distance(plan.least_delta, least_delta);
-    let widest = |part: &dyn Fn(&Plan) -> u64| bytes_of(plans.iter().map(part).max().unwrap_or(0));
-    let entry = EntryBytes {
-        base: widest(&|plan| plan.base),
-        range: widest(&|plan| plan.range),
-        first: widest(&|plan| plan.first),
-        delta: widest(&above),
-        exceptions: widest(&|plan| plan.exceptions as u64),
-    };
-    let flags = if has_exceptions { FLAG_EXCEPTIONS } else { 0 } | if frame.step > 1 { FLAG_STEP } else { 0 };
-    let start = out.len();
-    let number = if form.deltas { FORM_DELTAS } else { FORM_PACKED };
-    write_head(values.len(), number, flags, entry, frame.smallest, out);
-    out.extend_from_slice(&count(bits.len()).to_le_bytes());
-    if frame.step > 1 {
-        out.extend_from_slice(&frame.step.to_le_bytes());
-    }
-    if form.deltas {
-        out.extend_from_slice(&least_delta.to_le_bytes());
-    }
-    for (offset, exceptions) in offsets {
-        out.extend_from_slice(&offset.to_le_bytes());
-        if has_exceptions {
-            out.extend_from_slice(&exceptions.to_le_bytes());
-        }
-    }
-    for plan in &plans {
-        push_number(plan.base, entry.base, out);
-        push_number(plan.range, entry.range, out);
-        push_number(u64::from(plan.width), 1, out);
-        push_number(plan.first, entry.first, out);
-        push_number(above(plan), entry.delta, out);
-        push_number(plan.exceptions as u64, entry.exceptions, out);
-    }
-    out.extend_from_slice(&bits);
-    if has_exceptions {
-        write_random_access(&positions, out);
-        write_random_access(&excess, out);
-    }
-    close(start, out);
-}
-
-fn bytes_of(number: u64) -> usize {
-    (64 - number.leading_zeros()).div_ceil(8) as usize
-}
-
-fn push_number(number: u64, bytes: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&number.to_le_bytes()[..bytes]);
 }

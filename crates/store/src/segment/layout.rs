@@ -7,7 +7,7 @@ use skein_event::batch::{ColumnKey, Origin, Physical};
 use skein_event::columns::Level;
 
 use super::bytes::{array_at, i64_at, length, slice_at, u16_at, u32_at, u64_at};
-use super::header::{VERSION, Version};
+use super::header::Version;
 use super::info::{ColumnId, ColumnInfo, Encoding, Zone};
 use super::presence::PresenceForm;
 use crate::error::{Error, ErrorKind};
@@ -24,14 +24,14 @@ impl Version {
     fn entry_bytes(self) -> usize {
         match self {
             Version::V1 => 64,
-            Version::V2 => 72,
+            Version::V2 | Version::V3 => 72,
         }
     }
 
     fn chunks(self) -> usize {
         match self {
             Version::V1 => 10,
-            Version::V2 => CHUNKS,
+            Version::V2 | Version::V3 => CHUNKS,
         }
     }
 
@@ -39,7 +39,7 @@ impl Version {
     fn reference_bytes(self) -> usize {
         match self {
             Version::V1 => 24,
-            Version::V2 => 16,
+            Version::V2 | Version::V3 => 16,
         }
     }
 }
@@ -48,6 +48,10 @@ impl Version {
 pub(super) const COLUMN_NAN: u8 = 1;
 pub(super) const COLUMN_HASHES_RISE: u8 = 2;
 pub(super) const COLUMN_COLLIDED: u8 = 4;
+/// The dictionary's hashes are not kept: they are those of its values. Since version 3.
+pub(super) const COLUMN_HASHES_COMPUTED: u8 = 8;
+/// The doubles' bits are a sequence of integers. Since version 3.
+pub(super) const COLUMN_DOUBLES_AS_INTS: u8 = 16;
 
 /// The chunks that every segment has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,7 +133,7 @@ pub(crate) struct Counts {
     pub(crate) columns: u32,
     pub(crate) values: u32,
     pub(crate) shapes: u32,
-    /// [`FLAG_COLLISION`], [`FLAG_NAMES_ALL`].
+    /// [`FLAG_COLLISION`], [`FLAG_NAMES_ALL`], [`FLAG_COLD`], [`FLAG_INGEST_OF_OFFSETS`].
     pub(crate) flags: u32,
     pub(crate) time: (i64, i64),
     pub(crate) ingest: (i64, i64),
@@ -145,6 +149,10 @@ pub(crate) struct Counts {
 pub(crate) const FLAG_COLLISION: u32 = 1;
 /// Each row's values in columns of attributes are those that its shape names.
 pub(crate) const FLAG_NAMES_ALL: u32 = 2;
+/// Written to be read rarely ([`super::text::Compression::Cold`]). Since version 3.
+pub(crate) const FLAG_COLD: u32 = 4;
+/// Append times are those of the log offsets. Since version 3.
+pub(crate) const FLAG_INGEST_OF_OFFSETS: u32 = 8;
 
 impl Counts {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -213,7 +221,7 @@ impl Footer {
             return Err(Error::damaged("the file does not end with the trailer of a segment"));
         }
         let declared = (u32_at(file, trailer_at + 20)?, u32_at(file, trailer_at + 24)?);
-        if version == Version::V2 && declared != (u32::from(VERSION), 0) {
+        if version != Version::V1 && declared != (version as u32, 0) {
             return Err(Error::damaged(
                 "header and trailer differ in version, or a reserved byte is not zero",
             ));
@@ -355,7 +363,7 @@ impl Footer {
             Encoding::Codes | Encoding::Ids16 => Zone::Code(code(min)?, code(max)?),
             Encoding::Ids8 | Encoding::Texts | Encoding::Links => Zone::Unordered,
         };
-        let is_v1 = self.version == Version::V1;
+        let (is_v1, since_v3) = (self.version == Version::V1, self.version >= Version::V3);
         let reference = Reference {
             crc: self.entry_crc(file, at)?,
             offset: u64_at(file, at + 32)?,
@@ -379,6 +387,8 @@ impl Footer {
             scale,
             hashes_rise: !is_v1 && flags & COLUMN_HASHES_RISE != 0,
             collided: !is_v1 && flags & COLUMN_COLLIDED != 0,
+            hashes_computed: since_v3 && flags & COLUMN_HASHES_COMPUTED != 0,
+            doubles_as_ints: since_v3 && flags & COLUMN_DOUBLES_AS_INTS != 0,
             reference,
             dictionary,
         })

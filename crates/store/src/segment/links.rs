@@ -12,6 +12,7 @@ use super::header::Version;
 use super::ints::{BLOCK_VALUES, Ints};
 use super::ints_write::{Effort, write_ints, write_rising};
 use super::presence::PresentRows;
+use super::reader::Segment;
 use crate::error::Error;
 
 /// Span ids are random: eight bytes of one are its hash. Ids that somebody prepares to meet cost a longer search
@@ -36,7 +37,7 @@ impl Hasher for IdHasher {
 }
 
 /// Appends parents as links to span ids. False, and nothing appended, when few are among them.
-pub(super) fn write_links(parents: &[[u8; 8]], spans: &[[u8; 8]], out: &mut Vec<u8>) -> bool {
+pub(super) fn write_links(parents: &[[u8; 8]], spans: &[[u8; 8]], effort: Effort, out: &mut Vec<u8>) -> bool {
     let mut places: HashMap<u64, u32, BuildHasherDefault<IdHasher>> = HashMap::default();
     places.reserve(spans.len());
     for (place, id) in (0_u32..).zip(spans) {
@@ -59,7 +60,7 @@ pub(super) fn write_links(parents: &[[u8; 8]], spans: &[[u8; 8]], out: &mut Vec<
     if others.len() * 2 > parents.len() {
         return false;
     }
-    write_ints(&distances, Effort::Full, out);
+    write_ints(&distances, effort, out);
     write_rising(&others, Effort::Full, out);
     out.extend_from_slice(&other_ids);
     true
@@ -76,8 +77,15 @@ pub(super) struct Links<'a> {
 
 impl<'a> Links<'a> {
     /// Opens links to the ids of `spans`.
-    pub(super) fn open(bytes: &'a [u8], spans: &'a [u8]) -> Result<Links<'a>, Error> {
-        let (distances, rest) = Ints::open(bytes, Version::V2)?;
+    pub(super) fn open(
+        bytes: &'a [u8],
+        spans: &'a [u8],
+        segment: Option<&'a Segment>,
+    ) -> Result<Links<'a>, Error> {
+        let (distances, rest) = match segment {
+            Some(segment) => Ints::open_in(bytes, segment)?,
+            None => Ints::open(bytes, Version::V2)?,
+        };
         let (others, other_ids) = Ints::open(rest, Version::V2)?;
         if other_ids.len() != others.len() * 8 || others.len() > distances.len() {
             return Err(Error::damaged("parents of spans are more or fewer than their ids"));
@@ -171,13 +179,13 @@ mod tests {
             let parents: Vec<[u8; 8]> =
                 picks.iter().map(|&(pick, other)| id(if other == 0 { pick + 5_000 } else { pick })).collect();
             let mut bytes = Vec::new();
-            let written = write_links(&parents, &spans, &mut bytes);
+            let written = write_links(&parents, &spans, Effort::Full, &mut bytes);
             prop_assert!(written || parents.len() < 20);
             if !written {
                 return Ok(());
             }
             let flat = spans.as_flattened();
-            let links = Links::open(&bytes, flat).expect("opens");
+            let links = Links::open(&bytes, flat, None).expect("opens");
             links.validate().expect("is valid");
             let (mut all, mut block_ids) = (Vec::new(), Vec::new());
             for block in 0..parents.len().div_ceil(BLOCK_VALUES) {
@@ -193,7 +201,7 @@ mod tests {
             prop_assert_eq!(links.ids_at(some), expected);
             prop_assert_eq!(links.get(count(parents.len())), None);
             // Fewer spans than were linked to.
-            let cut = Links::open(&bytes, &flat[..8 * 100]).expect("opens");
+            let cut = Links::open(&bytes, &flat[..8 * 100], None).expect("opens");
             let reaches = picks.iter().any(|&(pick, other)| other != 0 && pick >= 100);
             prop_assert_eq!(cut.validate().is_err(), reaches);
         }
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn ids_from_elsewhere_are_kept_as_they_are() {
         let mut bytes = Vec::new();
-        assert!(!write_links(&[id(1), id(2)], &[id(3)], &mut bytes));
+        assert!(!write_links(&[id(1), id(2)], &[id(3)], Effort::Full, &mut bytes));
         assert!(bytes.is_empty());
     }
 }

@@ -22,7 +22,7 @@ use super::footer_write::FooterWriter;
 use super::hashes::write_hashes;
 use super::header::Header;
 use super::ints_write::{Effort, write_ints};
-use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Reference};
+use super::layout::{CHUNKS, Chunk, FLAG_COLD, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Reference};
 use super::overflow::narrow;
 use super::pool::Pool;
 use super::reader::Segment;
@@ -205,7 +205,7 @@ impl<'a> Merger<'a> {
     fn span_ids(&mut self) -> Result<Option<Vec<[u8; 8]>>, Error> {
         let key = ColumnKey::fixed(Fixed::SpanId);
         let found = self.columns.iter().position(|column| column.key == key);
-        let Some(id) = found.filter(|_| self.settings.effort() == Effort::Full) else { return Ok(None) };
+        let Some(id) = found.filter(|_| self.settings.effort() != Effort::Low) else { return Ok(None) };
         match self.collect_rows(id, key)?.values {
             Values::Id8(ids) => Ok(Some(ids)),
             _ => Ok(None),
@@ -271,16 +271,16 @@ impl<'a> Merger<'a> {
             [0, 1].map(|side| self.contexts.iter().map(|(_, shapes)| shapes[side]).collect());
         let effort = self.settings.effort();
         self.write_chunk(Chunk::ContextShapes, |out| {
-            pairs.iter().for_each(|shapes| write_ints(shapes, effort, out));
+            pairs.iter().for_each(|shapes| write_ints(shapes, effort.unwrapped(), out));
         });
         let (tokens, ends, templates) = std::mem::take(&mut self.shapes).into_parts();
-        self.write_chunk(Chunk::ShapeTable, |out| write_shapes(&tokens, &ends, &templates, out));
+        self.write_chunk(Chunk::ShapeTable, |out| write_shapes(&tokens, &ends, &templates, effort, out));
         let names = std::mem::take(&mut self.names);
         self.write_chunk(Chunk::Hashes, |out| write_hashes(names.hashes(), false, out));
-        let (codec, mut written) = (self.settings.dictionary_codec(), Ok(()));
+        let (packing, mut written) = (self.settings.packing(), Ok(()));
         self.write_chunk(Chunk::Text, |out| {
             let values = (0..count(names.len())).map(|name| names.get(name));
-            written = write_text(values, codec, LONG_TEXT_BLOCK_BYTES, None, out);
+            written = write_text(values, packing, LONG_TEXT_BLOCK_BYTES, None, out);
         });
         written?;
         // A head block is searched without a filter: it is gone within a minute.
@@ -294,7 +294,9 @@ impl<'a> Merger<'a> {
         counts.values = count(names.len());
         counts.shapes = count(ends.len());
         let flag = |holds: bool, flag: u32| if holds { flag } else { 0 };
-        counts.flags = flag(collided, FLAG_COLLISION) | flag(names_all, FLAG_NAMES_ALL);
+        let is_cold = target.compression == Compression::Cold;
+        counts.flags |=
+            flag(collided, FLAG_COLLISION) | flag(names_all, FLAG_NAMES_ALL) | flag(is_cold, FLAG_COLD);
         counts.flush = target.flush;
         for column in &self.columns {
             if let Some(entry) = &column.entry {

@@ -10,8 +10,29 @@ use super::text::Codec;
 use crate::error::{Error, ErrorKind};
 
 thread_local! {
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+    /// With its level.
+    static COMPRESSOR: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
+    static FAST: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// How much zstd looks for: little where a file is rewritten within hours.
+pub(super) const LEVEL_HOT: i32 = 1;
+/// The same where it stays: a tenth less of long text than level 1, for half as much again of the work of a merge.
+pub(super) const LEVEL_COLD: i32 = 6;
+
+/// What blocks of text are packed with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Packing {
+    pub(super) codec: Codec,
+    /// Of zstd.
+    pub(super) level: i32,
+}
+
+impl From<Codec> for Packing {
+    fn from(codec: Codec) -> Packing {
+        Packing { codec, level: LEVEL_HOT }
+    }
 }
 
 /// What is known of a block's values before it is packed.
@@ -28,7 +49,9 @@ fn refuses(error: std::io::Error) -> Error {
 }
 
 /// A block smaller than its plain bytes, its codec before it; `None` when it does not get smaller.
-pub(super) fn pack(codec: Codec, plain: &[u8], digits: &Digits) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn pack(packing: Packing, plain: &[u8], digits: &Digits) -> Result<Option<Vec<u8>>, Error> {
+    let codec = packing.codec;
+    let squeeze = |plain| squeeze(plain, packing.level);
     let (codec, packed) = match codec {
         Codec::Plain | Codec::Digits => return Ok(None),
         Codec::Lz4 => (codec, lz4_flex::block::compress(plain)),
@@ -53,14 +76,38 @@ pub(super) fn pack(codec: Codec, plain: &[u8], digits: &Digits) -> Result<Option
     Ok(Some(out))
 }
 
-fn squeeze(plain: &[u8]) -> Result<Vec<u8>, Error> {
+fn squeeze(plain: &[u8], level: i32) -> Result<Vec<u8>, Error> {
     COMPRESSOR.with_borrow_mut(|kept| {
-        let compressor = match kept {
-            Some(compressor) => compressor,
-            none => none.insert(zstd::bulk::Compressor::new(1).map_err(refuses)?),
+        let (_, compressor) = match kept {
+            Some(kept) if kept.0 == level => kept,
+            other => other.insert((level, zstd::bulk::Compressor::new(level).map_err(refuses)?)),
         };
         // What cannot be compressed stays plain.
         Ok(compressor.compress(plain).unwrap_or_else(|_| plain.to_vec()))
+    })
+}
+
+/// Bytes in zstd, with little effort; `None` when it refuses.
+pub(super) fn squeeze_fast(plain: &[u8]) -> Option<Vec<u8>> {
+    FAST.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            none => none.insert(zstd::bulk::Compressor::new(LEVEL_HOT).ok()?),
+        };
+        compressor.compress(plain).ok()
+    })
+}
+
+/// The plain bytes of what zstd packed, `plain_length` of them, with room for some more; `None` when they are not.
+pub(super) fn inflate(packed: &[u8], plain_length: usize, room: usize) -> Option<Vec<u8>> {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept {
+            Some(decompressor) => decompressor,
+            none => none.insert(zstd::bulk::Decompressor::new().ok()?),
+        };
+        let mut plain = Vec::with_capacity(plain_length + room);
+        decompressor.decompress_to_buffer(packed, &mut plain).ok()?;
+        (plain.len() == plain_length).then_some(plain)
     })
 }
 

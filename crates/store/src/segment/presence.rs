@@ -97,9 +97,13 @@ impl<'a> PresentRows<'a> {
             (PresenceForm::All, _) => PresentRows::All { rows },
             (PresenceForm::Rows, Version::V1) => read_gaps(bytes, rows)?,
             (PresenceForm::Bitmap, Version::V1) => read_bits(bytes, rows)?,
-            (PresenceForm::Blocks, Version::V2) => PresentRows::Blocks(Blocks::open(bytes, rows, present)?),
-            (PresenceForm::Spread, Version::V2) => PresentRows::Spread(Spread::open(bytes, rows, present)?),
-            (PresenceForm::Rows | PresenceForm::Bitmap, Version::V2)
+            (PresenceForm::Blocks, Version::V2 | Version::V3) => {
+                PresentRows::Blocks(Blocks::open(bytes, rows, present)?)
+            }
+            (PresenceForm::Spread, Version::V2 | Version::V3) => {
+                PresentRows::Spread(Spread::open(bytes, rows, present)?)
+            }
+            (PresenceForm::Rows | PresenceForm::Bitmap, Version::V2 | Version::V3)
             | (PresenceForm::Blocks | PresenceForm::Spread, Version::V1) => {
                 return Err(Error::damaged("a presence in a form that this version does not have"));
             }

@@ -14,12 +14,14 @@ use super::column::ColumnReader;
 use super::header::{Header, Version};
 use super::info::{ColumnId, ColumnInfo, Encoding};
 use super::ints::Ints;
-use super::layout::{CHUNKS, Chunk, FLAG_COLLISION, FLAG_NAMES_ALL, FlushPart, Footer};
+use super::layout::{
+    CHUNKS, Chunk, FLAG_COLD, FLAG_COLLISION, FLAG_INGEST_OF_OFFSETS, FLAG_NAMES_ALL, FlushPart, Footer,
+};
 use super::machine::{self, SegmentBytes};
 use super::pieces::Compared;
 use super::text::TextReader;
-use super::text_cache::TextCache;
 use super::trace_filter::TraceFilter;
+use super::unpacked::Keeper;
 use crate::error::{Error, ErrorKind};
 
 /// Rows that a file may claim: as many as a merge writes. What is constant takes no bytes, so that the length of
@@ -38,8 +40,8 @@ pub struct Segment {
     pub(super) compared: Arc<Compared>,
     /// Which chunks were validated: the fixed ones, then columns and then dictionaries in the footer's order.
     pub(super) checked: Arc<[AtomicBool]>,
-    /// Where blocks of text are kept that were unpacked, and the number of this file there.
-    pub(super) kept: Option<(Arc<TextCache>, u64)>,
+    /// Where is kept what was unpacked of it.
+    pub(super) keeper: Keeper,
     /// Rows that may not be seen.
     pub(super) erased: Option<Arc<[u32]>>,
 }
@@ -91,7 +93,15 @@ impl Segment {
         let places = CHUNKS + 2 * footer.counts.columns as usize;
         let checked = (0..places).map(|_| AtomicBool::new(trusted)).collect();
         let compared = Arc::new(Compared::new(footer.start(), trusted));
-        Ok(Segment { bytes: Arc::new(bytes), header, footer, compared, checked, kept: None, erased: None })
+        Ok(Segment {
+            bytes: Arc::new(bytes),
+            header,
+            footer,
+            compared,
+            checked,
+            keeper: Keeper::default(),
+            erased: None,
+        })
     }
 
     pub(super) fn version(&self) -> Version {
@@ -192,6 +202,16 @@ impl Segment {
         self.version() != Version::V1 && self.footer.counts.flags & FLAG_NAMES_ALL != 0
     }
 
+    /// Whether it was written to be read rarely.
+    pub fn is_cold(&self) -> bool {
+        self.version() >= Version::V3 && self.footer.counts.flags & FLAG_COLD != 0
+    }
+
+    /// Whether an event's append time is that of its log offset.
+    fn has_ingest_of_offsets(&self) -> bool {
+        self.version() >= Version::V3 && self.footer.counts.flags & FLAG_INGEST_OF_OFFSETS != 0
+    }
+
     /// Which flush wrote it; all zero for a merge.
     pub fn flush_part(&self) -> FlushPart {
         self.footer.counts.flush
@@ -290,8 +310,11 @@ impl Segment {
             RowField::Context => (Chunk::Context, 0, last(self.contexts())),
             RowField::Shape => (Chunk::Shape, 0, last(self.shape_count())),
         };
-        let bytes = self.fixed_chunk(chunk)?;
-        let (ints, _) = Ints::open(bytes, self.version())?;
+        let (mut ints, _) = Ints::open_in(self.fixed_chunk(chunk)?, self)?;
+        if field == RowField::IngestTime && self.has_ingest_of_offsets() {
+            let (offsets, _) = Ints::open_in(self.fixed_chunk(Chunk::Offset)?, self)?;
+            ints = offsets.with_values(ints)?;
+        }
         if ints.len() != self.rows() as usize {
             return Err(Error::damaged(format!("{chunk:?} has another number of rows")));
         }
@@ -324,6 +347,7 @@ impl Segment {
         if self.has_erased() {
             rows.retain(|&row| self.is_visible(row));
         }
+        self.keeper.has_unwrapped()?;
         Ok(rows)
     }
 
@@ -337,7 +361,9 @@ impl Segment {
             offset: Offset(offset.cast_unsigned()),
             index: u32::try_from(index).unwrap_or(0),
         };
-        Ok(offsets.into_iter().zip(indexes).map(id).collect())
+        let ids = offsets.into_iter().zip(indexes).map(id).collect();
+        self.keeper.has_unwrapped()?;
+        Ok(ids)
     }
 
     /// Runs a check at the first touch of a chunk; afterwards its checksum counts as compared, too.

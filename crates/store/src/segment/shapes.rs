@@ -5,17 +5,23 @@ use skein_event::batch::{ContextShape, Token, TokenKind};
 
 use super::header::Version;
 use super::ints::Ints;
-use super::ints_write::write_random_access;
+use super::ints_write::{Effort, write_in_place, write_random_access};
 use super::layout::Chunk;
 use super::reader::Segment;
 use crate::error::Error;
 
 /// Appends shapes: where each ends, then kinds, keys and targets of their tokens, then which are templates.
-pub(crate) fn write_shapes(tokens: &[Token], ends: &[u32], templates: &[bool], out: &mut Vec<u8>) {
+pub(crate) fn write_shapes(
+    tokens: &[Token],
+    ends: &[u32],
+    templates: &[bool],
+    effort: Effort,
+    out: &mut Vec<u8>,
+) {
     write_random_access(ends, out);
-    write_random_access(&tokens.iter().map(|token| token.kind as u32).collect::<Vec<_>>(), out);
-    write_random_access(&tokens.iter().map(|token| token.key).collect::<Vec<_>>(), out);
-    write_random_access(&tokens.iter().map(|token| token.target).collect::<Vec<_>>(), out);
+    write_in_place(&tokens.iter().map(|token| token.kind as u32).collect::<Vec<_>>(), effort, out);
+    write_in_place(&tokens.iter().map(|token| token.key).collect::<Vec<_>>(), effort, out);
+    write_in_place(&tokens.iter().map(|token| token.target).collect::<Vec<_>>(), effort, out);
     write_random_access(templates, out);
 }
 
@@ -23,7 +29,7 @@ impl Segment {
     /// The shapes; keys and inline values are codes of the segment's names, targets are [`ColumnId`]s.
     pub fn shapes(&self) -> Result<Shapes<'_>, Error> {
         let bytes = self.fixed_chunk(Chunk::ShapeTable)?;
-        let shapes = Shapes::open(bytes, self.shape_count(), self.version())?;
+        let shapes = Shapes::open(bytes, self.shape_count(), self)?;
         self.check_once(Chunk::ShapeTable as usize, || {
             validate_shapes(&shapes, self.column_count(), self.names_len())
         })?;
@@ -68,14 +74,15 @@ pub struct Shapes<'a> {
 }
 
 impl<'a> Shapes<'a> {
-    pub(crate) fn open(bytes: &'a [u8], shapes: u32, version: Version) -> Result<Shapes<'a>, Error> {
+    pub(crate) fn open(bytes: &'a [u8], shapes: u32, segment: &'a Segment) -> Result<Shapes<'a>, Error> {
+        let version = segment.version();
         let (ends, rest) = Ints::open(bytes, version)?;
-        let (kinds, rest) = Ints::open(rest, version)?;
-        let (keys, rest) = Ints::open(rest, version)?;
-        let (targets, rest) = Ints::open(rest, version)?;
+        let (kinds, rest) = Ints::open_in(rest, segment)?;
+        let (keys, rest) = Ints::open_in(rest, segment)?;
+        let (targets, rest) = Ints::open_in(rest, segment)?;
         let templates = match version {
             Version::V1 => None,
-            Version::V2 => Some(Ints::open(rest, version)?.0),
+            Version::V2 | Version::V3 => Some(Ints::open(rest, version)?.0),
         };
         let tokens = kinds.len();
         if ends.len() != shapes as usize
@@ -136,6 +143,8 @@ pub(crate) fn validate_shapes(shapes: &Shapes<'_>, columns: u32, values: u32) ->
         return Err(Error::damaged("shapes do not follow one another"));
     }
     shapes.keys.validate(0, i64::from(values) - 1)?;
+    shapes.kinds.validate(0, i64::from(u8::MAX))?;
+    shapes.targets.validate(0, i64::from(u32::MAX))?;
     let (kinds, targets) = (shapes.kinds.to_vec(), shapes.targets.to_vec());
     for (&kind, &target) in kinds.iter().zip(&targets) {
         let kind = u8::try_from(kind).ok().and_then(TokenKind::from_number);

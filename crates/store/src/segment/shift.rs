@@ -58,7 +58,7 @@ pub(crate) struct ShiftedFile {
 impl ShiftedFile {
     /// The file of a copy.
     pub(crate) fn of(segment: &Segment, shift: &Shift<'_>) -> Result<ShiftedFile, Error> {
-        if segment.version() != Version::V2 || segment.has_erased() {
+        if segment.version() == Version::V1 || segment.has_erased() {
             return Err(Error::new(ErrorKind::Unsupported, "only whole segments of this version are copied"));
         }
         let (body, table) = segment.pieces()?;

@@ -40,6 +40,13 @@ impl Segment {
         Ok(sizes)
     }
 
+    /// Where in the file a column's presence and values lie; `None` when it has none of that name.
+    pub fn place_of_values(&self, name: &str) -> Option<std::ops::Range<usize>> {
+        let info = self.by_name(name).ok()?.into_iter().next()?;
+        let start = usize::try_from(info.reference.offset).ok()?;
+        Some(start..start.checked_add(usize::try_from(info.reference.length).ok()?)?)
+    }
+
     fn column_sizes(&self, info: &ColumnInfo, sizes: &mut Vec<PartSize>) -> Result<(), Error> {
         let mut push = |kind, bytes| {
             sizes.push(PartSize { kind, column: Some(Arc::clone(&info.key.name)), bytes });
@@ -71,6 +78,7 @@ impl Segment {
         push(values, info.reference.length.saturating_sub(presence).saturating_sub(words));
         let dictionary = info.dictionary.length;
         match info.encoding {
+            Encoding::Codes if info.hashes_computed => push("dictionary text", dictionary),
             Encoding::Codes if self.format_version() > 1 => {
                 let bytes = self.dictionary(info)?;
                 let (_, text) = Hashes::open(bytes, info.distinct.unwrap_or(0), info.hashes_rise)?;

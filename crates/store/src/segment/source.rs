@@ -221,9 +221,18 @@ impl<'a> Open<'a> {
         let mut text = column.text()?;
         out.reserve(column.len());
         if column.has_hashes() {
-            let hashes = column.hashes()?;
-            let merged = (0_u32..).zip(hashes).map(|(code, hash)| pool.code(text.get(code)?, hash));
-            let merged = merged.collect::<Result<Vec<u32>, Error>>()?;
+            let merged = if column.info().hashes_computed {
+                let key = segment.header().hash_key;
+                let merged = (0..column.dictionary_len()).map(|code| {
+                    let value = text.get(code)?;
+                    pool.code(value, key.hash(value))
+                });
+                merged.collect::<Result<Vec<u32>, Error>>()?
+            } else {
+                let hashes = column.hashes()?;
+                let merged = (0_u32..).zip(hashes).map(|(code, hash)| pool.code(text.get(code)?, hash));
+                merged.collect::<Result<Vec<u32>, Error>>()?
+            };
             let mut codes = Vec::with_capacity(BLOCK_VALUES);
             for block in 0..column.blocks() {
                 column.decode_codes(block, &mut codes);

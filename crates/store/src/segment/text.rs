@@ -14,9 +14,9 @@ use super::header::Version;
 use super::ints::Ints;
 use super::packing::unpack;
 use super::reader::Segment;
-use super::text_cache::UnpackedBlock;
 use super::text_words::StoredFilters;
 use super::trace_filter::TraceFilter;
+use super::unpacked::UnpackedBlock;
 use crate::error::Error;
 
 /// A block of a dictionary ends with the value that passes this: small enough that one value costs about ten
@@ -45,6 +45,9 @@ pub enum Compression {
     Lz4,
     /// Zstandard level 1 for all text.
     Zstd,
+    /// For a file that compaction is done with: more work on text, integers in a wrap, no hashes that follow from their
+    /// values.
+    Cold,
 }
 
 /// What the blocks of a text are packed with.

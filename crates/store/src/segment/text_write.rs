@@ -2,7 +2,7 @@
 
 use super::bytes::{count, push_varint};
 use super::ints_write::write_random_access;
-use super::packing::{Digits, pack};
+use super::packing::{Digits, Packing, pack};
 use super::text::{BLOCK_BYTES_MAX, Codec};
 use super::text_words::WordFilters;
 use crate::error::{Error, ErrorKind};
@@ -13,13 +13,13 @@ const COMPARED_ONE_IN: usize = 16;
 /// Appends values in blocks, with filters of their words when there is something to collect them.
 pub(super) fn write_text<'v>(
     values: impl Iterator<Item = &'v [u8]>,
-    codec: Codec,
+    packing: impl Into<Packing>,
     block_bytes: usize,
     words: Option<WordFilters>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let mut writer = TextWriter {
-        codec,
+        packing: packing.into(),
         firsts: Vec::new(),
         ends: Vec::new(),
         plain_lengths: Vec::new(),
@@ -61,7 +61,7 @@ pub(super) fn write_text<'v>(
 }
 
 struct TextWriter {
-    codec: Codec,
+    packing: Packing,
     /// Of each block: the number of its first value, where it ends among the stored bytes, its plain length.
     firsts: Vec<u32>,
     ends: Vec<i64>,
@@ -94,7 +94,7 @@ impl TextWriter {
         }
         // A block that does not get smaller is stored plain: its lengths are equal.
         let are_best = !self.won_digits.is_multiple_of(COMPARED_ONE_IN);
-        let packed = pack(self.codec, &self.plain, &Digits { common, are_best })?;
+        let packed = pack(self.packing, &self.plain, &Digits { common, are_best })?;
         let is_digits = packed.as_ref().is_some_and(|packed| packed.first() == Some(&(Codec::Digits as u8)));
         self.won_digits = if is_digits { self.won_digits + 1 } else { 0 };
         self.stored.extend_from_slice(packed.as_deref().unwrap_or(&self.plain));

@@ -13,14 +13,14 @@ use crate::error::Error;
 
 impl Segment {
     /// Another view of the same bytes.
-    fn share(&self) -> Segment {
+    pub(super) fn share(&self) -> Segment {
         Segment {
             bytes: Arc::clone(&self.bytes),
             header: self.header.clone(),
             footer: self.footer,
             compared: Arc::clone(&self.compared),
             checked: Arc::clone(&self.checked),
-            kept: self.kept.clone(),
+            keeper: self.keeper.clone(),
             erased: self.erased.clone(),
         }
     }

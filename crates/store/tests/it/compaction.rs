@@ -100,6 +100,13 @@ fn runs(store: &Store) -> usize {
     datasets.len()
 }
 
+/// Whether the one file that there is was written to be read rarely.
+fn is_cold(store: &Store) -> bool {
+    let snapshot = store.snapshot(&ours()).expect("a snapshot");
+    assert_eq!(snapshot.segments.len(), 1);
+    snapshot.segments.get(0).expect("one file").open().expect("opens").is_cold()
+}
+
 #[test]
 fn a_file_that_stays_alone_is_clustered_once() {
     let mut world = World::new();
@@ -114,9 +121,18 @@ fn a_file_that_stays_alone_is_clustered_once() {
     while store.compact().expect("compacts") {}
     let clustered = runs(&store);
     assert!(clustered < flushed && clustered > 1, "{clustered} runs of {flushed}");
-    world.clock.pass(3 * DAY_NS);
-    while store.compact().expect("compacts") {}
-    assert_eq!(store.written().of(&ours(), Work::Compaction).files, 1, "once in all");
+    assert_eq!(store.written().of(&ours(), Work::Compaction).files, 1);
+    assert!(!is_cold(&store), "its day may bring company");
+    for _ in 0..2 {
+        world.clock.pass(3 * DAY_NS);
+        while store.compact().expect("compacts") {}
+        assert_eq!(
+            store.written().of(&ours(), Work::Compaction).files,
+            2,
+            "once for its hour, once for good"
+        );
+        assert!(is_cold(&store));
+    }
     drop(store);
     let store = world.open();
     while store.compact_as(Closing::All).expect("compacts") {}
@@ -150,6 +166,7 @@ fn a_large_flushed_file_is_clustered_once() {
     let clustered = runs(&store);
     assert!(clustered < flushed && clustered > 1, "{clustered} runs of {flushed}");
     assert_eq!(store.written().of(&ours(), Work::Compaction).files, 1);
+    assert!(is_cold(&store), "nothing is merged with it");
     drop(store);
     let store = world.open();
     while store.compact_as(Closing::All).expect("compacts") {}

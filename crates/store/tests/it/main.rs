@@ -4,6 +4,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "numbers of a test are small")]
 
 mod catalog;
+mod cold;
 mod compaction;
 mod erasures;
 mod footers;

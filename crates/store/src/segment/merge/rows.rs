@@ -6,8 +6,9 @@ use skein_event::columns::Fixed;
 use super::super::arrange::{Arrangement, RowKeys, text_ranks};
 use super::super::bytes::count;
 use super::super::collect::chunk_of;
-use super::super::ints_write::{write_codes, write_ints};
-use super::super::layout::Chunk;
+use super::super::ints_dictionary::Dictionary;
+use super::super::ints_write::{Effort, write_codes, write_ints, write_random_access};
+use super::super::layout::{Chunk, FLAG_INGEST_OF_OFFSETS};
 use super::super::reader::RowField;
 use super::Merger;
 use crate::error::Error;
@@ -38,26 +39,13 @@ impl Merger<'_> {
         let counts = &mut self.footer.counts;
         counts.rows = self.rows;
         counts.contexts = count(self.contexts.len());
-        for field in [RowField::Time, RowField::IngestTime, RowField::Offset, RowField::Index] {
-            let mut all = Vec::with_capacity(self.rows as usize);
-            for open in &self.sources {
-                all.extend_from_slice(&open.field(field)?);
-            }
-            let min = all.iter().copied().min().unwrap_or(0);
-            let max = all.iter().copied().max().unwrap_or(0);
-            if let Some(arranged) = &self.arrangement {
-                all = arranged.field(&all);
-            }
-            let (counts, chunk) = (&mut self.footer.counts, chunk_of(field));
-            match field {
-                RowField::Time => counts.time = (min, max),
-                RowField::IngestTime => counts.ingest = (min, max),
-                RowField::Offset => counts.offset = (min.cast_unsigned(), max.cast_unsigned()),
-                _ => {}
-            }
+        for field in [RowField::Time, RowField::Index] {
+            let all = self.rows_of(field)?;
             let effort = self.settings.effort();
-            self.write_chunk(chunk, |out| write_ints(&all, effort, out));
+            self.write_chunk(chunk_of(field), |out| write_ints(&all, effort, out));
         }
+        let (offsets, times) = (self.rows_of(RowField::Offset)?, self.rows_of(RowField::IngestTime)?);
+        self.write_arrival(&offsets, &times);
         let mut contexts = std::mem::take(&mut self.row_contexts);
         let mut shapes = std::mem::take(&mut self.row_shapes);
         if let Some(arranged) = &self.arrangement {
@@ -67,5 +55,43 @@ impl Merger<'_> {
         self.write_chunk(Chunk::Context, |out| write_codes(&contexts, effort, out));
         self.write_chunk(Chunk::Shape, |out| write_codes(&shapes, effort, out));
         Ok(())
+    }
+
+    /// A field of all rows in their order; the footer learns its range.
+    fn rows_of(&mut self, field: RowField) -> Result<Vec<i64>, Error> {
+        let mut all = Vec::with_capacity(self.rows as usize);
+        for open in &self.sources {
+            all.extend_from_slice(&open.field(field)?);
+        }
+        let min = all.iter().copied().min().unwrap_or(0);
+        let max = all.iter().copied().max().unwrap_or(0);
+        let counts = &mut self.footer.counts;
+        match field {
+            RowField::Time => counts.time = (min, max),
+            RowField::IngestTime => counts.ingest = (min, max),
+            RowField::Offset => counts.offset = (min.cast_unsigned(), max.cast_unsigned()),
+            _ => {}
+        }
+        Ok(match &self.arrangement {
+            Some(arranged) => arranged.field(&all),
+            None => all,
+        })
+    }
+
+    /// Log offsets and append times. The events of a record were appended together: in a file that stays, the times are
+    /// those of the different offsets.
+    fn write_arrival(&mut self, offsets: &[i64], times: &[i64]) {
+        let effort = self.settings.effort();
+        let by_offset = Dictionary::of(offsets).filter(|_| effort == Effort::Cold);
+        if let Some((records, of_records)) =
+            by_offset.and_then(|records| Some((records.each_has_one(times)?, records)))
+        {
+            self.write_chunk(Chunk::Offset, |out| of_records.write(effort, out));
+            self.write_chunk(Chunk::Ingest, |out| write_random_access(&records, out));
+            self.footer.counts.flags |= FLAG_INGEST_OF_OFFSETS;
+            return;
+        }
+        self.write_chunk(Chunk::Offset, |out| write_ints(offsets, effort, out));
+        self.write_chunk(Chunk::Ingest, |out| write_ints(times, effort, out));
     }
 }
