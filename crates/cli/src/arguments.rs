@@ -169,7 +169,7 @@ pub(crate) struct Query {
     pub(crate) range: Range,
     #[command(flatten)]
     pub(crate) shape: Shape,
-    /// A query in Logs Insights (a later version answers it).
+    /// A query in CloudWatch Logs Insights.
     #[arg(required_unless_present_any = ["sql", "spec"], conflicts_with_all = ["sql", "spec"])]
     pub(crate) text: Option<String>,
     /// A query in SQL (a later version answers it).

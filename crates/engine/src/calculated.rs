@@ -53,6 +53,7 @@ struct BoundInput<'a> {
 enum InputKind {
     Column,
     Time,
+    TimeNs,
 }
 
 /// Texts that were computed, by code.
@@ -185,6 +186,10 @@ impl<'a> BoundInput<'a> {
             Input::Column { column, .. } => (InputKind::Column, BoundColumn::bind(segment, column)?),
             Input::EventTime => (InputKind::Time, BoundColumn::bind(segment, &time("timestamp"))?),
             Input::IngestTime => (InputKind::Time, BoundColumn::bind(segment, &time("meta.ingest_time"))?),
+            Input::EventTimeNs => (InputKind::TimeNs, BoundColumn::bind(segment, &time("timestamp"))?),
+            Input::IngestTimeNs => {
+                (InputKind::TimeNs, BoundColumn::bind(segment, &time("meta.ingest_time"))?)
+            }
             // A formula is of groups and is never bound to a segment: it reads nothing.
             Input::Calculation(_) => (InputKind::Column, BoundColumn::of_parts(Vec::new())),
         };
@@ -200,6 +205,9 @@ impl<'a> BoundInput<'a> {
         let bits = self.column.bits[place];
         if self.kind == InputKind::Time {
             return Ok(Scalar::F64(seconds_of_ns(bits.cast_signed())));
+        }
+        if self.kind == InputKind::TimeNs {
+            return Ok(Scalar::I64(bits.cast_signed()));
         }
         let part = &mut self.column.parts[usize::from(number)];
         let read = self.read.get_mut(usize::from(number));

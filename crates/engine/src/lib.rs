@@ -16,7 +16,7 @@
 //! Reading order: [`snapshot`], `resolve`, `prune`, `mask`, `block`, `column`, `calculated`, `filter`, `counters`,
 //! `scan`, `workers`, `parts`, `relation`, `local`, `group`, `stores`, `calculation`, `aggregate`, `derived`, `first_pass`, `series`, `finish`, `formula`,
 //! `hints`, `compare`,
-//! `rows`, `partial`, `trace`, `trace_columns`, `catalog`, `export`, `erasure`.
+//! `rows`, `insights`, `meta`, `partial`, `trace`, `trace_columns`, `catalog`, `export`, `erasure`.
 
 mod aggregate;
 mod block;
@@ -39,8 +39,10 @@ mod formula;
 mod group;
 mod hashing;
 mod hints;
+mod insights;
 mod local;
 mod mask;
+mod meta;
 mod native;
 mod overflow;
 mod partial;

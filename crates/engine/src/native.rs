@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::derived::DerivedValues;
 use crate::finish;
 use crate::first_pass::{DerivingPass, FirstJob, FirstPass};
-use crate::hints::{overflow_warning, where_data_is};
 use crate::partial::Partials;
 use crate::relation::Relations;
 use crate::rows::{RowJob, RowPass};
@@ -14,14 +13,14 @@ use crate::scan::{Counters, Failure, Reading, Scan};
 use crate::series::{SecondJob, SecondPass};
 use crate::snapshot::{SnapshotView, Snapshots};
 use crate::workers::Workers;
-use crate::{catalog, compare, export, formula, prune, resolve, trace, trace_columns, values};
+use crate::{catalog, compare, export, formula, insights, meta, resolve, trace, trace_columns, values};
 use skein_event::ids::Environment;
 use skein_query::aggregate::EXACT_ROWS_MAX;
-use skein_query::engine::ScanSink;
+use skein_query::engine::{InsightsPartial, ScanSink};
+use skein_query::insights::{Answer, InsightsPlan};
 use skein_query::plan::{GroupPlan, Output, Plan, RowPlan, TimeRange};
 use skein_query::result::{
-    ColumnInfo, Data, DatasetInfo, GroupRow, Groups, Meta, QueryResult, SeriesRow, TraceRows, ValueCount,
-    Warning,
+    ColumnInfo, Data, DatasetInfo, GroupRow, Groups, QueryResult, SeriesRow, TraceRows, ValueCount, Warning,
 };
 use skein_query::trace_columns::{TraceColumns, TraceForm};
 use skein_query::{QueryEngine, QueryError, RunContext};
@@ -116,6 +115,22 @@ impl QueryEngine for NativeEngine {
         result.meta.warnings.extend(warnings);
         result.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
         Ok(result)
+    }
+
+    fn insights(
+        &self,
+        plan: &InsightsPlan,
+        context: &RunContext<'_>,
+        partial: &InsightsPartial<'_>,
+    ) -> Result<Answer, QueryError> {
+        let start_ns = context.clock.now_ns();
+        let run = |view: &SnapshotView, excluded: &[usize]| {
+            insights::run(plan, view, excluded, context, &self.workers, partial)
+        };
+        let (mut answer, warnings) = self.with_readable(&plan.base.environment, context, run)?;
+        answer.meta.warnings.extend(warnings);
+        answer.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(answer)
     }
 
     fn trace(
@@ -233,6 +248,18 @@ fn run_plan(
 ) -> Result<QueryResult, Failure> {
     let mut warnings = plan.warnings.clone();
     resolve::check(plan, view, excluded, context, &mut warnings)?;
+    run_checked(plan, view, excluded, context, workers, warnings)
+}
+
+/// Runs a plan whose names were looked at.
+pub(crate) fn run_checked(
+    plan: &Plan,
+    view: &SnapshotView,
+    excluded: &[usize],
+    context: &RunContext<'_>,
+    workers: &Workers,
+    mut warnings: Vec<Warning>,
+) -> Result<QueryResult, Failure> {
     let mut counters = Counters::default();
     let related = match plan.is_relational() && !plan.dry_run {
         true => Some(Relations::collect(plan, view, excluded, context, workers, &mut counters)?),
@@ -246,44 +273,14 @@ fn run_plan(
     };
     let scan = Scan::of_plan(plan, view, excluded, related.as_ref(), context, workers);
     let (data, of_scan) = match &plan.output {
-        _ if plan.dry_run => (Data::Nothing, dry_run(plan, view)),
+        _ if plan.dry_run => (Data::Nothing, meta::dry_run(plan, view)),
         Output::Groups(groups) => run_groups(plan, groups, &scan, &mut warnings)?,
         Output::Rows(rows) => run_rows(plan, rows, &scan)?,
     };
     counters.add(&of_scan);
     warnings.extend(Relations::warning(plan, counters.rootless));
-    if counters.rows_in_range == 0 && !plan.dry_run {
-        warnings.extend(where_data_is(plan, view, excluded, context)?);
-    }
-    warnings.extend(overflow_warning(&counters));
-    let meta = Meta {
-        elapsed_ns: 0,
-        rows_scanned: counters.rows_scanned,
-        rows_matched: counters.rows_matched,
-        bytes_scanned: counters.bytes_scanned,
-        segments: counters.segments,
-        complete_to_ns: view.complete_to_ns,
-        time_range: Some(plan.time_range),
-        snapshot: view.name.clone(),
-        warnings,
-    };
+    let meta = meta::meta(plan, view, excluded, context, &counters, warnings)?;
     Ok(QueryResult { data, meta })
-}
-
-/// What a run would look at, by the segments' statistics alone.
-fn dry_run(plan: &Plan, view: &SnapshotView) -> Counters {
-    let mut counters = Counters::default();
-    let datasets: Vec<&str> = plan.datasets.iter().map(|named| named.name.as_str()).collect();
-    for segment in view.segments.iter() {
-        counters.segments.considered += 1;
-        if prune::may_match(segment, &datasets, plan.time_range, &plan.filter) {
-            counters.segments.scanned += 1;
-            counters.rows_scanned += u64::from(segment.rows());
-        } else {
-            counters.segments.pruned += 1;
-        }
-    }
-    counters
 }
 
 fn run_rows(plan: &Plan, rows: &RowPlan, scan: &Scan<'_>) -> Result<(Data, Counters), Failure> {

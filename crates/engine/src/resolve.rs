@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use skein_event::batch::Origin;
 use skein_event::columns::{Fixed, Level};
+use skein_query::insights::InsightsPlan;
 use skein_query::names::{ALWAYS, Reference, display_name};
 use skein_query::plan::{Calculation, Column, Derived, Filter, Output, Plan, Scope, Test};
 use skein_query::result::Warning;
@@ -53,6 +54,35 @@ pub(crate) fn check(
             let message = format!("no event of this environment has a column `{}`", column.name);
             warnings.push(Warning { code: "unknown_column", message });
         }
+    }
+    Ok(())
+}
+
+/// Checks the datasets of a query in Logs Insights, where a field that no event has is missing, and a warning says so.
+pub(crate) fn check_insights(
+    plan: &InsightsPlan,
+    view: &SnapshotView,
+    excluded: &[usize],
+    context: &RunContext<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), Failure> {
+    if view.segments.iter().all(|segment| segment.rows() == 0) {
+        return Ok(());
+    }
+    check_datasets(&plan.base, view, excluded)?;
+    let mut told = BTreeSet::new();
+    for column in plan.fields() {
+        // What begins with @ is a field of the system, whether or not an event has it.
+        let is_new = !column.name.starts_with('@') && told.insert(Arc::clone(&column.name));
+        if !is_new || is_known(column, view, excluded)? {
+            continue;
+        }
+        let unknown = unknown_column(column, view, excluded, context)?;
+        let mut message = format!("no event of this environment has a field `{}`", column.name);
+        if let Some(candidate) = unknown.candidate_list().first() {
+            message += &format!("; did you mean `{candidate}`?");
+        }
+        warnings.push(Warning { code: "unknown_column", message });
     }
     Ok(())
 }

@@ -173,6 +173,13 @@ impl<'p> RowPass<'p> {
         RowPass { plan, page: Page::default() }
     }
 
+    /// The rows of the page, in order: segment, row, and place in the order.
+    pub(crate) fn found(&self) -> Vec<(usize, u32, Cursor)> {
+        let sorted = self.page.heap.clone().into_sorted_vec();
+        let of_page = sorted.into_iter().take(self.plan.limit);
+        of_page.map(|found| (found.segment, found.row, found.cursor)).collect()
+    }
+
     /// Takes the rows that are known by now out of their segments.
     pub(crate) fn rows(&self, view: &SnapshotView) -> Result<Rows, Failure> {
         let limit = self.plan.limit;

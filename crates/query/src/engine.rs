@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use skein_event::ids::Environment;
 use skein_event::observe::Clock;
 
-use crate::error::QueryError;
+use crate::error::{ErrorKind, QueryError};
+use crate::insights::{Answer, InsightsPlan};
 use crate::plan::{Plan, TimeRange};
 use crate::result::{ColumnInfo, DatasetInfo, QueryResult, ScanBatch, TraceRows, ValueCount};
 use crate::trace_columns::{TraceColumns, TraceForm};
@@ -47,6 +48,9 @@ impl RunContext<'_> {
 /// Takes batches of a scan; an error ends it.
 pub type ScanSink<'a> = dyn FnMut(ScanBatch) -> Result<(), QueryError> + 'a;
 
+/// Told what the answer to a query in Logs Insights is so far.
+pub type InsightsPartial<'a> = dyn Fn(Answer) + Sync + 'a;
+
 /// Runs plans over a snapshot. The calls block: they belong on CPU threads.
 pub trait QueryEngine: Send + Sync {
     /// Answers a plan.
@@ -56,6 +60,20 @@ pub trait QueryEngine: Send + Sync {
     /// snapshot gives the same data. On `Err` with candidates, a column or dataset was unknown. What
     /// `context.partial` is told holds no event twice and carries the warning `partial`.
     fn run(&self, plan: &Plan, context: &RunContext<'_>) -> Result<QueryResult, QueryError>;
+
+    /// Answers a query in Logs Insights.
+    ///
+    /// POST: as of [`QueryEngine::run`], for the events of `plan.base`. `partial` is told now and then what the answer is
+    /// so far, with the warning `partial`, if the context has somebody who would look at it.
+    fn insights(
+        &self,
+        _plan: &InsightsPlan,
+        _context: &RunContext<'_>,
+        _partial: &InsightsPartial<'_>,
+    ) -> Result<Answer, QueryError> {
+        let error = QueryError::new(ErrorKind::Unavailable, "this engine does not answer Logs Insights");
+        Err(error.hint("POST /api/v1/query takes specifications of the builder language"))
+    }
 
     /// All events of a trace, whatever their time.
     ///

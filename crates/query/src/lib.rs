@@ -10,13 +10,14 @@
 //! never guesses: a field, an operator or a value it does not know is an error that says where it stands and
 //! what was probably meant.
 //!
-//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`test`], [`aggregate`], [`result`], [`trace_columns`], [`engine`], [`error`].
+//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`insights`], [`test`], [`aggregate`], [`result`], [`trace_columns`], [`engine`], [`error`].
 
 pub mod aggregate;
 pub mod engine;
 pub mod error;
 pub mod expression;
 pub mod formula;
+pub mod insights;
 pub mod names;
 pub mod number;
 pub mod plan;

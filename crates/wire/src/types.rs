@@ -62,10 +62,33 @@ wire_type! {
         progress: Option<f64>,
         /// Names the state of the store that was read.
         snapshot: String,
-        /// `results`, `series`, `total` and `other` of aggregates, and `compare` with the same of an earlier range if that was asked for; or `rows` and `next`.
+        /// `results`, `series`, `total` and `other` of aggregates, and `compare` with the same of an earlier range if that was asked for; or `rows` and `next`; of Logs Insights `columns` with name and type, and `rows`.
         data: Object,
         /// How the answer came about: elapsed_ms, rows_scanned, bytes_scanned, segments, engine, complete_to, time_range, warnings.
         meta: Object,
+    }
+}
+
+wire_type! {
+    /// A question in Logs Insights.
+    InsightsQuery {
+        /// The query.
+        query: String,
+        /// Datasets, unless the query has a SOURCE; all when left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        datasets: Option<Vec<String>>,
+        /// Epoch seconds; the last 7,200 s when neither is given.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        start_time: Option<f64>,
+        /// Epoch seconds, exclusive.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        end_time: Option<f64>,
+        /// Answer only what would be scanned.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        dry_run: Option<bool>,
+        /// How long the answer is waited for, 10,000 when left out; then 202 with an id.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        wait_ms: Option<u64>,
     }
 }
 

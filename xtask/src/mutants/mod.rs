@@ -13,6 +13,7 @@
 mod table;
 mod table_doors;
 mod table_format;
+mod table_insights;
 mod table_parts;
 mod table_query;
 mod table_relation;
@@ -31,6 +32,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use table::MUTANTS;
 use table_doors::DOOR_MUTANTS;
 use table_format::FORMAT_MUTANTS;
+use table_insights::INSIGHTS_MUTANTS;
 use table_parts::PART_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_relation::RELATION_MUTANTS;
@@ -45,6 +47,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
         .chain(QUERY_MUTANTS)
         .chain(PART_MUTANTS)
         .chain(RELATION_MUTANTS)
+        .chain(INSIGHTS_MUTANTS)
         .chain(TRACE_MUTANTS)
         .chain(UPKEEP_MUTANTS)
         .chain(DOOR_MUTANTS)

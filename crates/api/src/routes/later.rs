@@ -12,7 +12,6 @@ use crate::state::Api;
 
 /// Method, path, name, and what to use meanwhile.
 const LATER: &[(&str, &str, &str, &str)] = &[
-    ("POST", "/api/v1/insights", "insights", USE_QUERY),
     ("POST", "/api/v1/sql", "sql", USE_QUERY),
     ("POST", "/api/v1/explain", "explain", USE_QUERY),
     ("POST", "/api/v1/compare", "compare", USE_QUERY),

@@ -8,6 +8,7 @@ mod demo;
 mod erase;
 mod export;
 mod health;
+mod insights;
 mod later;
 mod openapi;
 mod query;
@@ -51,6 +52,7 @@ pub(crate) fn table() -> Vec<Route> {
     [
         health::routes(),
         query::routes(),
+        insights::routes(),
         traces::routes(),
         datasets::routes(),
         rejections::routes(),

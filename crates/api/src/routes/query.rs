@@ -77,8 +77,8 @@ async fn ask(State(api): State<Arc<Api>>, request: Request) -> Result<Response, 
     job.partial(answer_so_far(&job.id, &nothing_yet(&plan)));
     let watch = job.watch();
     let id = Arc::clone(&job.id);
-    let asked = with_absolute_times(&spec, &plan);
-    tokio::spawn(run(Arc::clone(&api), job, plan, environment, asked));
+    let asked = with_absolute_times(&spec, &plan).map(|spec| ("skein.query", spec));
+    tokio::spawn(run(Arc::clone(&api), job, work(plan), environment, asked));
     if wants_stream(&parts.headers) {
         return Ok(stream_answer(id, watch));
     }
@@ -126,23 +126,50 @@ fn with_absolute_times(spec: &Value, plan: &Plan) -> Option<String> {
     (text.len() <= event::limits::CAPTURED_QUERY_BYTES_MAX).then_some(text)
 }
 
+/// What runs a query on the CPU pool: the answer, and how it came about.
+pub(super) type Work = Box<dyn FnOnce(&Api, &Job) -> Result<(QueryAnswer, Meta), ApiError> + Send>;
+
+/// Runs a plan of the builder language.
+fn work(plan: Plan) -> Work {
+    Box::new(move |api, job| {
+        let partial = |result: QueryResult| job.partial(answer_so_far(&job.id, &result));
+        let progress = |fraction| job.progress(fraction);
+        let result = api.engine.run(&plan, &context(api, job, &progress, &partial))?;
+        Ok((whole_answer(&job.id, &result), result.meta))
+    })
+}
+
+/// What a run of a job may use.
+pub(super) fn context<'a>(
+    api: &'a Api,
+    job: &'a Job,
+    progress: &'a (dyn Fn(f64) + Sync),
+    partial: &'a (dyn Fn(QueryResult) + Sync),
+) -> RunContext<'a> {
+    RunContext {
+        clock: &*api.clock,
+        cancelled: &job.cancelled,
+        progress,
+        partial: Some(partial),
+        deadline_ns: Some(api.clock.now_ns().saturating_add(api.limits.duration_ns_max)),
+        memory_bytes_max: api.limits.memory_bytes_max,
+    }
+}
+
 /// Runs a query to its end, whether or not anybody still waits for it.
-async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment, asked: Option<String>) {
+pub(super) async fn run(
+    api: Arc<Api>,
+    job: Job,
+    work: Work,
+    environment: Environment,
+    asked: Option<(&'static str, String)>,
+) {
     let start_ns = api.clock.now_ns();
     let (worker, running) = (Arc::clone(&api), job.clone());
     let answered = api.cpu.run(move || {
-        let context = RunContext {
-            clock: &*worker.clock,
-            cancelled: &running.cancelled,
-            progress: &|fraction| running.progress(fraction),
-            partial: Some(&|result| running.partial(answer_so_far(&running.id, &result))),
-            deadline_ns: Some(worker.clock.now_ns().saturating_add(worker.limits.duration_ns_max)),
-            memory_bytes_max: worker.limits.memory_bytes_max,
-        };
-        let result = worker.engine.run(&plan, &context)?;
-        let answer = whole_answer(&running.id, &result);
+        let (answer, meta) = work(&worker, &running)?;
         let bytes = serde_json::to_vec(&answer).map(|bytes| bytes.len()).unwrap_or_default();
-        Ok::<_, ApiError>((answer, bytes, result.meta))
+        Ok::<_, ApiError>((answer, bytes, meta))
     });
     let answered = answered.await.unwrap_or_else(|lost| Err(ApiError::internal(lost.to_string())));
     let end_ns = api.clock.now_ns();
@@ -153,7 +180,7 @@ async fn run(api: Arc<Api>, job: Job, plan: Plan, environment: Environment, aske
         ("skein.query_id", EventValue::Text(job.id.to_string())),
         ("skein.engine", EventValue::Text("native".to_owned())),
     ];
-    fields.extend(asked.map(|asked| ("skein.query", EventValue::Text(asked))));
+    fields.extend(asked.map(|(name, asked)| (name, EventValue::Text(asked))));
     let (state, bytes, error) = match answered {
         Ok((answer, bytes, meta)) => {
             let number = |count: u64| EventValue::I64(i64::try_from(count).unwrap_or(i64::MAX));
@@ -196,11 +223,15 @@ fn whole_answer(id: &str, result: &QueryResult) -> QueryAnswer {
 
 /// The answer so far of a query under way.
 fn answer_so_far(id: &str, result: &QueryResult) -> QueryAnswer {
-    let mut answer = QueryAnswer { complete: false, progress: Some(0.0), ..whole_answer(id, result) };
+    bounded(QueryAnswer { complete: false, progress: Some(0.0), ..whole_answer(id, result) }, &result.meta)
+}
+
+/// An answer so far, without data when that is too much to be shown before the end.
+pub(super) fn bounded(mut answer: QueryAnswer, meta: &Meta) -> QueryAnswer {
     let bytes = serde_json::to_vec(&answer.data).map_or(0, |bytes| bytes.len());
     if bytes > PARTIAL_ANSWER_BYTES_MAX {
         // The whole answer is worth its room; a glimpse of it is not.
-        let mut meta = result.meta.clone();
+        let mut meta = meta.clone();
         let message = format!("{bytes} bytes so far are too many to show before the query has ended");
         meta.warnings.push(Warning { code: "partial_too_large", message });
         (answer.data, answer.meta) = (Map::new(), object(render::meta(&meta)));
@@ -236,14 +267,18 @@ fn shown(id: &str, known: &Known) -> QueryAnswer {
     QueryAnswer { progress: Some(known.progress), ..partial }
 }
 
-fn object(value: Value) -> Object {
+pub(super) fn object(value: Value) -> Object {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),
     }
 }
 
-async fn wait(id: &str, mut watch: watch::Receiver<JobState>, wait_ms: u64) -> Result<Response, ApiError> {
+pub(super) async fn wait(
+    id: &str,
+    mut watch: watch::Receiver<JobState>,
+    wait_ms: u64,
+) -> Result<Response, ApiError> {
     let until = Instant::now() + Duration::from_millis(wait_ms);
     let ended = watch.wait_for(|state| !matches!(state, JobState::Running(_)));
     // Whether it ended or not, its state now is the answer.
@@ -262,13 +297,13 @@ async fn wait(id: &str, mut watch: watch::Receiver<JobState>, wait_ms: u64) -> R
     }
 }
 
-fn wants_stream(headers: &HeaderMap) -> bool {
+pub(super) fn wants_stream(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == "text/event-stream")
 }
 
 /// Server-sent events: `progress` with partial answers, then one `answer` or `error`.
-fn stream_answer(id: Arc<str>, watch: watch::Receiver<JobState>) -> Response {
+pub(super) fn stream_answer(id: Arc<str>, watch: watch::Receiver<JobState>) -> Response {
     let events = stream::unfold(Some((id, watch, true)), |state| async move {
         let (id, mut watch, first) = state?;
         if !first {

@@ -109,7 +109,10 @@ fn show(body: &Value, arguments: &Query) -> Outcome {
         write_out(|out| writeln!(out, "{body}"))?;
         return Ok(Exit::Done);
     }
-    let rows = rows(body);
+    let mut rows = rows(body);
+    if matches!(format, Format::Table | Format::Csv) {
+        rows = in_columns(body, rows);
+    }
     write_out(|out| write_rows(out, &rows, format))?;
     if format == Format::Table {
         tell(&footer(body, rows.len()));
@@ -149,6 +152,17 @@ fn rows(body: &Value) -> Vec<Row> {
             row
         })
         .collect()
+}
+
+/// Rows with exactly the columns that the answer names, in their order: what is no column is for programs.
+fn in_columns(body: &Value, rows: Vec<Row>) -> Vec<Row> {
+    let columns = body.get("data").and_then(|data| data.get("columns")).and_then(Value::as_array);
+    let Some(columns) = columns else { return rows };
+    let names: Vec<&str> = columns.iter().filter_map(|column| column.get("name")?.as_str()).collect();
+    let of_row = |mut row: Row| {
+        names.iter().map(|name| ((*name).to_owned(), row.remove(*name).unwrap_or(Value::Null))).collect()
+    };
+    rows.into_iter().map(of_row).collect()
 }
 
 fn footer(body: &Value, count: usize) -> String {
@@ -201,5 +215,11 @@ mod tests {
         let raw = json!({"data": {"rows": [{"timestamp": "t", "event.id": "0-0-0"}]}});
         assert_eq!(json!(rows(&raw)), json!([{"timestamp": "t", "event.id": "0-0-0"}]));
         assert!(rows(&json!({})).is_empty());
+        let insights = json!({"data": {
+            "columns": [{"name": "b", "type": "i64"}, {"name": "a", "type": "text"}],
+            "rows": [{"a": "x", "@ptr": "0-0-0"}],
+        }});
+        assert_eq!(json!(rows(&insights)), json!([{"a": "x", "@ptr": "0-0-0"}]));
+        assert_eq!(json!(in_columns(&insights, rows(&insights))), json!([{"b": null, "a": "x"}]));
     }
 }

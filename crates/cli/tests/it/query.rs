@@ -111,11 +111,30 @@ fn an_unknown_column_is_shown_with_what_was_meant() {
 #[test]
 fn languages_of_a_later_version_are_refused_with_a_hint() {
     let server = Server::start();
-    for arguments in [["query", "fields @timestamp"].as_slice(), &["query", "--sql", "select 1"]] {
-        let error = run(server.client(arguments).args(["--format", "json"])).expect(1).error();
-        assert_eq!(error["code"], json!("not_found"), "{error}");
-        assert!(error["hint"].is_string());
-    }
+    let sql = ["query", "--sql", "select 1", "--format", "json"];
+    let error = run(&mut server.client(&sql)).expect(1).error();
+    assert_eq!(error["code"], json!("not_found"), "{error}");
+    assert!(error["hint"].is_string());
     let later = run(skein().args(["doctor", "--rebuild-catalog", "--format", "json"])).expect(1);
     assert_eq!(later.error()["code"], json!("not_found"));
+}
+
+#[test]
+fn a_query_in_logs_insights_is_answered_and_its_mistakes_are_shown() {
+    let (server, _directory) = imported();
+    let text = "stats count(*) as n by service.name | sort n desc | limit 1";
+    let range = ["--from", "1970-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z"];
+    let rows = run(server.client(&["query", text, "--format", "json"]).args(range)).expect(0).json();
+    assert!(rows[0]["n"].as_u64().is_some_and(|n| n > 0), "{rows}");
+    let csv =
+        run(server.client(&["query", "fields name | limit 2", "--format", "csv"]).args(range)).expect(0);
+    assert_eq!(csv.out.lines().next(), Some("name"), "no column names the event: {}", csv.out);
+    let full =
+        run(server.client(&["query", text, "--format", "json", "--full"]).args(range)).expect(0).json();
+    assert_eq!(full["data"]["columns"][1], json!({"name": "n", "type": "i64"}), "{full}");
+    assert!(full["meta"]["rows_scanned"].is_number(), "{full}");
+
+    let wrong = run(&mut server.client(&["query", "fields a\n| filtr b = 1", "--format", "table"])).expect(1);
+    assert!(wrong.err.contains("filtr b = 1\n"), "{}", wrong.err);
+    assert!(wrong.err.contains("^^^^^") && wrong.err.contains("did you mean: filter"), "{}", wrong.err);
 }

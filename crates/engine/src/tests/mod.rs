@@ -2,6 +2,7 @@
 
 mod build;
 mod guarantees;
+mod insights;
 mod parts;
 mod questions;
 mod relational;

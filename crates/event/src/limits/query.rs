@@ -83,3 +83,24 @@ pub const TRACE_TEXT_BYTES_MAX: usize = 256;
 
 /// Bytes that an event of a trace takes while it is analysed, beside its columns: its span, node, pieces of path.
 pub const TRACE_EVENT_BYTES: usize = 320;
+
+/// Commands of a query in Logs Insights. People write five.
+pub const INSIGHTS_COMMANDS_MAX: usize = 200;
+
+/// Items of one command: as many as a specification has breakdowns and calculations together.
+pub const INSIGHTS_ITEMS_MAX: usize = 200;
+
+/// Pairs or values that `parse` takes from one text with logfmt or csv: CloudWatch discovers 200 fields of an event.
+pub const INSIGHTS_PAIRS_MAX: usize = 1_000;
+
+/// Rows that one row becomes by `unnest`, `expand` or `parse … multi`. A list of more is no list of things to look at.
+pub const INSIGHTS_ELEMENTS_MAX: usize = 10_000;
+
+/// Templates that `pattern` tells apart. Real services write some hundred; with more, those at the end mean nothing.
+pub const INSIGHTS_PATTERNS_MAX: usize = 5_000;
+
+/// Words of a text that `pattern` looks at: more is a document and no message.
+pub const INSIGHTS_PATTERN_WORDS_MAX: usize = 200;
+
+/// Texts shown with a template.
+pub const INSIGHTS_SAMPLES_MAX: usize = 3;

@@ -24,7 +24,7 @@ pub(super) enum Extra {
 
 /// A compiled regular expression, equal to another of the same text.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(pub(super) Regex);
+pub(crate) struct Pattern(pub(crate) Regex);
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Pattern) -> bool {
@@ -36,10 +36,11 @@ impl Eq for Pattern {}
 
 /// The patterns of a question, each compiled once.
 #[derive(Default)]
-pub(super) struct Patterns(HashMap<String, Pattern>);
+pub(crate) struct Patterns(HashMap<String, Pattern>);
 
 impl Patterns {
-    fn compile(&mut self, text: &str, span: Span) -> Result<Pattern, Problem> {
+    /// The pattern of a text.
+    pub(crate) fn compile(&mut self, text: &str, span: Span) -> Result<Pattern, Problem> {
         if let Some(known) = self.0.get(text) {
             return Ok(known.clone());
         }

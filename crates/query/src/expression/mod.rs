@@ -21,6 +21,7 @@ pub mod scalar;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use call::{Pattern, Patterns};
 pub use parse::{Expression, Kind, parse};
 pub use plan::{Field, Fields, Input, Program};
 pub use scalar::Scalar;

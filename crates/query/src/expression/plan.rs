@@ -14,6 +14,7 @@ use super::functions::Function;
 use super::parse::{Expression, Kind};
 use super::scalar::Scalar;
 use crate::QueryError;
+use crate::insights::Code;
 use crate::plan::Column;
 use crate::text::{Problem, Span};
 
@@ -22,6 +23,8 @@ use crate::text::{Problem, Span};
 pub struct Program {
     inputs: Vec<Input>,
     steps: Vec<Step>,
+    /// The steps of an expression of Logs Insights, which has functions and rules of its own; then there are no others.
+    insights: Option<Arc<Code>>,
 }
 
 /// What a program needs to be told.
@@ -38,6 +41,10 @@ pub enum Input {
     EventTime,
     /// The time of its arrival in seconds.
     IngestTime,
+    /// The event's time in nanoseconds.
+    EventTimeNs,
+    /// The time of its arrival in nanoseconds.
+    IngestTimeNs,
     /// The value of a calculation, by its place: of formulas.
     Calculation(usize),
 }
@@ -62,6 +69,15 @@ impl Program {
     /// What it needs, each thing once.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// The program of an expression of Logs Insights.
+    pub(crate) fn of_insights(inputs: Vec<Input>, code: Code) -> Program {
+        Program { inputs, steps: Vec::new(), insights: Some(Arc::new(code)) }
+    }
+
+    pub(super) fn insights(&self) -> Option<&Code> {
+        self.insights.as_deref()
     }
 
     pub(super) fn steps(&self) -> &[Step] {
@@ -333,5 +349,5 @@ fn pruned(inputs: Vec<Input>, steps: &[Step], result: u32) -> Program {
     let mut inputs: Vec<Option<Input>> = inputs.into_iter().map(Some).collect();
     let inputs =
         kept_inputs.iter().filter_map(|place| inputs.get_mut(*place).and_then(Option::take)).collect();
-    Program { inputs, steps: kept }
+    Program { inputs, steps: kept, insights: None }
 }

@@ -37,6 +37,7 @@ fn value(text: &str, event: &HashMap<&str, Scalar>) -> Scalar {
         Input::Column { column, .. } => event.get(&*column.name).cloned().unwrap_or(Scalar::Null),
         Input::EventTime => Scalar::F64(1_900_000_000.25),
         Input::IngestTime => Scalar::F64(1_900_000_001.5),
+        Input::EventTimeNs | Input::IngestTimeNs => panic!("times are seconds here"),
         Input::Calculation(_) => panic!("no formula"),
     };
     let inputs: Vec<Scalar> = program.inputs().iter().map(input).collect();

@@ -14,10 +14,13 @@ mod formulas;
 mod limits;
 mod node;
 mod relational;
+mod text;
 mod times;
 
 #[cfg(test)]
 mod tests;
+
+pub use text::{TextRange, text_question};
 
 use std::sync::Arc;
 
