@@ -4,20 +4,22 @@ Prints one JSON object. The schema follows ClickHouse's documentation for observ
 (service, time), LowCardinality for text of at most ten thousand values, ZSTD(1) everywhere, Delta for times, a bloom
 filter on the trace id, ids as FixedString. No column is Nullable, as that documentation recommends: an absent value is
 "", 0 or false, and cannot be told from one. Columns of which half is absent are stored sparsely. On these events that is
-smaller than Nullable columns (by 5 %) and than the default ratio for sparse columns of 0.9375 (by 1 %).
+smaller than Nullable columns (by 5 %) and than the default ratio for sparse columns of 0.9375 (by 1 %). With two further
+arguments, the places of a question in the job and of a way to ask it, it answers that one alone, with no page of its
+files in memory.
 """
 
 import json
 import resource
 import shutil
 import sys
-import time
 
 from chdb.session import Session
 
+from common import forget, questions, timed
+
 TYPES = {"bool": "Bool", "int": "Int64", "float": "Float64", "text": "String", "id16": "FixedString(16)",
          "id8": "FixedString(8)"}
-ROUNDS = 5
 
 
 def quoted(name):
@@ -37,11 +39,22 @@ def column_type(column):
 def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         job = json.load(file)
-    shutil.rmtree(job["folder"], ignore_errors=True)
+    alone = sys.argv[2:]
+    if not alone:
+        shutil.rmtree(job["folder"], ignore_errors=True)
     session = Session(job["folder"])
 
     def ask(sql):
         return json.loads(session.query(sql, "JSONCompact").bytes() or b'{"data":[]}')["data"]
+
+    if alone:
+        session.query("SET max_threads = 2")
+        session.query("SELECT 1 FROM peers.events LIMIT 0")
+        forget(job["folder"])
+        question = job["questions"][int(alone[0])]
+        ms, _ = timed(ask, question["sql"][int(alone[1])].replace("{events}", "peers.events"))
+        print(json.dumps({"ms": ms}))
+        return
 
     # Parts of about a million rows, as the documentation recommends of large inserts.
     session.query("SET max_threads = 2, max_insert_threads = 1, min_insert_block_size_rows = 1048576, "
@@ -71,36 +84,22 @@ def main():
     sparse = ask(
         "SELECT countIf(serialization_kind = 'Sparse') FROM system.parts_columns "
         "WHERE active AND database = 'peers' AND table = 'events'")[0][0]
-    paths = ",".join(file["path"].rsplit("/", 1)[1] for file in job["files"])
-    folder = job["files"][0]["path"].rsplit("/", 1)[0]
-    files = f"file('{folder}/{{{paths}}}', Parquet)"
-    answers, milliseconds = {}, {}
-    for question in job["questions"]:
-        took = []
-        for _ in range(ROUNDS):
-            begin = time.perf_counter()
-            rows_of_table = ask(question["sql"].replace("{events}", "peers.events"))
-            took.append((time.perf_counter() - begin) * 1e3)
-        milliseconds[question["name"]] = sorted(took)[len(took) // 2]
-        rows_of_files = ask(question["sql"].replace("{events}", files)
-                            + " SETTINGS schema_inference_mode = 'union', input_format_parquet_filter_push_down = 1")
-        answers[question["name"]] = [rows_of_table, rows_of_files]
+    answers = questions(ask, job["questions"], "peers.events")
     trace_ms = []
     for _ in range(2):
         trace_ms.clear()
         for trace in job["traces"]:
-            begin = time.perf_counter()
-            found = session.query(
-                f"SELECT * FROM peers.events WHERE {quoted('trace.trace_id')} = unhex('{trace}')", "JSONEachRow")
-            trace_ms.append((time.perf_counter() - begin) * 1e3)
+            ms, found = timed(lambda sql: session.query(sql, "JSONEachRow"),
+                              f"SELECT * FROM peers.events WHERE {quoted('trace.trace_id')} = unhex('{trace}')")
+            trace_ms.append(ms)
             if not found.bytes():
                 raise SystemExit(f"trace {trace} is not in ClickHouse")
     low = sum(column["low_cardinality"] for column in job["columns"])
     print(json.dumps({
         "version": ask("SELECT version()")[0][0],
-        "rows": int(rows), "bytes": int(size), "parts": int(parts), "load_cpu": load_cpu, "merge_cpu": merge_cpu,
-        "answers": answers, "ms": milliseconds, "trace_ms": trace_ms,
-        "schema": f"MergeTree ORDER BY (`service.name`, `timestamp`), ZSTD(1) on every column, Delta before it on the "
+        "rows": int(rows), "bytes": int(size), "load_cpu": load_cpu + merge_cpu,
+        "answers": answers, "trace_ms": trace_ms,
+        "schema": f"{int(parts)} part(s) after OPTIMIZE TABLE … FINAL; MergeTree ORDER BY (`service.name`, `timestamp`), ZSTD(1) on every column, Delta before it on the "
                   f"time, LowCardinality for the {low} text columns of at most ten thousand values, FixedString for ids, "
                   f"bloom filter on the trace id, no column Nullable (an absent value is '', 0 or false), "
                   f"ratio_of_defaults_for_sparse_serialization 0.5 ({int(sparse)} columns are stored sparsely).",

@@ -15,7 +15,8 @@ use crate::metrics::settle;
 use crate::process::{Server, ServerOptions};
 use crate::report::{Figure, Report};
 use crate::{
-    amplify, columns, door, encode, feed, ingest, peers, pressure, questions, restart, scale, sizes, traces,
+    amplify, columns, door, encode, feed, ingest, peers, pressure, questions, restart, scale, shapes, sizes,
+    traces,
 };
 
 #[derive(Args, Debug)]
@@ -39,6 +40,12 @@ pub(crate) struct Arguments {
     /// Where results.json and RESULTS.md are written.
     #[arg(long, default_value = "bench")]
     out: PathBuf,
+    /// Questions drawn by seed beside the nine shapes.
+    #[arg(long, default_value_t = 500)]
+    generated: usize,
+    /// Their seed.
+    #[arg(long, default_value_t = 1)]
+    generated_seed: u64,
     /// Keep the files of Skein and its peers.
     #[arg(long)]
     keep: bool,
@@ -71,7 +78,7 @@ impl Arguments {
         report.add("Encoding", ENCODE_NOTES, encode);
         let server = self.server.start_empty()?;
         let fed = self.load_wide(report, &server)?;
-        let (server, answers) = self.files(report, server, &fed)?;
+        let (server, subject, answers) = self.files(report, server, &fed)?;
         self.sustain(report, server)?;
         // Each has data of its own: one that fails leaves the others as they are.
         let apart = [
@@ -79,7 +86,15 @@ impl Arguments {
             scale::part(report, &self.scale, &self.data, &self.server),
             pressure::part(report, &self.pressure, &self.data, &self.server),
             amplify::part(report, &self.amplify, &self.server),
-            peers::measure(report, &self.peers, &self.data, &self.server.scratch, &fed, &answers),
+            peers::measure(
+                report,
+                &self.peers,
+                &self.data,
+                &self.server.scratch,
+                &fed,
+                Some(&subject),
+                &answers,
+            ),
         ];
         let failed: Vec<String> =
             apart.into_iter().filter_map(|outcome| Some(format!("{:#}", outcome.err()?))).collect();
@@ -115,26 +130,36 @@ impl Arguments {
         report: &mut Report,
         server: Server,
         fed: &Fed,
-    ) -> anyhow::Result<(Server, Vec<questions::Answered>)> {
+    ) -> anyhow::Result<(Server, shapes::Subject, Vec<shapes::Answered>)> {
         let (figures, columns) = report.timed("sizes", || sizes::measure(&self.server, fed.rows))?;
         report.add("Size", sizes::notes(&columns, fed.rows), figures);
         let config = self.data.wide();
         let times = questions::times(&config);
-        let answers = report.timed("questions", || questions::ask_all(&server, times))?;
-        let figures = answers.iter().map(|answer| Figure::new(answer.figure(), "ms", answer.ms)).collect();
-        report.add("Questions", QUESTION_NOTES, figures);
+        let subject = report.timed("subject", || shapes::Subject::find(&server, times))?;
+        let nine = shapes::nine(&subject);
+        let mut answers = report.timed("shapes", || shapes::ask_all(&server, &nine))?;
+        let generated = report.timed("generated questions", || {
+            shapes::ask_all(
+                &server,
+                &shapes::generated::questions(&server, times, self.generated_seed, self.generated)?,
+            )
+        })?;
         let mut figures = report.timed("traces", || traces::warm(&server, fed))?;
         let (server, mut restarts) = report.timed("restart", || restart::clean(&self.server, server))?;
         server.stop()?;
         figures.extend(report.timed("cold traces", || traces::cold(&self.server, fed))?);
         report.add("A trace by its id", TRACE_NOTES, figures);
+        report.timed("cold shapes", || shapes::ask_cold(&self.server, &mut answers))?;
+        let notes = format!("{SHAPE_NOTES} {}", subject.sentence());
+        report.add("Nine shapes", notes, shapes::figures(&answers));
+        answers.extend(generated);
         let server = self.server.start()?;
         let killed = report.timed("kill", || restart::killed(&self.server, server, &config))?;
         let (server, extra, after_kill) = killed;
         questions::check_count(&server, fed.rows + extra, times)?;
         restarts.extend(after_kill);
         report.add("Restarts", RESTART_NOTES, restarts);
-        Ok((server, answers))
+        Ok((server, subject, answers))
     }
 
     fn sustain(&self, report: &mut Report, server: Server) -> anyhow::Result<()> {
@@ -157,8 +182,12 @@ const TRACE_NOTES: &str = "`GET /api/v1/traces/{id}` with all columns as JSON, o
     Warm: a thousand traces spread over the data, each asked a second time. Cold: the first trace that a server is asked \
     after a start, when no page of its files is in memory.";
 
-const QUESTION_NOTES: &str = "Asked over the API and timed by the client, the median of seven, over all wide events. \
-    Peers are asked the same in SQL, in their own process; where it makes sense their answers are compared with Skein's.";
+const SHAPE_NOTES: &str = "Asked over the API and timed by the client, the median of seven, over all wide events; *cold*: the \
+    first answer of a new server, no page of whose files is in memory. (1) count by minute; (2) count and percentiles by \
+    service; (3) the twenty most frequent users, of errors and of all; (4) a heatmap of one service; (6) messages that hold \
+    a word: their count and the last fifty with all columns; (7) exact distinct users by route in half an hour; (8) value \
+    counts of slow spans of a service against its others, for many columns at once; (9) groups of three sparse columns with \
+    a filter on a fourth. (5), a trace by its id, stands above. Peers are asked the same in SQL, in their own process.";
 
 const RESTART_NOTES: &str = "From the start of the process until /readyz answers 200, on the data of this run. After \
     kill -9: further events were fed as fast as possible, and the server was killed with them in its heads; afterwards \

@@ -26,6 +26,7 @@ mod questions;
 mod report;
 mod restart;
 mod scale;
+mod shapes;
 mod sizes;
 mod template;
 mod traces;
