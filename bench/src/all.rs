@@ -15,8 +15,8 @@ use crate::metrics::settle;
 use crate::process::{Server, ServerOptions};
 use crate::report::{Figure, Report};
 use crate::{
-    amplify, columns, door, encode, feed, ingest, peers, pressure, questions, restart, scale, shapes, sizes,
-    traces,
+    amplify, columns, door, encode, fairness, feed, ingest, peers, pressure, questions, restart, scale,
+    shapes, sizes, traces,
 };
 
 #[derive(Args, Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct Arguments {
     pressure: pressure::Options,
     #[command(flatten)]
     amplify: amplify::Options,
+    #[command(flatten)]
+    fairness: fairness::Options,
     /// Where results.json and RESULTS.md are written.
     #[arg(long, default_value = "bench")]
     out: PathBuf,
@@ -79,7 +81,7 @@ impl Arguments {
         let server = self.server.start_empty()?;
         let fed = self.load_wide(report, &server)?;
         let (server, subject, answers) = self.files(report, server, &fed)?;
-        self.sustain(report, server)?;
+        self.sustain(report, server, &fed)?;
         // Each has data of its own: one that fails leaves the others as they are.
         let apart = [
             columns::part(report, &self.columns, &self.data, &self.server),
@@ -162,11 +164,18 @@ impl Arguments {
         Ok((server, subject, answers))
     }
 
-    fn sustain(&self, report: &mut Report, server: Server) -> anyhow::Result<()> {
+    fn sustain(&self, report: &mut Report, server: Server, fed: &Fed) -> anyhow::Result<()> {
         report.timed("settle again", || settle(&server))?;
         let figures = report
             .timed("sustained ingest", || ingest::measure(&self.load, &server, &narrow_templates()?))?;
         report.add("Sustained ingest", INGEST_NOTES, figures);
+        if self.fairness.is_wanted() {
+            let times = questions::times(&self.data.wide());
+            let figures = report.timed("fairness", || {
+                fairness::measure(&self.fairness, &server, &narrow_templates()?, fed, times)
+            })?;
+            report.add("Eight questions at a time", fairness::NOTES, figures);
+        }
         server.stop()
     }
 }

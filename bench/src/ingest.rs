@@ -9,14 +9,14 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 
 use crate::data::narrow_templates;
 use crate::http::Connection;
 use crate::metrics::{Metrics, settle};
 use crate::process::{Server, ServerOptions};
-use crate::questions::check_count;
+use crate::questions::count;
 use crate::report::{self, Figure, precise, quantile};
 use crate::template::Template;
 use crate::{clock, feed};
@@ -35,6 +35,13 @@ pub(crate) struct Load {
     /// Connections, each with one request in flight.
     #[arg(long, default_value_t = 4)]
     clients: usize,
+}
+
+impl Load {
+    /// A load of four connections.
+    pub(crate) fn new(seconds: u64, rate: u64) -> Load {
+        Load { seconds, rate, clients: 4 }
+    }
 }
 
 #[derive(Args, Debug, Clone)]
@@ -83,6 +90,10 @@ pub(crate) fn measure(
     server: &Server,
     templates: &[Template],
 ) -> anyhow::Result<Vec<Figure>> {
+    // Spans were made to end at the beginning of the run, and are moved along with it.
+    let start = clock::epoch_ns() / 1_000_000_000 - 86_400;
+    let times = (start, start + 3 * 86_400);
+    let counted_before = count(server, times)?;
     let shared = Shared {
         options,
         templates,
@@ -121,9 +132,8 @@ pub(crate) fn measure(
     let memory = server.memory_mib()?;
     let at_end = server.metrics()?;
     let sent = shared.counts.spans.load(Ordering::Relaxed);
-    // Spans were made to end at the beginning of the run, and moved along with it.
-    let start = shared.begin_ns / 1_000_000_000 - 86_400;
-    check_count(server, usize::try_from(sent)?, (start, start + 3 * 86_400))?;
+    let counted = count(server, times)? - counted_before;
+    ensure!(counted == precise(sent), "{sent} spans were acknowledged, {counted} are counted");
     let settled = settle(server)?;
     let bytes = precise(server.bytes_of("segments/default")?) - precise(bytes_before);
     let spans = precise(sent);

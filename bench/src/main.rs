@@ -14,6 +14,7 @@ mod copies;
 mod data;
 mod door;
 mod encode;
+mod fairness;
 mod feed;
 mod group;
 mod http;

@@ -47,6 +47,16 @@ impl Figure {
         Figure { goal: Some(Goal::AtMost(goal)), ..self }
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value.
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
+
     fn goal_text(&self) -> String {
         let (sign, goal, met) = match self.goal {
             None => return String::new(),
