@@ -12,10 +12,10 @@ use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
 
 use crate::aggregate::{Accumulator, Coercions};
 use crate::first_pass::FirstPass;
-use crate::formula;
 use crate::scan::Failure;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
 use crate::snapshot::SnapshotView;
+use crate::{change, formula};
 
 /// The groups after havings, order and limit.
 #[derive(Clone)]
@@ -95,7 +95,9 @@ pub(crate) fn rank(
         cells: finish_slot(plan, &pass.accumulator, group, &mut []),
     };
     let results = shown.iter().map(row).collect();
-    Ok(Ranked { results, total, other, fates, shown })
+    let mut ranked = Ranked { results, total, other, fates, shown };
+    change::forget(plan, &mut ranked);
+    Ok(ranked)
 }
 
 /// What the orders of a group go by; `None` when a having leaves it out.
@@ -189,7 +191,9 @@ pub(crate) fn series(
         group: group as usize,
         cells: finish_slot(plan, &pass.accumulator, slot, overflowed),
     };
-    entries.iter().map(row).collect()
+    let mut series: Vec<SeriesRow> = entries.iter().map(row).collect();
+    change::apply(plan, &mut series, ranked);
+    series
 }
 
 fn fill_heatmap(place: usize, pass: &SecondPass<'_>, entries: &[((i64, u32), usize)], ranked: &mut Ranked) {
@@ -233,7 +237,8 @@ fn meets(having: &Having, cells: &[Cell]) -> bool {
     }
 }
 
-fn cell_number(value: &CellValue) -> Option<Number> {
+/// The number of a cell, if it has one.
+pub(crate) fn cell_number(value: &CellValue) -> Option<Number> {
     match value {
         CellValue::I64(value) => Some(Number::I64(*value)),
         CellValue::F64(value) => Some(Number::F64(*value)),

@@ -4,13 +4,14 @@ use std::sync::OnceLock;
 
 use skein_event::hash::HashKey;
 use skein_query::aggregate::{EXACT_ROWS_MAX, State};
-use skein_query::plan::{Calculation, GroupPlan};
+use skein_query::plan::{Calculation, GroupPlan, TimeRange};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
 use crate::aggregate::{Accumulator, BoundCalculations};
 use crate::block::Block;
-use crate::derived::{BoundDerived, Derivations, DerivedValues};
+use crate::derived::in_flight::Times;
+use crate::derived::{BoundDerived, Derivations, DerivedValues, Over};
 use crate::group::{self, GroupPart, Groups, ValueReading};
 use crate::local::{BoundBreakdowns, Slots};
 use crate::parts::{Gather, Job};
@@ -170,13 +171,14 @@ pub(crate) struct BoundDeriving<'s, 'p> {
 }
 
 impl<'p> DerivingPass<'p> {
-    pub(crate) fn new(plan: &'p GroupPlan, reading: Reading<'p>) -> DerivingPass<'p> {
+    pub(crate) fn new(plan: &'p GroupPlan, range: TimeRange, reading: Reading<'p>) -> DerivingPass<'p> {
         // Groups are named while rows are looked at.
         let reading = Reading { texts_at_once: true, ..reading };
+        let times = Times { range, granularity_ns: plan.granularity_ns };
         DerivingPass {
             job: FirstJob::new(plan, reading),
             pass: FirstPass::new(plan),
-            derivations: Derivations::new(&plan.calculations, reading.weighted),
+            derivations: Derivations::new(&plan.calculations, reading.weighted, times),
             slots: Vec::new(),
         }
     }
@@ -184,7 +186,7 @@ impl<'p> DerivingPass<'p> {
     /// Adds the values of several events to the states, now that all events were seen.
     pub(crate) fn derive(&mut self) -> DerivedValues {
         let values = self.derivations.finish();
-        values.add_to(&mut self.pass.accumulator, |value| Some(value.group as usize));
+        values.add_to(&mut self.pass.accumulator, Over::Range, |value| Some(value.group as usize));
         values
     }
 }

@@ -23,6 +23,7 @@ mod block;
 mod calculated;
 mod calculation;
 mod catalog;
+mod change;
 mod column;
 mod compare;
 mod counters;

@@ -326,7 +326,7 @@ fn first_pass<'p>(
         })
     };
     if groups.calculations.iter().any(|calculation| calculation.derived.is_some()) {
-        let mut deriving = DerivingPass::new(groups, reading);
+        let mut deriving = DerivingPass::new(groups, scan.time_range, reading);
         let counters = scan.run(&mut deriving, |deriving, counters, fraction| {
             tell(&mut deriving.pass, counters, fraction)
         })?;

@@ -106,6 +106,11 @@ fn of_calculation<'a>(
             split_column(by, presence, others);
             split_filters(from.filters.iter().chain(&to.filters), presence, others);
         }
+        Some(Derived::InFlight { filter }) => split_filters(&filter.filters, presence, others),
+        Some(Derived::Increase { column, filter, .. }) => {
+            split_column(column, presence, others);
+            split_filters(&filter.filters, presence, others);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use skein_store::segment::Segment;
 
 use crate::aggregate::{Accumulator, BoundCalculations, NO_SLOT};
 use crate::block::Block;
-use crate::derived::DerivedValues;
+use crate::derived::{DerivedValues, Over};
 use crate::group::{self, Groups, PartValue, ValueReading};
 use crate::hashing::ByNumber;
 use crate::local::{BoundBreakdowns, Slots};
@@ -320,7 +320,7 @@ impl<'p> SecondPass<'p> {
         let slots: Vec<u32> = values.iter().map(slot).collect();
         self.grow();
         let mut slots = slots.into_iter();
-        values.add_to(&mut self.accumulator, |_| slots.next().map(|slot| slot as usize));
+        values.add_to(&mut self.accumulator, Over::Bucket, |_| slots.next().map(|slot| slot as usize));
     }
 }
 

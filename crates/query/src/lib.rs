@@ -20,6 +20,7 @@ pub mod formula;
 pub mod insights;
 pub mod names;
 pub mod number;
+mod operation;
 pub mod plan;
 mod related;
 pub mod render;

@@ -149,6 +149,16 @@ impl Number {
         }
     }
 
+    /// The difference: whole of whole numbers as long as it fits.
+    pub fn minus(self, other: Number) -> Number {
+        match (self, other) {
+            (Number::I64(a), Number::I64(b)) => {
+                a.checked_sub(b).map_or(Number::F64(self.to_f64() - other.to_f64()), Number::I64)
+            }
+            _ => Number::F64(self.to_f64() - other.to_f64()),
+        }
+    }
+
     /// Whether it is not a number at all.
     pub fn is_nan(self) -> bool {
         matches!(self, Number::F64(value) if value.is_nan())

@@ -11,6 +11,7 @@ use crate::error::Location;
 use crate::expression::Program;
 pub use crate::formula::Formula;
 use crate::names::{self, Reference};
+pub use crate::operation::{OPERATIONS, Operation, Percentile};
 pub use crate::related::{Derived, Related, Scope};
 use crate::result::Warning;
 
@@ -173,67 +174,6 @@ pub struct Calculation {
     pub related: Vec<Related>,
     /// The values that `operation` is of, where events do not have them themselves; then there is no `column`.
     pub derived: Option<Derived>,
-}
-
-/// What is computed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Operation {
-    /// Sum of the weights, of all events or of those that have the column.
-    Count,
-    /// Number of different values by canonical text. Not weighted.
-    CountDistinct,
-    /// Weighted sum.
-    Sum,
-    /// Weighted mean.
-    Avg,
-    /// Smallest. Not weighted.
-    Min,
-    /// Largest. Not weighted.
-    Max,
-    /// Weighted percentile.
-    Percentile(Percentile),
-    /// Weighted histogram, by time.
-    Heatmap,
-}
-
-/// A percentile in thousandths: P001 is 1, P50 is 500, P999 is 999.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Percentile(pub u16);
-
-/// The operations by their names in the builder language, in the order of the documentation.
-pub const OPERATIONS: &[(&str, Operation)] = &[
-    ("COUNT", Operation::Count),
-    ("COUNT_DISTINCT", Operation::CountDistinct),
-    ("SUM", Operation::Sum),
-    ("AVG", Operation::Avg),
-    ("MIN", Operation::Min),
-    ("MAX", Operation::Max),
-    ("P001", Operation::Percentile(Percentile(1))),
-    ("P01", Operation::Percentile(Percentile(10))),
-    ("P05", Operation::Percentile(Percentile(50))),
-    ("P10", Operation::Percentile(Percentile(100))),
-    ("P20", Operation::Percentile(Percentile(200))),
-    ("P25", Operation::Percentile(Percentile(250))),
-    ("P50", Operation::Percentile(Percentile(500))),
-    ("P75", Operation::Percentile(Percentile(750))),
-    ("P80", Operation::Percentile(Percentile(800))),
-    ("P90", Operation::Percentile(Percentile(900))),
-    ("P95", Operation::Percentile(Percentile(950))),
-    ("P99", Operation::Percentile(Percentile(990))),
-    ("P999", Operation::Percentile(Percentile(999))),
-    ("HEATMAP", Operation::Heatmap),
-];
-
-impl Operation {
-    /// Its name in the builder language.
-    pub fn name(self) -> &'static str {
-        OPERATIONS.iter().find(|(_, operation)| *operation == self).map_or("", |(name, _)| name)
-    }
-
-    /// Whether only numbers and wholly numeric text count.
-    pub fn is_numeric(self) -> bool {
-        !matches!(self, Operation::Count | Operation::CountDistinct)
-    }
 }
 
 /// A logical column: a name and where to look for it.

@@ -63,4 +63,18 @@ pub enum Derived {
         /// What it is of.
         by: Column,
     },
+    /// Spans in flight: of each moment the spans that have begun and not ended (docs/reference/over-time.md).
+    InFlight {
+        /// Of which events.
+        filter: FilterSet,
+    },
+    /// By how much a counter rose from one point of a series to the next, resets taken into account.
+    Increase {
+        /// The counter.
+        column: Column,
+        /// Of which events.
+        filter: FilterSet,
+        /// Divided by the seconds of the bucket, or of the range.
+        per_second: bool,
+    },
 }

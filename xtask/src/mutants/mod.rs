@@ -18,6 +18,7 @@ mod table_parts;
 mod table_query;
 mod table_relation;
 mod table_scale;
+mod table_time;
 mod table_trace;
 mod table_upkeep;
 
@@ -37,6 +38,7 @@ use table_parts::PART_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_relation::RELATION_MUTANTS;
 use table_scale::SCALE_MUTANTS;
+use table_time::TIME_MUTANTS;
 use table_trace::TRACE_MUTANTS;
 use table_upkeep::UPKEEP_MUTANTS;
 
@@ -49,6 +51,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
         .chain(RELATION_MUTANTS)
         .chain(INSIGHTS_MUTANTS)
         .chain(TRACE_MUTANTS)
+        .chain(TIME_MUTANTS)
         .chain(UPKEEP_MUTANTS)
         .chain(DOOR_MUTANTS)
 }

@@ -14,6 +14,7 @@ use skein_store::segment::Segment;
 use crate::block::Block;
 use crate::derived::DerivedValue;
 use crate::filter::BoundFilters;
+use crate::flat;
 use crate::group::{Groups, ValueReading};
 use crate::local::{BoundBreakdowns, MISSING_VALUE};
 use crate::mask::Mask;
@@ -206,25 +207,12 @@ impl<'p> Intervals<'p> {
                 open += 1;
                 continue;
             };
-            values.push(DerivedValue {
-                group: from.group,
-                time_ns: from.time_ns,
-                number: Number::F64(milliseconds(from.time_ns, end_ns)),
-                weight: from.weight,
-            });
+            let number = Number::F64(flat::milliseconds(end_ns.saturating_sub(from.time_ns)));
+            let Start { group, time_ns, weight, .. } = from;
+            values.push(DerivedValue { group, time_ns, number, overall: number, weight });
         }
         (values, open)
     }
-}
-
-/// What `duration_ms` would say.
-fn milliseconds(start_ns: i64, end_ns: i64) -> f64 {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a time of 104 days is exact to the nanosecond, as in durations"
-    )]
-    let ns = end_ns.abs_diff(start_ns) as f64;
-    ns / 1e6
 }
 
 fn passing(filters: &mut BoundFilters<'_>, block: &Block<'_>) -> Result<Mask, Error> {

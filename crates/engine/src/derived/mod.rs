@@ -1,8 +1,11 @@
-//! Values of several events: PER_TRACE and INTERVAL. docs/reference/relational.md has the rules.
+//! Values of several events: PER_TRACE and INTERVAL (docs/reference/relational.md), CONCURRENCY, INCREASE and RATE
+//! (docs/reference/over-time.md).
 //!
 //! The first pass gathers what each trace, or each value of `by`, needs; at its end the values are known with the
 //! group, the time and the weight that they count with. The second pass takes them from there.
 
+pub(crate) mod in_flight;
+mod increase;
 mod interval;
 mod per_trace;
 
@@ -14,6 +17,8 @@ use skein_query::result::Warning;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
+use self::in_flight::{BoundInFlight, InFlight, Times};
+use self::increase::{BoundIncrease, Increases};
 use self::interval::{BoundInterval, Intervals};
 use self::per_trace::{BoundTraces, Traces};
 use crate::aggregate::Accumulator;
@@ -25,8 +30,20 @@ pub(crate) struct DerivedValue {
     pub(crate) group: u32,
     /// Of the event that says in which bucket of a series it counts.
     pub(crate) time_ns: i64,
+    /// What counts in its bucket.
     number: Number,
+    /// What counts in its group.
+    overall: Number,
     weight: f64,
+}
+
+/// Which of a value's numbers counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Over {
+    /// That of a bucket.
+    Bucket,
+    /// That of all of the range.
+    Range,
 }
 
 /// The values of several events, by calculation.
@@ -42,6 +59,7 @@ impl DerivedValues {
     pub(crate) fn add_to(
         &self,
         accumulator: &mut Accumulator<'_>,
+        over: Over,
         mut slot: impl FnMut(&DerivedValue) -> Option<usize>,
     ) {
         for (place, values) in &self.of {
@@ -49,7 +67,8 @@ impl DerivedValues {
             for value in values {
                 let state = slot(value).and_then(|slot| accumulator.state_mut(slot, *place));
                 if let (Some(state), Some(operation)) = (state, operation) {
-                    add(state, operation, value);
+                    let number = if over == Over::Bucket { value.number } else { value.overall };
+                    add(state, operation, number, value.weight);
                 }
             }
         }
@@ -61,24 +80,26 @@ impl DerivedValues {
     }
 }
 
-fn add(state: &mut State, operation: Operation, value: &DerivedValue) {
+fn add(state: &mut State, operation: Operation, number: Number, weight: f64) {
     match operation {
-        Operation::Count => state.add_event(value.weight),
+        Operation::Count => state.add_event(weight),
         Operation::CountDistinct => {
-            let text = match value.number {
+            let text = match number {
                 Number::I64(number) => ValueRef::I64(number).canonical_text(),
                 Number::F64(number) => ValueRef::F64(number).canonical_text(),
             };
             // These hashes meet none of stored values.
-            state.add_hash(HashKey(0).hash(text.as_bytes()), value.weight);
+            state.add_hash(HashKey(0).hash(text.as_bytes()), weight);
         }
-        _ => state.add_number(value.number, value.weight),
+        _ => state.add_number(number, weight),
     }
 }
 
 enum Derivation<'p> {
     PerTrace(Traces<'p>),
     Interval(Intervals<'p>),
+    InFlight(InFlight<'p>),
+    Increase(Increases<'p>),
 }
 
 /// What is gathered for the calculations over several events.
@@ -90,6 +111,8 @@ pub(crate) struct Derivations<'p> {
 enum BoundDerivation<'s> {
     PerTrace(Box<BoundTraces<'s>>),
     Interval(Box<BoundInterval<'s>>),
+    InFlight(Box<BoundInFlight<'s>>),
+    Increase(Box<BoundIncrease<'s>>),
 }
 
 /// The calculations over several events, bound to one segment.
@@ -101,18 +124,24 @@ impl BoundDerived<'_> {
         let of = |bound: &BoundDerivation<'_>| match bound {
             BoundDerivation::PerTrace(bound) => bound.bytes(),
             BoundDerivation::Interval(bound) => bound.bytes(),
+            BoundDerivation::InFlight(bound) => bound.bytes(),
+            BoundDerivation::Increase(bound) => bound.bytes(),
         };
         self.0.iter().map(of).sum()
     }
 }
 
 impl<'p> Derivations<'p> {
-    pub(crate) fn new(calculations: &'p [Calculation], weighted: bool) -> Derivations<'p> {
+    pub(crate) fn new(calculations: &'p [Calculation], weighted: bool, times: Times) -> Derivations<'p> {
         let of = |(place, calculation): (usize, &'p Calculation)| {
             let derivation = match calculation.derived.as_ref()? {
                 Derived::PerTrace(inner) => Derivation::PerTrace(Traces::new(inner, weighted)),
                 Derived::Interval { from, to, by } => {
                     Derivation::Interval(Intervals::new(from, to, by, weighted))
+                }
+                Derived::InFlight { filter } => Derivation::InFlight(InFlight::new(filter, times, weighted)),
+                Derived::Increase { column, filter, per_second } => {
+                    Derivation::Increase(Increases::new(column, filter, *per_second, times, weighted))
                 }
             };
             Some((place, derivation))
@@ -130,6 +159,8 @@ impl<'p> Derivations<'p> {
                 Derivation::Interval(intervals) => {
                     BoundDerivation::Interval(Box::new(intervals.bind(place, segment)?))
                 }
+                Derivation::InFlight(flights) => BoundDerivation::InFlight(Box::new(flights.bind(segment)?)),
+                Derivation::Increase(points) => BoundDerivation::Increase(Box::new(points.bind(segment)?)),
             })
         };
         Ok(BoundDerived(self.of.iter().map(bind).collect::<Result<_, Error>>()?))
@@ -150,6 +181,12 @@ impl<'p> Derivations<'p> {
                 (Derivation::Interval(intervals), BoundDerivation::Interval(bound)) => {
                     intervals.add_block(bound, block, groups)?;
                 }
+                (Derivation::InFlight(flights), BoundDerivation::InFlight(bound)) => {
+                    flights.add_block(bound, block, groups)?;
+                }
+                (Derivation::Increase(points), BoundDerivation::Increase(bound)) => {
+                    points.add_block(bound, block, groups)?;
+                }
                 _ => {}
             }
         }
@@ -160,6 +197,8 @@ impl<'p> Derivations<'p> {
         let of = |(_, derivation): &(usize, Derivation<'p>)| match derivation {
             Derivation::PerTrace(traces) => traces.memory_bytes(),
             Derivation::Interval(intervals) => intervals.memory_bytes(),
+            Derivation::InFlight(flights) => flights.memory_bytes(),
+            Derivation::Increase(points) => points.memory_bytes(),
         };
         self.of.iter().map(of).sum()
     }
@@ -167,9 +206,11 @@ impl<'p> Derivations<'p> {
     /// The values of everything that was gathered.
     pub(crate) fn finish(&mut self) -> DerivedValues {
         let mut found = DerivedValues::default();
-        for (place, derivation) in &self.of {
+        for (place, derivation) in &mut self.of {
             let values = match derivation {
                 Derivation::PerTrace(traces) => traces.finish(),
+                Derivation::InFlight(flights) => flights.finish(),
+                Derivation::Increase(points) => points.finish(),
                 Derivation::Interval(intervals) => {
                     let (values, open) = intervals.finish();
                     if open > 0 {

@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use skein_query::aggregate::State;
-use skein_query::number::Number;
 use skein_query::plan::Calculation;
-use skein_query::result::CellValue;
 use skein_store::Error;
 use skein_store::segment::Segment;
 
 use crate::aggregate::{Accumulator, BoundCalculations, NO_SLOT};
 use crate::block::Block;
 use crate::derived::DerivedValue;
+use crate::finish::cell_number;
 use crate::local::Slots;
 use crate::relation::ids::{NO_TRACE, TraceNumbers};
 use crate::relation::keys::{RowKeys, Wanted};
@@ -113,12 +112,9 @@ impl<'p> Traces<'p> {
 
     pub(super) fn finish(&self) -> Vec<DerivedValue> {
         let value = |(slot, trace): (usize, &Trace)| {
-            let number = match self.accumulator.finish(slot, 0).0.value {
-                CellValue::I64(value) => Number::I64(value),
-                CellValue::F64(value) => Number::F64(value),
-                CellValue::Missing | CellValue::Histogram { .. } => return None,
-            };
-            Some(DerivedValue { group: trace.group, time_ns: trace.first_ns, number, weight: trace.weight })
+            let number = cell_number(&self.accumulator.finish(slot, 0).0.value)?;
+            let Trace { group, first_ns: time_ns, weight } = *trace;
+            Some(DerivedValue { group, time_ns, number, overall: number, weight })
         };
         self.traces.iter().enumerate().filter_map(value).collect()
     }

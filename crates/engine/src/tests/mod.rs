@@ -3,6 +3,7 @@
 mod build;
 mod guarantees;
 mod insights;
+mod over_time;
 mod parts;
 mod questions;
 mod relational;

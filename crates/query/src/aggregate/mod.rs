@@ -54,7 +54,7 @@ impl State {
     /// The empty state of an operation. `exact`: percentiles keep every value
     /// ([`EXACT_ROWS_MAX`]) instead of a sketch.
     pub fn new(operation: Operation, exact: bool) -> State {
-        let kind = match operation {
+        let kind = match operation.of_interval().unwrap_or(operation) {
             Operation::Count => Kind::Count(WeightSum::default()),
             Operation::CountDistinct => Kind::Distinct(Hashes::default()),
             Operation::Sum => Kind::Sum(Sum::default()),
@@ -63,6 +63,8 @@ impl State {
             Operation::Max => Kind::Max(None),
             Operation::Percentile(percentile) => Kind::Quantile(percentile.0, Quantiles::new(exact)),
             Operation::Heatmap => Kind::Extent(Extent::default()),
+            // Named above by what is computed of each bucket.
+            Operation::RateAvg | Operation::RateSum | Operation::RateMax => Kind::Sum(Sum::default()),
         };
         State { kind, sampled: false }
     }

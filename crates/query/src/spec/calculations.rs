@@ -1,7 +1,7 @@
 //! Calculations, and what refers to them: orders and havings.
 
 use super::node::{Node, Object, shortened};
-use super::{column, limits, relational};
+use super::{column, limits, over_time, relational};
 use crate::error::QueryError;
 use crate::plan::{
     Calculation, Comparison, Direction, GroupPlan, Having, HavingOperator, OPERATIONS, Operation, Order,
@@ -9,16 +9,7 @@ use crate::plan::{
 };
 
 /// Operations that the language knows and this version does not answer.
-const LATER: &[&str] = &[
-    "CONCURRENCY",
-    "RATE_AVG",
-    "RATE_SUM",
-    "RATE_MAX",
-    "INCREASE",
-    "RATE",
-    "COUNT_DATAPOINTS",
-    "HISTOGRAM_COUNT",
-];
+const LATER: &[&str] = &["COUNT_DATAPOINTS", "HISTOGRAM_COUNT"];
 
 /// Fields that only PER_TRACE and INTERVAL have.
 const DERIVED_FIELDS: &[&str] = &["inner", "outer", "from", "to", "by"];
@@ -59,6 +50,9 @@ fn calculation(node: &Node<'_>) -> Result<Calculation, QueryError> {
     if relational::is_derived(operation) {
         return relational::derived(&object, operation);
     }
+    if let Some(operation) = over_time::name_of(operation) {
+        return over_time::calculation(&object, operation);
+    }
     let calculation = of_events(&object)?;
     let filtered = calculation.filter.is_some() || !calculation.related.is_empty();
     if filtered && object.get("name").is_none() {
@@ -74,6 +68,9 @@ pub(super) fn inner(node: &Node<'_>) -> Result<Calculation, QueryError> {
     let operation = object.required("op")?.text()?;
     if relational::is_derived(operation) {
         return relational::derived(&object, operation);
+    }
+    if let Some(operation) = over_time::name_of(operation) {
+        return over_time::calculation(&object, operation);
     }
     of_events(&object)
 }
@@ -120,7 +117,7 @@ pub(super) fn orders(object: &Object<'_>, plan: &GroupPlan) -> Result<Vec<Order>
     let nodes = object.get("orders").map_or(Ok(Vec::new()), |node| node.array(limits::ORDERS_MAX))?;
     if nodes.is_empty() {
         let is_number =
-            |place: &usize| plan.calculations.get(*place).is_none_or(|c| c.operation != Operation::Heatmap);
+            |place: &usize| plan.calculations.get(*place).is_none_or(|c| c.operation.has_number());
         let all = 0..plan.calculations.len() + plan.formulas.len();
         let first = all.filter(|place| plan.is_shown(*place)).find(is_number);
         let order = |place| Order { by: OrderBy::Calculation(place), direction: Direction::Descending };
@@ -195,8 +192,12 @@ fn referred(
                     .position(|calculation| relational::is_called(calculation, text))
                     .ok_or_else(|| unreferred(node, calculations));
             }
-            let operation = operation(&operation_node)?;
             let column = object.get("column").map(|node| node.text()).transpose()?;
+            if let Some(operation) = over_time::name_of(text) {
+                let fits = |calculation: &Calculation| over_time::is_called(calculation, operation, column);
+                return calculations.iter().position(fits).ok_or_else(|| unreferred(node, calculations));
+            }
+            let operation = operation(&operation_node)?;
             let fits = |calculation: &&Calculation| {
                 calculation.operation == operation
                     && calculation.derived.is_none()
@@ -222,6 +223,11 @@ fn orderable(node: &Node<'_>, plan: &GroupPlan, place: usize) -> Result<usize, Q
     match plan.calculations.get(place) {
         Some(calculation) if calculation.operation == Operation::Heatmap => {
             Err(node.error("a HEATMAP is no number: it has no order and no bounds"))
+        }
+        Some(calculation) if !calculation.operation.has_number() => {
+            let name = calculation.operation.name();
+            let error = node.error(format!("{name} is of buckets of time: it has no order and no bounds"));
+            Err(error.hint("order by what changes, and look at its series"))
         }
         _ => Ok(place),
     }

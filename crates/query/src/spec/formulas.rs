@@ -73,8 +73,15 @@ fn calculation(
             known.join(", ")
         )));
     };
-    if calculations.get(place).is_some_and(|calculation| calculation.operation == Operation::Heatmap) {
-        return Err(Problem::new(span, "a HEATMAP is no number to compute with"));
+    match calculations.get(place).map(|calculation| calculation.operation) {
+        Some(Operation::Heatmap) => {
+            return Err(Problem::new(span, "a HEATMAP is no number to compute with"));
+        }
+        Some(operation) if operation.of_interval().is_some() => {
+            let problem = Problem::new(span, format!("{} is of two buckets at once", operation.name()));
+            return Err(problem.hint("compute with what changes, and look at its series"));
+        }
+        _ => {}
     }
     Ok(Input::Calculation(place))
 }

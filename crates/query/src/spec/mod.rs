@@ -13,6 +13,7 @@ mod filters;
 mod formulas;
 mod limits;
 mod node;
+mod over_time;
 mod relational;
 mod text;
 mod times;
@@ -30,9 +31,7 @@ use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMI
 
 use self::node::{Node, Object};
 use crate::error::{Location, QueryError};
-use crate::plan::{
-    Column, Cursor, Direction, FilterSet, GroupPlan, Named, Operation, Output, Plan, RowPlan, Scope,
-};
+use crate::plan::{Column, Cursor, Direction, FilterSet, GroupPlan, Named, Output, Plan, RowPlan, Scope};
 
 /// Every field of a specification.
 const FIELDS: &[&str] = &[
@@ -75,9 +74,9 @@ pub fn parse(spec: &Value, environment: &Environment, now_ns: i64) -> Result<Pla
         Output::Rows(row_plan(&object)?)
     } else {
         let mut plan = group_plan(&object)?;
-        let heatmap = plan.calculations.iter().any(|c| c.operation == Operation::Heatmap);
+        let needs_series = plan.calculations.iter().any(|c| !c.operation.has_number());
         plan.granularity_ns = match granularity {
-            None if heatmap => Some(times::automatic_granularity(time_range)),
+            None if needs_series => Some(times::automatic_granularity(time_range)),
             stated => stated,
         };
         Output::Groups(plan)

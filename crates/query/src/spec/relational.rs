@@ -106,6 +106,7 @@ pub(super) fn is_called(calculation: &Calculation, operation: &str) -> bool {
         None => return false,
         Some(Derived::PerTrace(_)) => DERIVED[0],
         Some(Derived::Interval { .. }) => DERIVED[1],
+        Some(Derived::InFlight { .. } | Derived::Increase { .. }) => return false,
     };
     name.eq_ignore_ascii_case(operation)
 }
@@ -123,7 +124,12 @@ pub(super) fn derived(object: &Object<'_>, operation: &str) -> Result<Calculatio
     if let Some(node) = strange.iter().find_map(|field| object.get(field)) {
         return Err(node.error(format!("{} has no such field", operation.to_ascii_uppercase())));
     }
-    let outer = object.required("outer")?.word(OPERATIONS)?;
+    let outer_node = object.required("outer")?;
+    let outer = outer_node.word(OPERATIONS)?;
+    if outer.of_interval().is_some() {
+        let error = outer_node.error(format!("{} is of events and not of other calculations", outer.name()));
+        return Err(error.hint("the series of the answer shows how a value changes"));
+    }
     let (derived, name) = if is_per_trace {
         (Derived::PerTrace(Box::new(inner(&object.required("inner")?)?)), DERIVED[0])
     } else {
@@ -148,6 +154,11 @@ fn inner(node: &Node<'_>) -> Result<Calculation, QueryError> {
     if calculation.operation == Operation::Heatmap {
         let error = node.error("a HEATMAP is no number");
         return Err(error.hint("the distribution over traces is \"outer\": \"HEATMAP\""));
+    }
+    if !calculation.operation.has_number() {
+        return Err(
+            node.error(format!("{} is of buckets of time and not of a trace", calculation.operation.name()))
+        );
     }
     calculation.column.iter().try_for_each(|column| own(column, "`inner`").map(drop))?;
     if let Some(filter) = calculation.related.iter().flat_map(|related| &related.filters).next() {

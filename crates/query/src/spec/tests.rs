@@ -188,8 +188,26 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (r#"{"breakdowns": ["a", "a"]}"#, "/breakdowns/1", ""),
     (r#"{"breakdowns": ["COUNT"]}"#, "/breakdowns/0", ""),
     (r#"{"calculations": [{"op": "P98", "column": "d"}]}"#, "/calculations/0/op", "P90"),
-    (r#"{"calculations": [{"op": "CONCURRENCY"}]}"#, "/calculations/0/op", ""),
-    (r#"{"calculations": [{"op": "RATE_SUM", "column": "a"}]}"#, "/calculations/0/op", ""),
+    (r#"{"calculations": [{"op": "HISTOGRAM_COUNT"}]}"#, "/calculations/0/op", ""),
+    (r#"{"calculations": [{"op": "CONCURRENCY", "column": "a"}]}"#, "/calculations/0/column", ""),
+    (r#"{"calculations": [{"op": "INCREASE"}]}"#, "/calculations/0", ""),
+    (r#"{"calculations": [{"op": "RATE", "column": "root.a"}]}"#, "/calculations/0/column", ""),
+    (r#"{"calculations": [{"op": "RATE_SUM"}]}"#, "/calculations/0", ""),
+    (
+        r#"{"calculations": [{"op": "RATE_SUM", "column": "a"}], "orders": [{"op": "RATE_SUM", "column": "a"}]}"#,
+        "/orders/0",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "COUNT"}, "outer": "RATE_MAX"}]}"#,
+        "/calculations/0/outer",
+        "",
+    ),
+    (
+        r#"{"calculations": [{"op": "INCREASE", "column": "a", "filters": [{"column": "b", "op": "exists"}]}]}"#,
+        "/calculations/0",
+        "",
+    ),
     (r#"{"calculations": [{"op": "PER_TRACE", "inner": {}, "outer": "P95"}]}"#, "/calculations/0/inner", ""),
     (r#"{"calculations": [{"op": "PER_TRACE", "inner": {"op": "COUNT"}}]}"#, "/calculations/0", ""),
     (

@@ -22,6 +22,8 @@ mod guarantees;
 #[cfg(test)]
 mod lists;
 #[cfg(test)]
+mod over_time;
+#[cfg(test)]
 mod relational;
 #[cfg(test)]
 mod storage;
