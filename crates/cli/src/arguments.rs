@@ -27,9 +27,8 @@ pub(crate) enum Command {
     Trace(Trace),
     /// Start a server and five simulated services that send to it.
     Demo(Demo),
-    /// Explain what is different about a selection (a later version brings it).
-    #[command(disable_help_flag = true)]
-    Explain(Later),
+    /// Explain what is different about some events: every column, every event.
+    Explain(Explain),
     /// Check every checksum, and the log's second copy against the segments; beside a running server, too.
     Verify(Verify),
     /// Copy a data directory into a folder of backups, beside a running server.
@@ -306,11 +305,41 @@ pub(crate) struct Replay {
     pub(crate) tolerance: f64,
 }
 
-/// Whatever is given to a command that does not exist yet.
 #[derive(Debug, Args)]
-pub(crate) struct Later {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub(crate) rest: Vec<String>,
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(flatten)]
+    pub(crate) range: Range,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Which events are explained: `column operator value`, or JSON as the API takes it; several must all hold.
+    #[arg(long)]
+    pub(crate) filter: Vec<String>,
+    /// A rectangle of a heatmap: `column:lo..hi`, one of the bounds may be left out; hi is exclusive.
+    #[arg(long, value_name = "COLUMN:LO..HI")]
+    pub(crate) rect: Option<String>,
+    /// Where the rectangle begins in time.
+    #[arg(long, requires = "rect", allow_hyphen_values = true)]
+    pub(crate) rect_from: Option<String>,
+    /// Where it ends, exclusive.
+    #[arg(long, requires = "rect", allow_hyphen_values = true)]
+    pub(crate) rect_to: Option<String>,
+    /// Compare with this time instead of with the other events: its start.
+    #[arg(long, requires = "baseline_to", allow_hyphen_values = true)]
+    pub(crate) baseline_from: Option<String>,
+    /// Its end, exclusive.
+    #[arg(long, requires = "baseline_from", allow_hyphen_values = true)]
+    pub(crate) baseline_to: Option<String>,
+    /// Look at this column only; may be given several times.
+    #[arg(long = "column")]
+    pub(crate) columns: Vec<String>,
+    /// Findings at most.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) limit: Option<u32>,
+    /// The whole request as the API takes it: a file, or - for stdin.
+    #[arg(long, conflicts_with_all = ["filter", "rect", "baseline_from", "columns", "limit"])]
+    pub(crate) spec: Option<String>,
 }
 
 impl Arguments {
@@ -326,10 +355,7 @@ impl Arguments {
             Command::Doctor(doctor) => doctor.shape.format() == Format::Json,
             Command::Replay(replay) => replay.shape.format() == Format::Json,
             Command::Erase(erase) => erase.shape.format() == Format::Json,
-            Command::Explain(later) => {
-                later.rest.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
-                    || later.rest.iter().any(|word| word == "--format=json")
-            }
+            Command::Explain(explain) => explain.shape.format() == Format::Json,
             Command::Serve(_) | Command::Demo(_) | Command::Export(_) => false,
         }
     }
@@ -356,6 +382,10 @@ mod tests {
             "skein query --sql x",
             "skein query text --format json --full",
             "skein trace 0af7651916cd43dd8448eb211c80319c --key k",
+            "skein explain --filter 'error = true' --last 1h --limit 5",
+            "skein explain --rect duration_ms:250.. --rect-from now-5m --rect-to now --dataset a",
+            "skein explain --from now-5m --to now --baseline-from now-1h --baseline-to now-5m --full",
+            "skein explain --spec -",
             "skein demo --incident 3 --reveal",
             "skein doctor --rebuild-catalog",
             "skein doctor d --repair --format json",

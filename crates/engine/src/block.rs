@@ -66,6 +66,11 @@ impl<'a> BlockReader<'a> {
         self.contexts.forget();
     }
 
+    /// Rows of the segment.
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
     /// The first row.
     pub(crate) fn start(&self) -> u32 {
         self.start

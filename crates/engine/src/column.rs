@@ -5,6 +5,7 @@ pub(crate) mod cells;
 mod cursor;
 mod dictionary;
 mod places;
+mod reading;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use skein_store::Error;
 use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader, Zone};
 
 use self::cursor::RowCursor;
+pub(crate) use self::reading::Kind;
 use crate::block::BlockReader;
 use crate::calculated::{BoundProgram, TEXT_PART, Texts};
 use crate::flat;

@@ -16,9 +16,10 @@
 //! Reading order: [`snapshot`], `resolve`, `prune`, `mask`, `block`, `column`, `calculated`, `filter`, `counters`,
 //! `scan`, `workers`, `parts`, `relation`, `local`, `group`, `stores`, `calculation`, `aggregate`, `derived`, `first_pass`, `series`, `finish`, `formula`,
 //! `hints`, `compare`,
-//! `rows`, `insights`, `meta`, `partial`, `trace`, `trace_columns`, `catalog`, `export`, `erasure`.
+//! `rows`, `insights`, `meta`, `partial`, `trace`, `trace_columns`, `catalog`, `explain`, `export`, `erasure`.
 
 mod aggregate;
+mod answer;
 mod block;
 mod calculated;
 mod calculation;
@@ -30,6 +31,7 @@ mod counters;
 mod derived;
 mod distinct;
 mod erasure;
+mod explain;
 mod export;
 mod filter;
 mod filter_test;

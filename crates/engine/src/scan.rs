@@ -360,7 +360,7 @@ fn keep_contexts(allowed: &[bool], reader: &BlockReader<'_>, mask: &mut Mask) {
 }
 
 /// Takes out the rows that may not be seen.
-fn hide_erased(segment: &Segment, start: u32, mask: &mut Mask) {
+pub(crate) fn hide_erased(segment: &Segment, start: u32, mask: &mut Mask) {
     let erased = segment.erased_rows();
     let first = erased.partition_point(|&row| row < start);
     for &row in erased.get(first..).unwrap_or(&[]) {

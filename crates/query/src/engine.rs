@@ -7,9 +7,10 @@ use skein_event::ids::Environment;
 use skein_event::observe::Clock;
 
 use crate::error::{ErrorKind, QueryError};
+use crate::explain::{Analyst, ExplainPlan};
 use crate::insights::{Answer, InsightsPlan};
 use crate::plan::{Plan, TimeRange};
-use crate::result::{ColumnInfo, DatasetInfo, QueryResult, ScanBatch, TraceRows, ValueCount};
+use crate::result::{ColumnInfo, DatasetInfo, Meta, QueryResult, ScanBatch, TraceRows, ValueCount};
 use crate::trace_columns::{TraceColumns, TraceForm};
 
 /// What a run may use, and whom it tells.
@@ -73,6 +74,18 @@ pub trait QueryEngine: Send + Sync {
     ) -> Result<Answer, QueryError> {
         let error = QueryError::new(ErrorKind::Unavailable, "this engine does not answer Logs Insights");
         Err(error.hint("POST /api/v1/query takes specifications of the builder language"))
+    }
+
+    /// Lets an analyst count two sets of events over one snapshot ([`crate::explain`]).
+    ///
+    /// POST: whatever it asks is counted over the same events. The sets have no event in common.
+    fn explain(
+        &self,
+        _plan: &ExplainPlan,
+        _context: &RunContext<'_>,
+        _analyst: &mut Analyst<'_>,
+    ) -> Result<Meta, QueryError> {
+        Err(QueryError::new(ErrorKind::Unavailable, "this engine does not compare events"))
     }
 
     /// All events of a trace, whatever their time.

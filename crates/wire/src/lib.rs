@@ -2,9 +2,11 @@
 //! alone. What is refused here: logic. A wire type is converted by hand at the edge.
 
 mod analysis;
+mod explain;
 pub mod openapi;
 pub mod schema;
 mod types;
 
 pub use analysis::*;
+pub use explain::*;
 pub use types::*;

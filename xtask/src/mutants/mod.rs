@@ -12,6 +12,7 @@
 
 mod table;
 mod table_doors;
+mod table_explain;
 mod table_format;
 mod table_insights;
 mod table_parts;
@@ -32,6 +33,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use table::MUTANTS;
 use table_doors::DOOR_MUTANTS;
+use table_explain::EXPLAIN_MUTANTS;
 use table_format::FORMAT_MUTANTS;
 use table_insights::INSIGHTS_MUTANTS;
 use table_parts::PART_MUTANTS;
@@ -52,6 +54,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
         .chain(INSIGHTS_MUTANTS)
         .chain(TRACE_MUTANTS)
         .chain(TIME_MUTANTS)
+        .chain(EXPLAIN_MUTANTS)
         .chain(UPKEEP_MUTANTS)
         .chain(DOOR_MUTANTS)
 }

@@ -238,7 +238,7 @@ pub(crate) const QUERY_MUTANTS: &[Mutant] = &[
     Mutant {
         name: "bucket-overflow-untold",
         breaks: "nobody hears that a sum left 64 bits in a bucket",
-        file: "crates/engine/src/native.rs",
+        file: "crates/engine/src/answer.rs",
         find: "finish::value_warnings(groups, &coercions, &overflowed)",
         replace: "finish::value_warnings(groups, &coercions, &[])",
         package: "skein-sim",

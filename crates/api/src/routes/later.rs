@@ -13,7 +13,6 @@ use crate::state::Api;
 /// Method, path, name, and what to use meanwhile.
 const LATER: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/v1/sql", "sql", USE_QUERY),
-    ("POST", "/api/v1/explain", "explain", USE_QUERY),
     ("POST", "/api/v1/compare", "compare", USE_QUERY),
     ("POST", "/api/v1/map", "map", USE_QUERY),
     ("POST", "/api/v1/complete", "complete", "GET /api/v1/datasets/{dataset}/columns lists the columns"),

@@ -6,6 +6,7 @@
 mod datasets;
 mod demo;
 mod erase;
+mod explain;
 mod export;
 mod health;
 mod insights;
@@ -53,6 +54,7 @@ pub(crate) fn table() -> Vec<Route> {
         health::routes(),
         query::routes(),
         insights::routes(),
+        explain::routes(),
         traces::routes(),
         datasets::routes(),
         rejections::routes(),

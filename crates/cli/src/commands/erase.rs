@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Erase) -> Outcome {
 }
 
 /// The conditions of one `--filter`: JSON as the API takes it, or `column operator value`.
-fn conditions(text: &str) -> Result<Vec<Value>, Failure> {
+pub(super) fn conditions(text: &str) -> Result<Vec<Value>, Failure> {
     let trimmed = text.trim();
     if trimmed.starts_with('[') || trimmed.starts_with('{') {
         let value: Value = serde_json::from_str(trimmed)

@@ -2,9 +2,9 @@
 
 mod demo;
 mod erase;
+mod explain;
 mod export;
 mod import;
-mod later;
 mod query;
 mod replay;
 mod serve;
@@ -23,9 +23,7 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
         Command::Query(arguments) => query::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Explain(_) => {
-            later::refuse("explain", "ask with `skein query --spec` and compare two groups")
-        }
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Verify(arguments) => upkeep::verify(&arguments),
         Command::Backup(arguments) => upkeep::backup(&arguments),
         Command::Restore(arguments) => upkeep::restore(&arguments),

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Query) -> Outcome {
     show(&body, arguments)
 }
 
-fn read_specification(file: &str) -> Result<Value, Failure> {
+pub(super) fn read_specification(file: &str) -> Result<Value, Failure> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("{file} cannot be read: {error}"));
     let mut text = String::new();
     let count = if file == "-" {
@@ -52,7 +52,7 @@ fn read_specification(file: &str) -> Result<Value, Failure> {
 }
 
 /// What the command line says about time and datasets replaces what the specification says.
-fn with_range(mut body: Value, range: &Range, now_ns: i64) -> Result<Value, Failure> {
+pub(super) fn with_range(mut body: Value, range: &Range, now_ns: i64) -> Result<Value, Failure> {
     let (from_ns, to_ns) = times::bounds(range, now_ns)?;
     let Some(members) = body.as_object_mut() else { return Ok(body) };
     if from_ns.is_some() || to_ns.is_some() {

@@ -104,3 +104,40 @@ pub const INSIGHTS_PATTERN_WORDS_MAX: usize = 200;
 
 /// Texts shown with a template.
 pub const INSIGHTS_SAMPLES_MAX: usize = 3;
+/// Columns that an explanation is asked for by name; without names it looks at all of them.
+pub const EXPLAIN_COLUMNS_MAX: usize = 1_000;
+
+/// Findings of an explanation: more is a list to read, not an explanation.
+pub const EXPLAIN_FINDINGS_MAX: usize = 64;
+
+/// Findings when no number is asked for: a screen of them.
+pub const EXPLAIN_FINDINGS_DEFAULT: usize = 20;
+
+/// Different values of a column that an explanation keeps apart. A column with more is mostly ids; what of them is
+/// frequent is seen among the first, and the answer says that there were more.
+pub const EXPLAIN_VALUES_MAX: usize = 1 << 16;
+
+/// Different whole numbers of a column that an explanation takes for values, beside its ranges: codes and levels.
+pub const EXPLAIN_WHOLE_NUMBERS_MAX: usize = 256;
+
+/// Mostly different text without a dictionary is looked at value by value up to this many in a segment: head blocks are
+/// small; in a file it is ids and prose, whose values repeat too seldom to explain anything.
+pub const EXPLAIN_PLAIN_TEXTS_MAX: u32 = 1 << 13;
+
+/// Conditions whose traces an explanation looks at: 64 KiB each.
+pub const EXPLAIN_CANDIDATES_MAX: usize = 512;
+
+/// Statements of one column whose traces are looked at: its values and ranges say much the same.
+pub const EXPLAIN_OF_COLUMN_MAX: usize = 16;
+
+/// Statements that are compared with each other: the bits of a word, one for each.
+pub const EXPLAIN_OVERLAPS_MAX: usize = 64;
+
+/// Findings of which pairs are made: 276 pairs, each one more test.
+pub const EXPLAIN_PAIRED_MAX: usize = 24;
+
+/// Pairs whose traces are looked at, the strongest ones.
+pub const EXPLAIN_PAIRS_MAX: usize = 16;
+
+/// Whole numbers of a segment within so many are counted one by one: 32 KiB a column.
+pub const EXPLAIN_WHOLE_SPAN_MAX: u64 = 4_096;

@@ -8,6 +8,7 @@
 //! column that no segment of the environment has (docs/adr/0012-unknown-columns.md).
 
 mod calculations;
+mod explain;
 mod fields;
 mod filters;
 mod formulas;
@@ -29,6 +30,7 @@ use serde_json::Value;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX};
 
+pub use self::explain::explain;
 use self::node::{Node, Object};
 use crate::error::{Location, QueryError};
 use crate::plan::{Column, Cursor, Direction, FilterSet, GroupPlan, Named, Output, Plan, RowPlan, Scope};

@@ -48,7 +48,7 @@ pub(super) fn time_range(object: &Object<'_>, now_ns: i64) -> Result<TimeRange, 
 }
 
 /// Epoch seconds, fractions allowed, to the microsecond: a double near 2·10⁹ holds no more.
-fn to_ns(node: &super::node::Node<'_>) -> Result<i64, QueryError> {
+pub(super) fn to_ns(node: &super::node::Node<'_>) -> Result<i64, QueryError> {
     if let Some(whole) = node.value.as_i64() {
         let ns = whole.checked_mul(1_000_000_000);
         return ns.ok_or_else(|| out_of_range(node));

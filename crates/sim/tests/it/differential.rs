@@ -39,9 +39,9 @@ const LARGE: usize = 12_000;
 
 /// One data set, in both environments.
 #[derive(Default)]
-struct Case {
-    subject: Subject,
-    events: Vec<Event>,
+pub(crate) struct Case {
+    pub(crate) subject: Subject,
+    pub(crate) events: Vec<Event>,
 }
 
 impl Case {
@@ -51,7 +51,7 @@ impl Case {
     }
 }
 
-fn case(seed: u64) -> Case {
+pub(crate) fn case(seed: u64) -> Case {
     let mut random = Random::new(seed);
     let mut generator = Generator::new(random.fork());
     let mut case = Case::default();

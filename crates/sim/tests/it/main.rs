@@ -12,6 +12,8 @@ mod damage;
 mod differential;
 #[cfg(test)]
 mod erased;
+#[cfg(test)]
+mod explain;
 mod fields;
 #[cfg(test)]
 mod found;
