@@ -18,7 +18,7 @@ thread_local! {
 
 /// How much zstd looks for: little where a file is rewritten within hours.
 pub(super) const LEVEL_HOT: i32 = 1;
-/// The same where it stays: a tenth less of long text than level 1, for half as much again of the work of a merge.
+/// The same where it stays: files are written once at the last tier, and read from then on.
 pub(super) const LEVEL_COLD: i32 = 6;
 
 /// What blocks of text are packed with.
