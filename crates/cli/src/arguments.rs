@@ -382,7 +382,7 @@ mod tests {
             "skein query --sql x",
             "skein query text --format json --full",
             "skein trace 0af7651916cd43dd8448eb211c80319c --key k",
-            "skein explain --filter 'error = true' --last 1h --limit 5",
+            "skein explain --filter error=true --last 1h --limit 5",
             "skein explain --rect duration_ms:250.. --rect-from now-5m --rect-to now --dataset a",
             "skein explain --from now-5m --to now --baseline-from now-1h --baseline-to now-5m --full",
             "skein explain --spec -",
