@@ -27,7 +27,7 @@ test('from an empty server to the first event, a rejection, and the demo', async
   await page.getByText('✓ 1 event', { exact: true }).waitFor();
   await page.getByText('first-service').first().waitFor();
   assert.equal((await send('{"resourceSpans": 5')).status, 400);
-  await page.getByRole('region', { name: 'Rejections' }).getByText('malformed').waitFor();
+  await page.getByRole('region', { name: 'Rejections' }).getByText('malformed', { exact: true }).waitFor();
 
   await page.getByRole('button', { name: 'Load the demo' }).click();
   await page.waitForURL(/\/query\?.*env=demo/);
