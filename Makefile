@@ -15,7 +15,7 @@ run: ## build and start `skein demo`: a server, five simulated services, three q
 	cargo run --locked --package skein-cli -- demo
 
 test: ## everything CI runs
-	@.ci/setup build test
+	@.ci/setup build test browser
 	.ci/test
 
 check: ## formatting, tidy and lints only

@@ -43,7 +43,7 @@ for (const [name, viewport, theme] of [['desktop, light', DESKTOP, 'light'], ['p
 }
 
 test('files come compressed, and are kept where their name has their digest', async () => {
-  const { url } = await demo();
+  const { server: url } = await demo();
   const page = await fetch(url, { headers: { 'accept-encoding': 'br' } });
   assert.equal(page.headers.get('content-encoding'), 'br');
   assert.equal(page.headers.get('cache-control'), 'no-cache');

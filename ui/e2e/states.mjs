@@ -6,7 +6,7 @@ import { demo, open, settled } from './world.mjs';
 const refuse = (status, error) => (route) => route.fulfill({ status, contentType: 'application/json', body: JSON.stringify({ error }) });
 
 test('unreachable, a bad key, a limit, nothing found, a page that is none', async () => {
-  const { url } = await demo();
+  const { url, server } = await demo();
   const page = await open(`${url}/query?from=now-20m`);
   await settled(page);
   await page.getByRole('region', { name: 'Groups' }).getByText('gateway').first().waitFor();
@@ -37,7 +37,7 @@ test('unreachable, a bad key, a limit, nothing found, a page that is none', asyn
   await page.getByRole('button', { name: 'Show the last of them' }).click();
   await page.getByRole('application', { name: /Heatmap/ }).waitFor();
 
-  const answer = await page.goto(`${url}/nowhere`, { waitUntil: 'domcontentloaded' });
+  const answer = await page.goto(`${server}/nowhere`, { waitUntil: 'domcontentloaded' });
   assert.equal(answer.status(), 404);
   await page.context().close();
 });

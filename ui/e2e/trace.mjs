@@ -61,6 +61,8 @@ for (const [viewport, theme] of [[undefined, 'light'], [PHONE, 'dark']]) {
     for (const told of ['missing: 1 parent', '1 duplicate', '1 circle cut', /clock of stock \+/]) await page.getByRole('button', { name: told }).waitFor();
     const lines = page.locator('[role=treegrid] [role=row]');
     const said = async () => (await lines.allTextContents()).join('\n');
+    // Whoever does not see the canvas has the same lines, as soon as they are drawn.
+    await lines.filter({ hasText: 'reserve' }).waitFor({ state: 'attached' });
     assert.match(await said(), /12 × SELECT item #, repeated/);
     assert.match(await said(), /reserve, on the critical path, clock corrected|reserve, clock corrected/);
 

@@ -4,12 +4,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { front } from './front.mjs';
 
 const BINARY = process.env.SKEIN_BINARY;
 if (!BINARY) throw new Error('SKEIN_BINARY names the built server; ui/e2e/run sets it');
 
 const folders = [];
 const processes = [];
+const fronts = [];
+
+/** The address of the pages of a server: its own, or with SKEIN_PAGES those of ui/dist before it. */
+async function pagesOf(url) {
+  if (!process.env.SKEIN_PAGES) return url;
+  const one = await front(url);
+  fronts.push(one);
+  return one.url;
+}
 
 /** Starts a server; resolves when `until` was said on stderr, or with the ready line. */
 async function start(command, more, until) {
@@ -28,12 +38,13 @@ async function start(command, more, until) {
     child.stderr.on('data', (text) => ((err += text), look()));
     child.on('exit', (code) => failed(new Error(`skein ${command} ended with ${code}: ${err}`)));
   });
-  return { url: `http://${ready.http}`, child };
+  const server = `http://${ready.http}`;
+  return { url: await pagesOf(server), server, child };
 }
 
 let demoServer;
 /** A server with the demo's data: a quarter of an hour and an incident in it. SKEIN_UI_URL names one that runs already. */
-export const demo = () => (demoServer ??= process.env.SKEIN_UI_URL ? Promise.resolve({ url: process.env.SKEIN_UI_URL }) : start('demo', ['--incident', '7', '--minutes', '15', '--rate', '6'], 'Three questions'));
+export const demo = () => (demoServer ??= process.env.SKEIN_UI_URL ? Promise.resolve({ url: process.env.SKEIN_UI_URL, server: process.env.SKEIN_UI_URL }) : start('demo', ['--incident', '7', '--minutes', '15', '--rate', '6'], 'Three questions'));
 
 /** A server that holds nothing. */
 export const empty = () => start('serve', []);
@@ -68,6 +79,7 @@ export async function settled(page) {
 
 export async function close() {
   if (browserStarted) await (await browserStarted).close();
+  for (const one of fronts) one.close();
   await Promise.all(
     processes.map(
       (child) =>
