@@ -3,4 +3,5 @@ import './pages.mjs';
 import './query.mjs';
 import './setup.mjs';
 import './states.mjs';
+import './text.mjs';
 import './trace.mjs';

@@ -1,5 +1,5 @@
 // The pages of ui/dist before a running server, for who changes pages only: nothing is compiled. Tests do the same with
-// SKEIN_PAGES=1 (world.mjs); what is served differs from the binary's own in headers only.
+// SKEIN_PAGES=1 (world.mjs); what is served has the headers that matter to a page, and those of caches only there.
 // usage: node e2e/front.mjs SERVER [PORT]
 import { createReadStream, existsSync } from 'node:fs';
 import http from 'node:http';
@@ -10,8 +10,10 @@ const SITE = fileURLToPath(new URL('../dist/site', import.meta.url));
 const TYPES = { js: 'text/javascript', css: 'text/css', html: 'text/html', svg: 'image/svg+xml', json: 'application/json' };
 
 /** Starts the front; resolves with its address. */
-export function front(server, port = 0) {
+export async function front(server, port = 0) {
   const to = new URL(server);
+  // What the server's own pages may do, these may.
+  const policy = (await fetch(server)).headers.get('content-security-policy') ?? "default-src 'self'";
   const handler = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, server);
     if (/^\/(api|v1|healthz|readyz|metrics)(\/|$)/.test(pathname)) {
@@ -28,7 +30,7 @@ export function front(server, port = 0) {
       return;
     }
     const file = existsSync(`${join(SITE, pathname)}.br`) && pathname !== '/' ? pathname : '/index.html';
-    response.writeHead(200, { 'content-type': TYPES[file.split('.').pop()] ?? 'application/octet-stream', 'content-encoding': 'br', 'cache-control': 'no-cache' });
+    response.writeHead(200, { 'content-type': TYPES[file.split('.').pop()] ?? 'application/octet-stream', 'content-encoding': 'br', 'cache-control': 'no-cache', 'content-security-policy': policy });
     createReadStream(`${join(SITE, file)}.br`).pipe(response);
   });
   return new Promise((done) => handler.listen(port, '127.0.0.1', () => done({ url: `http://127.0.0.1:${handler.address().port}`, close: () => (handler.closeAllConnections(), handler.close()) })));

@@ -8,7 +8,7 @@ import { close, demo, DESKTOP, open, PHONE, settled } from './world.mjs';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 after(close);
 
-export const PATHS = ['/', '/query', '/query?view=raw', '/traces', '/logs', '/services', '/map', '/boards', '/usage', '/rejections', '/setup', '/settings'];
+export const PATHS = ['/', '/query', '/query?view=raw', '/query?text=', '/query?text=stats%20count(*)%20by%20service.name%2C%20bin(1m)', '/traces', '/logs', '/services', '/map', '/boards', '/usage', '/rejections', '/setup', '/settings'];
 
 /** What is wrong, as text; empty when nothing is. */
 async function check(page, what) {

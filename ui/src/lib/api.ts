@@ -162,6 +162,8 @@ export interface Results {
   other?: Record<string, Cell>;
   compare?: Results;
   rows?: Array<Record<string, unknown>>;
+  /** Of an answer in Logs Insights. */
+  columns?: Array<{ name: string; type: string }>;
   next?: string;
 }
 export interface Meta {
@@ -195,10 +197,15 @@ export interface Asking {
 }
 
 /** Answers a specification. Cancelling also stops the server's work. */
-export async function query(spec: Record<string, unknown>, { signal, partial }: Asking = {}): Promise<Answer> {
+export const query = (spec: Record<string, unknown>, asking: Asking = {}): Promise<Answer> => answered('/api/v1/query', spec, asking);
+
+/** Answers a query in the language of Logs Insights. */
+export const insights = (body: Record<string, unknown>, asking: Asking = {}): Promise<Answer> => answered('/api/v1/insights', body, asking);
+
+async function answered(path: string, spec: Record<string, unknown>, { signal, partial }: Asking): Promise<Answer> {
   if (signal?.aborted) throw Failure.of(new DOMException('', 'AbortError'));
   // The first request is not aborted: its id is needed to stop the query.
-  const first = request<QueryAnswer>('POST', '/api/v1/query', { body: { wait_ms: WAIT_MS, ...spec } }) as Promise<unknown> as Promise<Answer>;
+  const first = request<QueryAnswer>('POST', path, { body: { wait_ms: WAIT_MS, ...spec } }) as Promise<unknown> as Promise<Answer>;
   const given = environment();
   const stop = (answer: Answer): void => {
     if (!answer.complete) void request<Cancelled>('DELETE', `/api/v1/query/${answer.id}`, { environment: given }).catch(() => undefined);

@@ -52,7 +52,8 @@ let beforeAt = 0;
 export function press(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing || ['Shift', 'Control', 'Alt', 'Meta'].includes(event.key)) return;
   const key = keyOf(event);
-  const typing = inField(event.target);
+  // The field itself, also within a shadow tree.
+  const typing = inField(event.composedPath()[0] ?? event.target);
   const pair = event.timeStamp - beforeAt < 1200 && before ? `${before} ${key}` : '';
   const open = commands.palette || commands.help;
   // The latest registered first: a page may take a key of the shell.

@@ -6,6 +6,8 @@ const KEPT = 40;
 export interface Past {
   /** The question as an address holds it. */
   q: string;
+  /** A query in Logs Insights instead; `q` is empty then. */
+  text?: string;
   summary: string;
   at: number;
 }
@@ -19,9 +21,12 @@ export function past(): Past[] {
   }
 }
 
+/** Parameters of the page that asks it again. */
+export const again = (one: Past): { q: string | null; text: string | null } => (one.text === undefined ? { q: one.q, text: null } : { q: null, text: one.text });
+
 export function remember(one: Past): void {
   try {
-    localStorage.setItem(KEY, JSON.stringify([one, ...past().filter((other) => other.q !== one.q)].slice(0, KEPT)));
+    localStorage.setItem(KEY, JSON.stringify([one, ...past().filter((other) => other.q !== one.q || other.text !== one.text)].slice(0, KEPT)));
   } catch {
     // Storage is off or full: a history is a comfort.
   }
