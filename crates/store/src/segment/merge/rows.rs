@@ -23,6 +23,7 @@ impl Merger<'_> {
             Some(self.context_values.get(u32::try_from(pair.1).ok()?))
         };
         let ranks = text_ranks(&self.contexts.iter().map(|(pairs, _)| text_of(pairs)).collect::<Vec<_>>());
+        let ranks = self.number_contexts_by(ranks);
         let datasets = self.row_contexts.iter().map(|&context| ranks[context as usize]).collect();
         let mut keys = RowKeys { datasets, ..RowKeys::default() };
         for open in &self.sources {
@@ -32,6 +33,22 @@ impl Merger<'_> {
         }
         self.arrangement = Some(Arrangement::clustered(&keys));
         Ok(())
+    }
+
+    /// Numbers contexts in the order of their datasets, so that the least and the largest of a block tell what all of
+    /// its rows have in common; answers the ranks in that order.
+    fn number_contexts_by(&mut self, ranks: Vec<u32>) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..count(ranks.len())).collect();
+        order.sort_by_key(|&context| ranks[context as usize]);
+        let mut numbers = vec![0; order.len()];
+        for (number, &context) in (0_u32..).zip(&order) {
+            numbers[context as usize] = number;
+        }
+        let mut contexts = std::mem::take(&mut self.contexts);
+        let take = |&context: &u32| std::mem::take(&mut contexts[context as usize]);
+        self.contexts = order.iter().map(take).collect();
+        self.row_contexts.iter_mut().for_each(|context| *context = numbers[*context as usize]);
+        order.iter().map(|&context| ranks[context as usize]).collect()
     }
 
     /// Writes what every row has.
