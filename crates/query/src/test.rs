@@ -12,6 +12,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use memchr::memmem::Finder;
 use skein_event::value::canonical_f64;
 
 use crate::number::{Number, ValueRef};
@@ -30,6 +31,8 @@ enum Kind {
     In(Targets),
     Compare(Comparison, Target),
     Text(TextTest, String),
+    /// That a text contains another, made ready to be looked for.
+    Contains(Box<Finder<'static>>, String),
 }
 
 /// Literals of which a value may equal any: however many there are, a value is looked up once.
@@ -43,6 +46,17 @@ struct Targets {
     texts: HashSet<String>,
     /// What bytes and json may be by their canonical text: the texts alone.
     plain_texts: HashSet<String>,
+}
+
+impl Kind {
+    fn of_text(test: TextTest, text: &str) -> Kind {
+        match test {
+            TextTest::Contains => {
+                Kind::Contains(Box::new(Finder::new(text.as_bytes()).into_owned()), text.to_owned())
+            }
+            TextTest::StartsWith | TextTest::EndsWith => Kind::Text(test, text.to_owned()),
+        }
+    }
 }
 
 impl Targets {
@@ -125,8 +139,8 @@ impl Matcher {
             Test::In(literals) => (targets(literals), false),
             Test::NotIn(literals) => (targets(literals), true),
             Test::Compare(comparison, literal) => (Kind::Compare(*comparison, Target::new(literal)), false),
-            Test::Text(test, text) => (Kind::Text(*test, text.clone()), false),
-            Test::NotText(test, text) => (Kind::Text(*test, text.clone()), true),
+            Test::Text(test, text) => (Kind::of_text(*test, text), false),
+            Test::NotText(test, text) => (Kind::of_text(*test, text), true),
         };
         Matcher { kind, negated }
     }
@@ -146,7 +160,7 @@ impl Matcher {
     pub fn equal_texts(&self) -> Option<impl ExactSizeIterator<Item = &str>> {
         match &self.kind {
             Kind::In(targets) => Some(targets.texts.iter().map(String::as_str)),
-            Kind::Present | Kind::Compare(..) | Kind::Text(..) => None,
+            Kind::Present | Kind::Compare(..) | Kind::Text(..) | Kind::Contains(..) => None,
         }
     }
 
@@ -159,6 +173,7 @@ impl Matcher {
     pub fn text_test(&self) -> Option<(TextTest, &str)> {
         match &self.kind {
             Kind::Text(test, text) => Some((*test, text)),
+            Kind::Contains(_, text) => Some((TextTest::Contains, text)),
             Kind::Present | Kind::In(_) | Kind::Compare(..) => None,
         }
     }
@@ -176,6 +191,7 @@ impl Matcher {
                 target.order(value).is_some_and(|ordering| comparison.holds(ordering))
             }
             Kind::Text(test, text) => test.holds(&value.canonical_text(), text),
+            Kind::Contains(finder, _) => finder.find(value.canonical_text().as_bytes()).is_some(),
         }
     }
 
@@ -201,7 +217,7 @@ impl Matcher {
                 Comparison::Greater | Comparison::GreaterOrEqual => (number.to_f64(), f64::INFINITY),
             }),
             Kind::Compare(..) => Some((f64::INFINITY, f64::NEG_INFINITY)),
-            Kind::Present | Kind::Text(..) => None,
+            Kind::Present | Kind::Text(..) | Kind::Contains(..) => None,
         }
     }
 }

@@ -116,6 +116,21 @@ impl State {
         }
     }
 
+    /// Numbers that stand for themselves, as [`State::add_plain`] adds them one by one.
+    #[inline]
+    pub fn add_each(&mut self, numbers: impl Iterator<Item = Number>) {
+        match &mut self.kind {
+            Kind::Sum(sum) => numbers.for_each(|number| sum.add_plain(number)),
+            Kind::Avg { sum, weight } => numbers.for_each(|number| {
+                sum.add_plain(number);
+                weight.add_one();
+            }),
+            Kind::Quantile(_, quantiles) => quantiles.add_each(numbers.map(Number::to_f64)),
+            Kind::Extent(extent) => numbers.for_each(|number| extent.add(number.to_f64())),
+            _ => numbers.for_each(|number| self.add_plain(number)),
+        }
+    }
+
     /// A number that stands for itself: for every numeric operation.
     #[inline]
     pub fn add_plain(&mut self, number: Number) {

@@ -70,6 +70,17 @@ impl Quantiles {
         }
     }
 
+    /// Adds values of weight 1.
+    #[inline]
+    pub fn add_each(&mut self, values: impl Iterator<Item = f64>) {
+        match self {
+            Quantiles::Exact(_) => values.for_each(|value| self.add(value, 1.0)),
+            Quantiles::Sketch(sketch) => {
+                values.filter(|value| !value.is_nan()).for_each(|value| sketch.add(value + 0.0, 1.0));
+            }
+        }
+    }
+
     /// Adds what another has; a sketch on either side makes the result one.
     pub fn merge(&mut self, other: &Quantiles) {
         match other {
@@ -154,9 +165,7 @@ impl Sketch {
     }
 
     fn merge(&mut self, other: &Sketch) {
-        for (bucket, weight) in other.buckets.rising() {
-            self.buckets.add(bucket, weight);
-        }
+        self.buckets.merge(&other.buckets);
         self.least = self.least.min(other.least);
         self.most = self.most.max(other.most);
     }
@@ -173,6 +182,22 @@ impl Buckets {
             return;
         }
         self.add_elsewhere(bucket, weight);
+    }
+
+    fn merge(&mut self, other: &Buckets) {
+        let Buckets::Many { first, weights } = other else {
+            return other.rising().into_iter().for_each(|(bucket, weight)| self.add(bucket, weight));
+        };
+        if let Buckets::Many { first: own, weights: sums } = self
+            && let Ok(place) = usize::try_from(i64::from(*first) - i64::from(*own))
+            && let Some(sums) = sums.get_mut(place..).and_then(|sums| sums.get_mut(..weights.len()))
+        {
+            sums.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight);
+            return;
+        }
+        for (bucket, &weight) in (*first..).zip(weights).filter(|(_, weight)| **weight > 0.0) {
+            self.add(bucket, weight);
+        }
     }
 
     /// To a map, or to a list that is not long enough yet.
@@ -194,7 +219,14 @@ impl Buckets {
             Buckets::Many { first, weights } => {
                 let last = i64::from(*first) + i64::try_from(weights.len()).unwrap_or(0) - 1;
                 let last = i32::try_from(last).unwrap_or(i32::MAX);
+                // Room for an octave more, so that not every value beyond moves the list.
                 let wider = (bucket.min(*first), bucket.max(last));
+                let room = 1 << BITS_PER_OCTAVE;
+                let roomy = (
+                    if bucket < *first { wider.0.saturating_sub(room) } else { wider.0 },
+                    if bucket > last { wider.1.saturating_add(room) } else { wider.1 },
+                );
+                let wider = if list_len(roomy.0, roomy.1).is_some() { roomy } else { wider };
                 let mut wide = Buckets::Few(BTreeMap::new());
                 if let Some(weights) = list(wider.0, wider.1) {
                     wide = Buckets::Many { first: wider.0, weights };
@@ -230,10 +262,15 @@ impl Buckets {
     }
 }
 
+/// How many buckets there are from one to another, unless they are too many for a list.
+fn list_len(first: i32, last: i32) -> Option<usize> {
+    let len = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
+    (len <= MANY_BUCKETS_MAX).then_some(len)
+}
+
 /// A list of no weights from one bucket to another, unless they lie too far apart.
 fn list(first: i32, last: i32) -> Option<Vec<f64>> {
-    let len = usize::try_from(i64::from(last) - i64::from(first) + 1).ok()?;
-    (len <= MANY_BUCKETS_MAX).then(|| vec![0.0; len])
+    list_len(first, last).map(|len| vec![0.0; len])
 }
 
 fn put(first: i32, weights: &mut [f64], bucket: i32, weight: f64) {
