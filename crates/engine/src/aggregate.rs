@@ -45,6 +45,8 @@ pub(crate) struct Accumulator<'p> {
     stores: Vec<Store>,
     slots: usize,
     pub(crate) coercions: Vec<Coercions>,
+    /// A count of the rows of each slot that whoever feeds this keeps anyway.
+    counted_outside: Option<usize>,
     /// Whether percentiles keep every value.
     exact: bool,
     /// Heap of the states when it was last summed, and rows added since.
@@ -122,12 +124,20 @@ impl<'a> BoundCalculations<'a> {
     }
 }
 
+/// Whether a calculation counts the rows of its group, all of them.
+pub(crate) fn is_count_of_rows(calculation: &Calculation) -> bool {
+    let plain =
+        calculation.filter.is_none() && calculation.related.is_empty() && calculation.derived.is_none();
+    calculation.operation == Operation::Count && calculation.column.is_none() && plain
+}
+
 impl<'p> Accumulator<'p> {
     pub(crate) fn new(calculations: &'p [Calculation], exact: bool) -> Accumulator<'p> {
         Accumulator {
             calculations,
             stores: Store::of(calculations),
             slots: 0,
+            counted_outside: None,
             coercions: vec![Coercions::default(); calculations.len()],
             exact,
             heap_bytes: 0,
@@ -143,6 +153,28 @@ impl<'p> Accumulator<'p> {
         self.slots = slots;
         for (place, (store, calculation)) in self.stores.iter_mut().zip(self.calculations).enumerate() {
             store.grow(slots, || state(place, calculation, self.exact));
+        }
+    }
+
+    /// Leaves the count of rows that each stand for themselves to the caller, who gives it to
+    /// [`Accumulator::take_counts`] in the end.
+    pub(crate) fn count_outside(&mut self, bound: &BoundCalculations<'_>) {
+        if bound.weights.as_ref().is_none_or(Weights::are_one) {
+            self.counted_outside = self.calculations.iter().position(is_count_of_rows);
+        }
+    }
+
+    /// Takes the rows of each slot.
+    pub(crate) fn take_counts(&mut self, rows: &[u64]) {
+        if let Some(place) = self.counted_outside.take() {
+            self.set_counts(place, rows);
+        }
+    }
+
+    /// Makes the rows of each slot what a calculation has counted.
+    pub(crate) fn set_counts(&mut self, place: usize, rows: &[u64]) {
+        if let Some(store) = self.stores.get_mut(place) {
+            *store = Store::Counts(rows.to_vec());
         }
     }
 
@@ -223,7 +255,10 @@ impl<'p> Accumulator<'p> {
         for (place, calculation) in calculations.iter_mut().enumerate() {
             // Its values are known at the end of the pass, or another has the same.
             let own = self.calculations.get(place).is_some_and(|calculation| calculation.derived.is_none());
-            if !own || self.stores.get(place).is_none_or(Store::is_shared) {
+            if !own
+                || self.counted_outside == Some(place)
+                || self.stores.get(place).is_none_or(Store::is_shared)
+            {
                 continue;
             }
             let narrowed = calculation.narrow(block)?;
@@ -265,7 +300,12 @@ impl<'p> Accumulator<'p> {
         if let Some(table) = &mut bound.table {
             table.fill(block.rows)?;
         } else if let Some(column) = &mut bound.column {
-            column.cells(block.rows, &mut bound.cells)?;
+            column.values(block.rows, &mut bound.cells)?;
+            // Of values that all go to one slot nobody needs the places.
+            let all_to_one = matches!(slots, Slots::One(_)) && block.mask.is_all();
+            if !(plain && all_to_one) {
+                column.places(block.rows, &mut bound.cells);
+            }
             if bound.cells.shape == Shape::Empty
                 || (plain && bound.add_slices(store, block.mask, slots, operation, coercions))
             {

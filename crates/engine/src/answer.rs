@@ -12,6 +12,7 @@ use crate::first_pass::{DerivingPass, FirstJob, FirstPass};
 use crate::partial::Partials;
 use crate::scan::{Counters, Failure, Reading, Scan};
 use crate::series::{SecondJob, SecondPass};
+use crate::top::{TopJob, TopPass};
 use crate::{finish, formula};
 
 /// Answers; should texts of equal hash be in the way, once more with all texts at hand.
@@ -41,23 +42,33 @@ fn first_pass<'p>(
     partials: &mut Partials<'_>,
 ) -> Result<(FirstPass<'p>, DerivedValues, Counters), Failure> {
     let passes = if groups.granularity_ns.is_some() { 2.0 } else { 1.0 };
-    let mut tell = |first: &mut FirstPass<'p>, counters: &Counters, fraction: f64| {
-        partials.tell(fraction / passes, counters, || {
-            let mut overflowed = vec![false; groups.calculations.len()];
-            let ranked = finish::rank(groups, first, &mut overflowed, scan.view)?;
-            Ok(shown(groups, ranked, groups.granularity_ns.map(|_| Vec::new())))
-        })
+    let so_far = |first: &mut FirstPass<'p>| {
+        let mut overflowed = vec![false; groups.calculations.len()];
+        let ranked = finish::rank(groups, first, &mut overflowed, scan.view)?;
+        Ok(shown(groups, ranked, groups.granularity_ns.map(|_| Vec::new())))
     };
     if groups.calculations.iter().any(|calculation| calculation.derived.is_some()) {
         let mut deriving = DerivingPass::new(groups, scan.time_range, reading);
         let counters = scan.run(&mut deriving, |deriving, counters, fraction| {
-            tell(&mut deriving.pass, counters, fraction)
+            partials.tell(fraction / passes, counters, || so_far(&mut deriving.pass))
         })?;
         let derived = deriving.derive();
         return Ok((deriving.pass, derived, counters));
     }
+    if let Some(job) = TopJob::new(groups, scan, reading) {
+        let mut top = TopPass::default();
+        let counters = scan.run_parts(&job, &mut top, |top, counters, fraction| {
+            partials.tell(fraction / passes, counters, || so_far(&mut top.finish(groups, scan.view)?))
+        })?;
+        if !job.is_unsuitable() {
+            return Ok((top.finish(groups, scan.view)?, DerivedValues::default(), counters));
+        }
+    }
     let mut first = FirstPass::new(groups);
-    let counters = scan.run_parts(&FirstJob::new(groups, reading), &mut first, tell)?;
+    let counters =
+        scan.run_parts(&FirstJob::new(groups, reading), &mut first, |first, counters, fraction| {
+            partials.tell(fraction / passes, counters, || so_far(first))
+        })?;
     Ok((first, DerivedValues::default(), counters))
 }
 

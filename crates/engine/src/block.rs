@@ -105,10 +105,13 @@ impl<'a> BlockReader<'a> {
         self.contexts.get(|contexts| self.context.decode_u32(self.number(), contexts))
     }
 
-    /// The context of all rows, if the zone map says that there is one only.
-    pub(crate) fn one_context(&self) -> Option<u32> {
+    /// The least context of the rows if all of them lie in a run that ends with the same; `until` has the end of the
+    /// run that each context is in. Clustered files number contexts by dataset, so most blocks lie in one run of what
+    /// the events of a service have in common.
+    pub(crate) fn one_run(&self, until: &[u32]) -> Option<u32> {
         let (least, most) = self.context.zone(self.number());
-        if least == most { u32::try_from(least).ok() } else { None }
+        let (least, most) = (u32::try_from(least).ok()?, u32::try_from(most).ok()?);
+        (least == most || until.get(least as usize).is_some_and(|&end| most < end)).then_some(least)
     }
 }
 

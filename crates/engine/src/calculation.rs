@@ -110,7 +110,9 @@ impl BoundCalculation<'_> {
         };
         match operation {
             Operation::Count => {
-                if let Shape::Sparse(_) = cells.shape {
+                if let (Shape::Sparse(_), Slots::One(slot), true) = (cells.shape, slots, mask.is_all()) {
+                    store.count_rows(cells.len(), slot);
+                } else if let Shape::Sparse(_) = cells.shape {
                     let mut present = Mask::none(mask.len());
                     cells.places.iter().for_each(|&place| present.add(usize::from(place)));
                     present.keep(mask);
@@ -121,26 +123,8 @@ impl BoundCalculation<'_> {
                 true
             }
             Operation::CountDistinct => {
-                let Some(seen) = self.seen.get_mut(number).filter(|_| part.has_hashes()) else {
-                    return false;
-                };
-                match (cells.shape, cells.lane) {
-                    (Shape::Constant(_, bits), _) => {
-                        let code = u32::try_from(bits).unwrap_or(u32::MAX);
-                        match slots {
-                            Slots::One(slot) => seen.add(slot, code),
-                            Slots::Each(slots) => mask.for_each(|place| seen.add(slots[place], code)),
-                        }
-                    }
-                    (_, Lane::Codes) => feed(cells, &cells.codes, mask, |place, code| {
-                        let slot = slots.at(place);
-                        if slot != NO_SLOT {
-                            seen.add(slot, code);
-                        }
-                    }),
-                    _ => return false,
-                }
-                true
+                let seen = self.seen.get_mut(number).filter(|_| part.has_hashes());
+                seen.is_some_and(|seen| add_codes(cells, mask, slots, seen))
             }
             _ if !part.is_numeric() || matches!(cells.shape, Shape::Constant(..)) => false,
             _ => {
@@ -154,10 +138,7 @@ impl BoundCalculation<'_> {
                     Lane::Integers => add_numbers(cells, &cells.integers, mask, slots, states, Number::I64),
                     Lane::Doubles => {
                         if operation == Operation::Heatmap {
-                            feed(cells, &cells.doubles, mask, |place, value: f64| {
-                                let counts = !value.is_finite() && slots.at(place) != NO_SLOT;
-                                coercions.unplaced += u64::from(counts);
-                            });
+                            coercions.unplaced += count_unplaced(cells, mask, slots);
                         }
                         add_numbers(cells, &cells.doubles, mask, slots, states, Number::F64);
                     }
@@ -201,6 +182,42 @@ impl BoundCalculation<'_> {
     }
 }
 
+/// Notes the codes that slots have seen; false when the values are no codes.
+fn add_codes(cells: &Cells, mask: &Mask, slots: Slots<'_>, seen: &mut SeenCodes) -> bool {
+    match (cells.shape, cells.lane, slots) {
+        (Shape::Constant(_, bits), _, slots) => {
+            let code = u32::try_from(bits).unwrap_or(u32::MAX);
+            match slots {
+                Slots::One(slot) => seen.add(slot, code),
+                Slots::Each(slots) => mask.for_each(|place| seen.add(slots[place], code)),
+            }
+        }
+        (_, Lane::Codes, Slots::One(slot)) if mask.is_all() => {
+            cells.codes.iter().for_each(|&code| seen.add(slot, code));
+        }
+        (_, Lane::Codes, slots) => feed(cells, &cells.codes, mask, |place, code| {
+            let slot = slots.at(place);
+            if slot != NO_SLOT {
+                seen.add(slot, code);
+            }
+        }),
+        _ => return false,
+    }
+    true
+}
+
+/// NaN and infinities, which a HEATMAP has no place for.
+fn count_unplaced(cells: &Cells, mask: &Mask, slots: Slots<'_>) -> u64 {
+    if mask.is_all() && matches!(slots, Slots::One(_)) {
+        return cells.doubles.iter().filter(|value| !value.is_finite()).count() as u64;
+    }
+    let mut unplaced = 0;
+    feed(cells, &cells.doubles, mask, |place, value: f64| {
+        unplaced += u64::from(!value.is_finite() && slots.at(place) != NO_SLOT);
+    });
+    unplaced
+}
+
 /// Adds numbers to the states of their slots.
 #[inline(always)]
 fn add_numbers<V: Copy>(
@@ -213,7 +230,10 @@ fn add_numbers<V: Copy>(
 ) {
     match slots {
         Slots::One(slot) => {
-            if let Some(state) = states.get_mut(slot as usize) {
+            let Some(state) = states.get_mut(slot as usize) else { return };
+            if mask.is_all() {
+                state.add_each(values.iter().map(|&value| number(value)));
+            } else {
                 feed(cells, values, mask, |_, value| state.add_plain(number(value)));
             }
         }

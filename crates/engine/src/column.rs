@@ -18,6 +18,7 @@ use skein_store::Error;
 use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader, Zone};
 
 use self::cursor::RowCursor;
+pub(crate) use self::places::ends_of_runs;
 pub(crate) use self::reading::Kind;
 use crate::block::BlockReader;
 use crate::calculated::{BoundProgram, TEXT_PART, Texts};
@@ -68,6 +69,8 @@ enum Source<'a> {
         bits: Vec<Option<u64>>,
         /// Whether any context has a value.
         any: bool,
+        /// Of each context the first after it that has another value.
+        until: Vec<u32>,
         /// The codes, where every context has one.
         all_codes: Option<Vec<u32>>,
     },

@@ -10,7 +10,7 @@ use skein_store::segment::Segment;
 use crate::block::BlockReader;
 use crate::column::cells::{Cells, Lane, Shape};
 use crate::column::{BoundColumn, MISSING};
-use crate::filter_test::{PartTest, Verdict};
+use crate::filter_test::{PartTest, Verdict, count_unknown};
 use crate::mask::Mask;
 
 /// The filters of a query or of a calculation, bound to one segment.
@@ -35,8 +35,9 @@ impl<'a> BoundFilters<'a> {
             let mut tests: Vec<PartTest> = tests.collect::<Result<_, Error>>()?;
             if let Some((test, text)) = matcher.text_test() {
                 for (part, test_of_part) in column.parts.iter().zip(&mut tests) {
-                    if let PartTest::Codes(known) = test_of_part {
+                    if let PartTest::Codes { known, unknown } = test_of_part {
                         exclude(known, &part.codes_without(test, text)?, &matcher);
+                        *unknown = count_unknown(known);
                     }
                 }
             }
@@ -154,11 +155,15 @@ impl BoundFilter<'_> {
     fn narrow_dense(&mut self, part: u8, cells: &Cells, mask: &mut Mask) -> Result<(), Error> {
         if let Some(test) = self.tests.get(usize::from(part)) {
             match (test, cells.lane) {
-                (PartTest::Codes(known), Lane::Codes) => {
-                    let unknown =
-                        |place: &usize| known.get(cells.codes[*place] as usize) == Some(&Verdict::Unknown);
-                    let unknown: Vec<u32> =
-                        mask.places().filter(unknown).map(|place| cells.codes[place]).collect();
+                (PartTest::Codes { unknown: 0, .. }, _) => {}
+                (PartTest::Codes { known, .. }, Lane::Codes) => {
+                    let mut unknown: Vec<u32> = Vec::new();
+                    mask.for_each(|place| {
+                        let code = cells.codes[place];
+                        if known.get(code as usize) == Some(&Verdict::Unknown) {
+                            unknown.push(code);
+                        }
+                    });
                     for code in unknown {
                         self.passes(part, u64::from(code))?;
                     }
@@ -178,7 +183,7 @@ impl BoundFilter<'_> {
             }
         }
         match (self.tests.get(usize::from(part)), cells.lane) {
-            (Some(PartTest::Codes(known)), Lane::Codes) => {
+            (Some(PartTest::Codes { known, .. }), Lane::Codes) => {
                 keep_dense(mask, &cells.codes, |code| known.get(code as usize) == Some(&Verdict::Passes));
                 Ok(())
             }
@@ -195,10 +200,29 @@ impl BoundFilter<'_> {
         } else {
             Mask::none(mask.len())
         };
-        for (value, &place) in cells.places.iter().enumerate() {
-            let place = usize::from(place);
-            if mask.has(place) && self.passes(part, bits_at(cells, value))? {
-                passed.add(place);
+        match (self.tests.get(usize::from(part)), cells.lane) {
+            (Some(PartTest::All), _) => {
+                keep_sparse(mask, &cells.places, &cells.places, &mut passed, |_| true)
+            }
+            (Some(PartTest::Between(least, most)), Lane::Integers) => {
+                let between = |value| *least <= value && value <= *most;
+                keep_sparse(mask, &cells.places, &cells.integers, &mut passed, between);
+            }
+            (Some(PartTest::BetweenDoubles(least, most)), Lane::Doubles) => {
+                let between = |value| *least <= value && value <= *most;
+                keep_sparse(mask, &cells.places, &cells.doubles, &mut passed, between);
+            }
+            (Some(PartTest::Codes { known, unknown: 0 }), Lane::Codes) => {
+                let passes = |code: u32| known.get(code as usize) == Some(&Verdict::Passes);
+                keep_sparse(mask, &cells.places, &cells.codes, &mut passed, passes);
+            }
+            _ => {
+                for (value, &place) in cells.places.iter().enumerate() {
+                    let place = usize::from(place);
+                    if mask.has(place) && self.passes(part, bits_at(cells, value))? {
+                        passed.add(place);
+                    }
+                }
             }
         }
         *mask = passed;
@@ -228,6 +252,23 @@ fn bits_at(cells: &Cells, place: usize) -> u64 {
         Lane::Integers => cells.integers.get(place).map_or(0, |value| value.cast_unsigned()),
         Lane::Doubles => cells.doubles.get(place).map_or(0, |value| value.to_bits()),
         Lane::Codes => cells.codes.get(place).map_or(0, |&code| u64::from(code)),
+    }
+}
+
+/// Adds to `passed` the places of a mask whose value passes; there is a value for each of `places`.
+#[inline(always)]
+fn keep_sparse<V: Copy>(
+    mask: &Mask,
+    places: &[u16],
+    values: &[V],
+    passed: &mut Mask,
+    passes: impl Fn(V) -> bool,
+) {
+    for (&place, &value) in places.iter().zip(values) {
+        let place = usize::from(place);
+        if passes(value) && mask.has(place) {
+            passed.add(place);
+        }
     }
 }
 

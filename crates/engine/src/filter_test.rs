@@ -22,8 +22,8 @@ pub(crate) enum Verdict {
 /// A test of one physical column.
 #[derive(Clone, Debug)]
 pub(crate) enum PartTest {
-    /// By code.
-    Codes(Vec<Verdict>),
+    /// By code, and how many codes are not decided yet.
+    Codes { known: Vec<Verdict>, unknown: usize },
     /// Stored integers between these pass.
     Between(i64, i64),
     /// Doubles between these pass, NaN never.
@@ -38,8 +38,12 @@ pub(crate) enum PartTest {
 
 impl PartTest {
     pub(crate) fn new(part: &Part<'_>, matcher: &Matcher) -> Result<PartTest, Error> {
+        if matcher.is_existence() && !matcher.matches_missing() && part.always_has_value() {
+            return Ok(PartTest::All);
+        }
         if let Some(len) = part.dictionary_len() {
-            return Ok(PartTest::Codes(verdicts(part, matcher, len)?));
+            let known = verdicts(part, matcher, len)?;
+            return Ok(PartTest::Codes { unknown: count_unknown(&known), known });
         }
         if part.is_bool() {
             return Ok(PartTest::Bools([false, true].map(|value| matcher.matches(ValueRef::Bool(value)))));
@@ -78,7 +82,7 @@ impl PartTest {
     #[inline]
     pub(crate) fn verdict(&self, bits: u64) -> Option<bool> {
         match self {
-            PartTest::Codes(known) => match known.get(usize::try_from(bits).ok()?)? {
+            PartTest::Codes { known, .. } => match known.get(usize::try_from(bits).ok()?)? {
                 Verdict::Passes => Some(true),
                 Verdict::Fails => Some(false),
                 Verdict::Unknown => None,
@@ -101,7 +105,7 @@ impl PartTest {
     pub(crate) fn any_between(&self, least: u32, most: u32) -> bool {
         const LOOKED_THROUGH: u32 = 256;
         match self {
-            PartTest::Codes(known) if most.saturating_sub(least) < LOOKED_THROUGH => {
+            PartTest::Codes { known, .. } if most.saturating_sub(least) < LOOKED_THROUGH => {
                 let between = known.get(least as usize..=most as usize);
                 between.is_none_or(|known| known.iter().any(|verdict| *verdict != Verdict::Fails))
             }
@@ -111,12 +115,17 @@ impl PartTest {
 
     /// Notes what was found of a code.
     pub(crate) fn learn(&mut self, bits: u64, passes: bool) {
-        if let PartTest::Codes(known) = self
+        if let PartTest::Codes { known, unknown } = self
             && let Some(verdict) = usize::try_from(bits).ok().and_then(|code| known.get_mut(code))
         {
+            *unknown -= usize::from(*verdict == Verdict::Unknown);
             *verdict = if passes { Verdict::Passes } else { Verdict::Fails };
         }
     }
+}
+
+pub(crate) fn count_unknown(known: &[Verdict]) -> usize {
+    known.iter().filter(|verdict| **verdict == Verdict::Unknown).count()
 }
 
 /// Looking for a text's hash costs as much as reading so many texts.

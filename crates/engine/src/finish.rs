@@ -54,9 +54,9 @@ pub(crate) fn rank(
             *fate = Fate::Other;
         }
     }
-    let found = candidates.len();
+    let found = candidates.len() + usize::from(pass.unnamed > 0);
     let by_ranks = |a: &Candidate, b: &Candidate| compare(plan, a, b);
-    if plan.limit < found {
+    if plan.limit < candidates.len() {
         // All that are as good as the last that is shown: their texts decide.
         let (_, last, others) = candidates.select_nth_unstable_by(plan.limit.saturating_sub(1), by_ranks);
         let tied: Vec<usize> =
@@ -85,7 +85,12 @@ pub(crate) fn rank(
     // Merged in the order of the groups, which is that of their first rows: the same every time.
     let merged = |wanted: &dyn Fn(Fate) -> bool| {
         let slots = (0..fates.len()).filter(|&group| wanted(fates[group]));
-        pass.accumulator.merged(slots)
+        let mut states = pass.accumulator.merged(slots);
+        if pass.unnamed > 0 {
+            // Only rows are counted where groups go without a name.
+            states.iter_mut().for_each(|state| state.merge(&State::of_count(pass.unnamed)));
+        }
+        states
     };
     let total = finish_states(plan, &merged(&|_| true), overflowed);
     let other =

@@ -48,6 +48,8 @@ pub(crate) struct FirstPass<'p> {
     pub(crate) groups: Groups,
     pub(crate) accumulator: Accumulator<'p>,
     matched: u64,
+    /// Rows of groups that nobody has named, since they are surely not shown.
+    pub(crate) unnamed: u64,
 }
 
 fn state(_: usize, calculation: &Calculation, exact: bool) -> State {
@@ -69,11 +71,13 @@ impl<'p> Job for FirstJob<'p> {
         let calculations = BoundCalculations::bind(segment, &self.plan.calculations, self.reading)?;
         let bytes = breakdowns.bytes() + calculations.bytes();
         let key = *self.key.get_or_init(|| segment.header().hash_key);
+        let mut accumulator = Accumulator::new(&self.plan.calculations, true);
+        accumulator.count_outside(&calculations);
         let bound = BoundFirst {
             segment,
             breakdowns,
             calculations,
-            accumulator: Accumulator::new(&self.plan.calculations, true),
+            accumulator,
             rows: Vec::new(),
             matched: 0,
             reading: ValueReading { key, texts_at_once: self.reading.texts_at_once },
@@ -117,6 +121,7 @@ impl<'p> Job for FirstJob<'p> {
         let BoundFirst { segment, mut breakdowns, mut calculations, mut accumulator, rows, matched, reading } =
             bound;
         calculations.flush(&mut accumulator)?;
+        accumulator.take_counts(&rows);
         let groups = group::part_of(&mut breakdowns, &rows, reading, segment)?;
         Ok(FirstPart { groups, accumulator, matched })
     }
@@ -128,9 +133,24 @@ impl<'p> FirstPass<'p> {
             groups: Groups::new(plan.breakdowns.len()),
             accumulator: Accumulator::new(&plan.calculations, true),
             matched: 0,
+            unnamed: 0,
         };
         pass.accumulator.grow(pass.groups.len(), state);
         pass
+    }
+
+    /// Of groups whose rows were counted otherwise, and of so many rows in groups that are surely not shown.
+    pub(crate) fn of_counts(
+        plan: &'p GroupPlan,
+        groups: Groups,
+        rows: &[u64],
+        unnamed: u64,
+    ) -> FirstPass<'p> {
+        let mut accumulator = Accumulator::new(&plan.calculations, true);
+        accumulator.grow(groups.len(), state);
+        accumulator.set_counts(0, rows);
+        let matched = rows.iter().sum::<u64>() + unnamed;
+        FirstPass { groups, accumulator, matched, unnamed }
     }
 }
 

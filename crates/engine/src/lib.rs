@@ -58,6 +58,7 @@ mod scan;
 mod series;
 pub mod snapshot;
 mod stores;
+mod top;
 mod trace;
 mod trace_columns;
 mod values;

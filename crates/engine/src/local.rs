@@ -68,22 +68,24 @@ pub(crate) struct LocalColumn<'a> {
 /// Numbers for pairs of numbers, in the order in which they came.
 #[derive(Default)]
 struct Pairs {
-    /// By the first and the second, while both are small: the number + 1.
+    /// By the first and the second, while both are small: the number + 1. It grows with them.
     grid: Vec<u32>,
+    side: u32,
     others: ByNumber<u64, u32>,
     list: Vec<(u32, u32)>,
 }
 
 const GRID_SIDE: u32 = 256;
+const GRID_SIDE_FIRST: u32 = 16;
 
 impl Pairs {
     #[inline]
     fn number(&mut self, first: u32, second: u32) -> u32 {
         if first < GRID_SIDE && second < GRID_SIDE {
-            if self.grid.is_empty() {
-                self.grid = vec![0; (GRID_SIDE * GRID_SIDE) as usize];
+            if first.max(second) >= self.side {
+                self.widen(first.max(second));
             }
-            let known = &mut self.grid[(first * GRID_SIDE + second) as usize];
+            let known = &mut self.grid[(first * self.side + second) as usize];
             if *known == 0 {
                 self.list.push((first, second));
                 *known = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
@@ -95,6 +97,16 @@ impl Pairs {
             list.push((first, second));
             u32::try_from(list.len() - 1).unwrap_or(u32::MAX)
         })
+    }
+
+    fn widen(&mut self, most: u32) {
+        self.side = (most + 1).next_power_of_two().clamp(GRID_SIDE_FIRST, GRID_SIDE);
+        self.grid = vec![0; (self.side * self.side) as usize];
+        for (number, &(first, second)) in (1_u32..).zip(&self.list) {
+            if first < self.side && second < self.side {
+                self.grid[(first * self.side + second) as usize] = number;
+            }
+        }
     }
 
     fn heap_bytes(&self) -> usize {

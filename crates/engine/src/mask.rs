@@ -62,6 +62,11 @@ impl Mask {
         self.words.iter().all(|&word| word == 0)
     }
 
+    /// Whether all places are in it.
+    pub(crate) fn is_all(&self) -> bool {
+        self.count() == self.len
+    }
+
     /// Number of places in it.
     pub(crate) fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
@@ -99,9 +104,13 @@ impl Mask {
         for (number, &word) in self.words.iter().enumerate() {
             let first = number * WORD_BITS;
             if word == u64::MAX {
-                (first..first + WORD_BITS).for_each(&mut take);
+                for place in first..first + WORD_BITS {
+                    take(place);
+                }
             } else {
-                Bits(word).for_each(|bit| take(first + bit));
+                for bit in Bits(word) {
+                    take(first + bit);
+                }
             }
         }
     }

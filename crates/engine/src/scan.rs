@@ -14,7 +14,7 @@ use skein_store::segment::Segment;
 use skein_store::{Error, SegmentHandle};
 
 use crate::block::{Block, BlockReader};
-use crate::column::BLOCK_ROWS;
+use crate::column::{BLOCK_ROWS, ends_of_runs};
 use crate::filter::BoundFilters;
 use crate::mask::Mask;
 use crate::prune;
@@ -261,8 +261,9 @@ impl<'a> Scan<'a> {
         let overflow = segment.column_of(&ColumnKey::fixed(Fixed::Overflow))?;
         counters.segments_overflowed += u64::from(overflow.is_some());
         let all_allowed = !allowed.contains(&false);
+        let allowed_until = ends_of_runs(&allowed);
         let reader = BlockReader::open(segment)?;
-        Ok(Some(BoundScan { segment, allowed, all_allowed, filters, related, reader }))
+        Ok(Some(BoundScan { segment, allowed, allowed_until, all_allowed, filters, related, reader }))
     }
 
     /// Visits the blocks of a segment that begin in a range of rows.
@@ -314,7 +315,7 @@ impl<'a> Scan<'a> {
             mask.retain(|place| times.get(place).is_some_and(|&time| self.time_range.contains(time)));
         }
         if !bound.all_allowed {
-            keep_contexts(&bound.allowed, reader, &mut mask);
+            keep_contexts(&bound.allowed, &bound.allowed_until, reader, &mut mask);
         }
         hide_erased(segment, start, &mut mask);
         counters.rows_in_range += mask.count() as u64;
@@ -341,15 +342,17 @@ impl<'a> Scan<'a> {
 pub(crate) struct BoundScan<'s> {
     segment: &'s Segment,
     allowed: Vec<bool>,
+    /// Of each context the first after it that is treated otherwise.
+    allowed_until: Vec<u32>,
     all_allowed: bool,
     pub(crate) filters: BoundFilters<'s>,
     related: Option<BoundConditions<'s>>,
     reader: BlockReader<'s>,
 }
 
-fn keep_contexts(allowed: &[bool], reader: &BlockReader<'_>, mask: &mut Mask) {
+fn keep_contexts(allowed: &[bool], until: &[u32], reader: &BlockReader<'_>, mask: &mut Mask) {
     let is_allowed = |context: u32| allowed.get(context as usize) == Some(&true);
-    match reader.one_context() {
+    match reader.one_run(until) {
         Some(context) if is_allowed(context) => {}
         Some(_) => mask.clear(),
         None => {

@@ -235,20 +235,23 @@ impl<'p> Job for SecondJob<'p> {
             (groups, bucket) => {
                 row_slots.clear();
                 row_slots.resize(block.len(), NO_SLOT);
-                let times = if bucket.is_none() { block.times() } else { &[] };
-                // Rows in the order of their times stay in one bucket for long.
-                let mut current = (1_i64, 0_i64, 0_i64);
-                block.mask.for_each(|place| {
-                    let bucket = bucket.unwrap_or_else(|| {
-                        let time = times.get(place).copied().unwrap_or_default();
-                        if time < current.0 || time >= current.1 {
-                            let start = bucket_start(time, self.granularity_ns);
-                            current = (start, start.saturating_add(self.granularity_ns), start);
+                let mut slot = |group: u32, bucket: i64| slot_of(slots, fates.get(group as usize), bucket);
+                if let Some(bucket) = bucket {
+                    block.mask.for_each(|place| row_slots[place] = slot(groups.at(place), bucket));
+                } else {
+                    // Rows in the order of their times stay in one bucket for long; those of a group in one slot.
+                    let times = block.times();
+                    let (mut start, mut end, mut last) = (1_i64, 0_i64, (NO_SLOT, NO_SLOT));
+                    block.mask.for_each(|place| {
+                        let (time, group) = (times[place], groups.at(place));
+                        if time < start || time >= end || group != last.0 {
+                            start = bucket_start(time, self.granularity_ns);
+                            end = start.saturating_add(self.granularity_ns);
+                            last = (group, slot(group, start));
                         }
-                        current.2
+                        row_slots[place] = last.1;
                     });
-                    row_slots[place] = slot_of(slots, fates.get(groups.at(place) as usize), bucket);
-                });
+                }
                 Slots::Each(row_slots)
             }
         };

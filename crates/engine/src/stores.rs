@@ -89,6 +89,22 @@ impl Store {
         self.states().get_mut(slot)
     }
 
+    /// Counts so many rows of one slot.
+    pub(crate) fn count_rows(&mut self, rows: usize, slot: u32) {
+        match self {
+            Store::Counts(counts) => {
+                if let Some(count) = counts.get_mut(slot as usize) {
+                    *count += rows as u64;
+                }
+            }
+            store => {
+                if let Some(state) = store.states().get_mut(slot as usize) {
+                    (0..rows).for_each(|_| state.add_event(1.0));
+                }
+            }
+        }
+    }
+
     /// Counts rows.
     pub(crate) fn count(&mut self, mask: &Mask, slots: Slots<'_>) {
         match (self, slots) {

@@ -47,6 +47,11 @@ impl<'a> Weights<'a> {
         Ok(Weights { column, cells: Cells::default(), of_block: Vec::new() })
     }
 
+    /// Whether every row of the segment stands for itself.
+    pub(crate) fn are_one(&self) -> bool {
+        self.column.parts.is_empty()
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.column.bytes()
     }

@@ -385,6 +385,13 @@ pub const QUERY_PART_ROWS: u32 = 1 << 19;
 /// shown.
 pub const GROUP_TEXTS_AT_ONCE_MAX: usize = 256;
 
+/// Rows of a snapshot of which the largest groups are found by counts of codes ([`u32`] each, at most one a row):
+/// a quarter of a query's memory.
+pub const QUERY_TOP_ROWS_MAX: u64 = 1 << 25;
+
+/// Values that may be among the largest groups, each looked up in every segment; of more, all are brought together.
+pub const QUERY_TOP_CANDIDATES_MAX: usize = 4_096;
+
 /// Bits that say which codes of a column a COUNT_DISTINCT has seen in a part, over all its slots: a bit costs less than
 /// an entry of a table as long as they fit the caches.
 pub const DISTINCT_BITS_BYTES_MAX: usize = 8 << 20;

@@ -18,7 +18,7 @@ pub(crate) enum Shape {
     Empty,
     /// Every row has one, in this part: `values[place]`.
     Dense(u8),
-    /// Some rows have one, in this part: `values[i]` at `places[i]`.
+    /// Some rows have one, in this part: `values[i]` at `places[i]`, once somebody asked for the places.
     Sparse(u8),
     /// Every row has these bits, in this part.
     Constant(u8, u64),
@@ -48,6 +48,15 @@ pub(crate) struct Cells {
 }
 
 impl Cells {
+    /// Number of values that are listed.
+    pub(crate) fn len(&self) -> usize {
+        match self.lane {
+            Lane::Integers => self.integers.len(),
+            Lane::Doubles => self.doubles.len(),
+            Lane::Codes => self.codes.len(),
+        }
+    }
+
     fn clear(&mut self) {
         self.places.clear();
         self.integers.clear();
@@ -57,8 +66,25 @@ impl Cells {
 }
 
 impl BoundColumn<'_> {
-    /// Gives out the values of a block.
+    /// Gives out the values of a block and their places.
     pub(crate) fn cells(&mut self, at: &BlockReader<'_>, cells: &mut Cells) -> Result<(), Error> {
+        self.values(at, cells)?;
+        self.places(at, cells);
+        Ok(())
+    }
+
+    /// Gives out the places of the values of a block.
+    pub(crate) fn places(&mut self, at: &BlockReader<'_>, cells: &mut Cells) {
+        if let Shape::Sparse(number) = cells.shape
+            && cells.places.is_empty()
+            && let Some(Part { source: Source::Rows(cursor), .. }) = self.parts.get_mut(usize::from(number))
+        {
+            cursor.places(at.start(), at.end(), &mut cells.places);
+        }
+    }
+
+    /// Gives out the values of a block; whoever needs the places of a few asks for them.
+    pub(crate) fn values(&mut self, at: &BlockReader<'_>, cells: &mut Cells) -> Result<(), Error> {
         cells.clear();
         cells.shape = Shape::Empty;
         if self.related.is_none() && self.program.is_none() {
@@ -93,7 +119,7 @@ impl Part<'_> {
     fn may_have(&self, at: &BlockReader<'_>) -> bool {
         match &self.source {
             Source::Rows(cursor) => cursor.may_have(at.start(), at.end()),
-            Source::Contexts { bits, any, .. } => match at.one_context() {
+            Source::Contexts { bits, any, until, .. } => match at.one_run(until) {
                 Some(context) => bits.get(context as usize).is_some_and(Option::is_some),
                 None => *any,
             },
@@ -114,8 +140,8 @@ impl Part<'_> {
                 cells.shape = cursor.gather(number, at.start(), at.end(), cells);
                 true
             }
-            Source::Contexts { bits, all_codes, .. } => {
-                if let Some(context) = at.one_context() {
+            Source::Contexts { bits, all_codes, until, .. } => {
+                if let Some(context) = at.one_run(until) {
                     let bits = bits.get(context as usize).copied().flatten();
                     cells.shape = bits.map_or(Shape::Empty, |bits| Shape::Constant(number, bits));
                     return true;
@@ -129,6 +155,11 @@ impl Part<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether every row that is in it has a value there: not so of an overflow map.
+    pub(crate) fn always_has_value(&self) -> bool {
+        !matches!(self.form, Form::Overflow(_))
     }
 
     /// Whether bits are whole numbers that order as their values do.

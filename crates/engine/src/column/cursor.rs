@@ -90,10 +90,16 @@ impl<'a> RowCursor<'a> {
         if last - first == end - start {
             return Shape::Dense(part);
         }
-        self.reader.present().rows_of(first, last - first, &mut self.rows);
-        let place = |&row: &u32| u16::try_from(row - start).unwrap_or(u16::MAX);
-        cells.places.extend(self.rows.iter().map(place));
         Shape::Sparse(part)
+    }
+
+    /// Replaces `places` by those that have a value, counted from `start`.
+    pub(super) fn places(&mut self, start: u32, end: u32, places: &mut Vec<u16>) {
+        let (first, last) = self.values_of(start, end);
+        self.reader.present().rows_of(first, last - first, &mut self.rows);
+        places.clear();
+        let place = |&row: &u32| u16::try_from(row - start).unwrap_or(u16::MAX);
+        places.extend(self.rows.iter().map(place));
     }
 
     /// Calls back with the place and the bits of each row of a block that has a value.

@@ -47,6 +47,16 @@ impl Part<'_> {
         self.reader().map_or_else(|| Ok(Vec::new()), |reader| reader.codes_of_hash(hash))
     }
 
+    /// The keyed hashes of some codes.
+    pub(crate) fn hashes_of(&self, codes: &[u32]) -> Result<Vec<u64>, Error> {
+        self.reader().map_or_else(|| Ok(Vec::new()), |reader| reader.hashes_of(codes))
+    }
+
+    /// Whether each row has a value of its own, and none of them hides another's.
+    pub(crate) fn is_of_rows(&self) -> bool {
+        matches!(self.source, Source::Rows(_)) && self.holds.is_none()
+    }
+
     /// The column whose codes or numbers these are.
     pub(crate) fn column_id(&self) -> Option<ColumnId> {
         self.reader().map(|reader| reader.info().id)

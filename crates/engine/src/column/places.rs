@@ -124,9 +124,30 @@ fn part_of_reader<'a>(segment: &'a Segment, reader: ColumnReader<'a>) -> Part<'a
         let code = |bits: &Option<u64>| u32::try_from((*bits)?).ok();
         let is_codes = reader.info().distinct.is_some();
         let all_codes = if is_codes { bits.iter().map(code).collect() } else { None };
-        Source::Contexts { reader, any: bits.iter().any(Option::is_some), bits, all_codes }
+        Source::Contexts {
+            reader,
+            any: bits.iter().any(Option::is_some),
+            until: ends_of_runs(&bits),
+            bits,
+            all_codes,
+        }
     };
     Part::plain(segment, source, form)
+}
+
+/// Of each element the first place after it that has another value.
+pub(crate) fn ends_of_runs<T: PartialEq>(values: &[T]) -> Vec<u32> {
+    let mut ends = vec![0; values.len()];
+    let mut end = u32::try_from(values.len()).unwrap_or(u32::MAX);
+    for (place, value) in values.iter().enumerate().rev() {
+        if values.get(place + 1).is_some_and(|next| next != value) {
+            end = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        }
+        if let Some(of_place) = ends.get_mut(place) {
+            *of_place = end;
+        }
+    }
+    ends
 }
 
 fn context_bits(reader: &ColumnReader<'_>, context: u32) -> Option<u64> {

@@ -7,12 +7,30 @@ use skein_query::plan::Column;
 use skein_store::Error;
 use skein_store::segment::ColumnId;
 
-use super::{Entry, Groups};
+use super::{Entry, Groups, Known, MISSING_ID, PartValue};
 use crate::column::{BoundColumn, Part};
 use crate::scan::Failure;
 use crate::snapshot::SnapshotView;
 
 impl Groups {
+    /// Adds the group of rows without a value, of one breakdown.
+    pub(crate) fn add_missing(&mut self, rows: u64) {
+        let group = self.group_of(&[MISSING_ID]);
+        self.rows[group as usize] += rows;
+    }
+
+    /// Adds a group whose text is read when it is shown: by its hash, and where the text is. Others may share the hash
+    /// until [`Groups::confirm`] has looked.
+    pub(crate) fn add_later(&mut self, hash: u64, (place, column, code): (usize, ColumnId, u32), rows: u64) {
+        let value = PartValue { hash, kind: Type::Text, known: Known::Later { column, code } };
+        let id = self.values.intern(place, value);
+        if let Some(entry) = self.values.entries.get_mut(id as usize - 1) {
+            entry.trusted = true;
+        }
+        let group = self.group_of(&[id]);
+        self.rows[group as usize] += rows;
+    }
+
     /// Reads the texts of some groups that nobody has read yet.
     pub(crate) fn load(
         &mut self,

@@ -8,4 +8,5 @@ mod over_time;
 mod parts;
 mod questions;
 mod relational;
+mod top;
 mod traces;

@@ -46,6 +46,17 @@ impl<'a> ColumnReader<'a> {
         Ok(self.dictionary_hashes()?.and_then(|hashes| hashes.get(code)))
     }
 
+    /// The keyed hashes of some codes, in their order; nothing where the dictionary has none. Neighbours are read
+    /// together.
+    pub fn hashes_of(&self, codes: &[u32]) -> Result<Vec<u64>, Error> {
+        if !self.info.hashes_computed {
+            let hashes = self.dictionary_hashes()?;
+            return Ok(codes.iter().filter_map(|&code| hashes.as_ref()?.get(code)).collect());
+        }
+        let (mut text, key) = (self.text()?, self.segment.header().hash_key);
+        codes.iter().map(|&code| Ok(key.hash(text.get(code)?))).collect()
+    }
+
     /// The codes whose value has this keyed hash: none, one, or several when values collide. Whoever needs
     /// certainty compares the bytes.
     pub fn codes_of_hash(&self, hash: u64) -> Result<Vec<u32>, Error> {
