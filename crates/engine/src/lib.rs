@@ -61,7 +61,6 @@ mod stores;
 mod top;
 mod trace;
 mod trace_columns;
-mod values;
 mod weights;
 mod workers;
 

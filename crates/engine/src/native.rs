@@ -10,15 +10,15 @@ use crate::rows::{RowJob, RowPass};
 use crate::scan::{Counters, Failure, Scan};
 use crate::snapshot::{SnapshotView, Snapshots};
 use crate::workers::Workers;
-use crate::{catalog, compare, explain, export, insights, meta, resolve, trace, trace_columns, values};
+use crate::{catalog, compare, explain, export, insights, meta, resolve, trace, trace_columns};
 use skein_event::ids::Environment;
 use skein_query::engine::{InsightsPartial, ScanSink};
 use skein_query::explain::{Analyst, ExplainPlan};
 use skein_query::insights::{Answer, InsightsPlan};
-use skein_query::plan::{Output, Plan, RowPlan, TimeRange};
+use skein_query::plan::{Column, Named, Output, Plan, RowPlan, TimeRange};
 use skein_query::result::{ColumnInfo, Data, DatasetInfo, Meta, QueryResult, TraceRows, ValueCount, Warning};
 use skein_query::trace_columns::{TraceColumns, TraceForm};
-use skein_query::{QueryEngine, QueryError, RunContext};
+use skein_query::{Location, QueryEngine, QueryError, RunContext, complete};
 use skein_store::ErrorKind;
 
 /// Erasures that may come while rows are gathered; each has the query look again. More than that is no accident.
@@ -219,15 +219,12 @@ impl QueryEngine for NativeEngine {
         limit: usize,
         context: &RunContext<'_>,
     ) -> Result<Vec<ValueCount>, QueryError> {
-        let plan = values::plan(environment, dataset, column, prefix, limit);
-        let Data::Groups(groups) = self.run(&plan, context)?.data else { return Ok(Vec::new()) };
-        let values = groups.results.into_iter().filter_map(|row| {
-            let value = row.key.into_iter().next().flatten()?;
-            let count = row.cells.first().and_then(|cell| cell.value.number()).unwrap_or_default();
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of rows")]
-            Some(ValueCount { value, count: count as u64 })
-        });
-        Ok(values.collect())
+        let named =
+            |name: &str| Named { name: name.to_owned(), location: Location::Path("/dataset".to_owned()) };
+        let datasets = dataset.into_iter().map(named).collect();
+        let column = Column::stored(column, Location::Path("/column".to_owned()));
+        let plan = complete::values_plan(environment, datasets, TimeRange::ALL, column, prefix, limit);
+        Ok(complete::values_of(self.run(&plan, context)?))
     }
 
     fn scan(

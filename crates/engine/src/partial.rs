@@ -34,15 +34,33 @@ impl<'a> Partials<'a> {
         counters: &Counters,
         data: impl FnOnce() -> Result<Data, Failure>,
     ) -> Result<(), Failure> {
+        let partial = self.context.partial;
+        self.show(fraction, counters, |meta| {
+            let data = data()?;
+            if let Some(partial) = partial {
+                partial(QueryResult { data, meta });
+            }
+            Ok(())
+        })
+    }
+
+    /// Tells that a fraction is done; `show` puts together what is known, and shows it to whoever looks.
+    pub(crate) fn show(
+        &mut self,
+        fraction: f64,
+        counters: &Counters,
+        show: impl FnOnce(Meta) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         (self.context.progress)(fraction);
-        let Some(partial) = self.context.partial else { return Ok(()) };
+        if self.context.partial.is_none() {
+            return Ok(());
+        }
         let now_ns = self.context.clock.now_ns();
         // After the last segment comes the answer itself.
         if now_ns < self.next_ns || fraction >= 1.0 {
             return Ok(());
         }
-        let data = data()?;
-        partial(QueryResult { data, meta: self.meta(counters, now_ns) });
+        show(self.meta(counters, now_ns))?;
         let end_ns = self.context.clock.now_ns();
         let pause_ns = end_ns.saturating_sub(now_ns).saturating_mul(PARTIAL_COST_FRACTION);
         self.next_ns = end_ns.saturating_add(pause_ns.max(PARTIAL_INTERVAL_NS));

@@ -10,9 +10,10 @@
 //! never guesses: a field, an operator or a value it does not know is an error that says where it stands and
 //! what was probably meant.
 //!
-//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`insights`], [`test`], [`aggregate`], [`explain`], [`result`], [`trace_columns`], [`engine`], [`error`].
+//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`insights`], [`complete`], [`test`], [`aggregate`], [`explain`], [`result`], [`trace_columns`], [`engine`], [`error`].
 
 pub mod aggregate;
+pub mod complete;
 pub mod engine;
 pub mod error;
 pub mod explain;

@@ -93,6 +93,61 @@ wire_type! {
 }
 
 wire_type! {
+    /// What somebody is writing, and where.
+    CompletionQuery {
+        /// `insights`, or `builder` for the fields of a specification.
+        language: String,
+        /// The text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+        /// The place in it, in UTF-16 code units; its end when left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
+        /// Of `builder`: the text is a value of this column; without it, the name of one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        column: Option<String>,
+        /// Datasets; all when left out.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        datasets: Option<Vec<String>>,
+        /// Epoch seconds; the last 7,200 s when neither is given. Columns that nobody sent in the range come last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        start_time: Option<f64>,
+        /// Epoch seconds, exclusive.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        end_time: Option<f64>,
+        /// How many, 50 when left out, at most 200.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+    }
+}
+
+wire_type! {
+    /// What may stand at a place.
+    Completion {
+        /// The first UTF-16 code unit of the text that an item takes the place of.
+        from: u64,
+        /// One past the last.
+        to: u64,
+        /// The items, best first.
+        items: Vec<CompletionItem>,
+    }
+}
+
+wire_type! {
+    /// Something that may stand at a place.
+    CompletionItem {
+        /// What is shown.
+        label: String,
+        /// `command`, `function`, `column`, `value` or `keyword`.
+        kind: String,
+        /// A line about it.
+        detail: String,
+        /// What is written.
+        insert: String,
+    }
+}
+
+wire_type! {
     /// What became of a query that was cancelled.
     Cancelled {
         /// The query's id.

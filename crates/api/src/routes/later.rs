@@ -15,7 +15,6 @@ const LATER: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/v1/sql", "sql", USE_QUERY),
     ("POST", "/api/v1/compare", "compare", USE_QUERY),
     ("POST", "/api/v1/map", "map", USE_QUERY),
-    ("POST", "/api/v1/complete", "complete", "GET /api/v1/datasets/{dataset}/columns lists the columns"),
     ("POST", "/api/v1/templates", "templates", USE_QUERY),
     ("GET", "/api/v1/tail", "tail", "POST /api/v1/query with \"calculations\": [] lists the newest events"),
     ("GET", "/api/v1/markers", "markers", ABOUT_BOARDS),

@@ -3,6 +3,7 @@
 //! The router and the OpenAPI document are both made of [`table`], so that neither can know a route that
 //! the other does not.
 
+mod complete;
 mod datasets;
 mod demo;
 mod erase;
@@ -54,6 +55,7 @@ pub(crate) fn table() -> Vec<Route> {
         health::routes(),
         query::routes(),
         insights::routes(),
+        complete::routes(),
         explain::routes(),
         traces::routes(),
         datasets::routes(),

@@ -20,29 +20,32 @@ use crate::snapshot::SnapshotView;
 /// A row's place: segment, row, and where it stands in time.
 pub(crate) type Found = (usize, u32, Cursor);
 
+/// Told between segments which rows are the first so far.
+pub(crate) type SoFar<'a> = dyn FnMut(&dyn Fn() -> Vec<Found>, &Counters, f64) -> Result<(), Failure> + 'a;
+
 /// The places of the first rows, in order.
-pub(crate) fn places(first: &First, scan: &crate::scan::Scan<'_>) -> Result<(Vec<Found>, Counters), Failure> {
-    let tell = |fraction: f64| (scan.context.progress)(fraction);
+pub(crate) fn places(
+    first: &First,
+    scan: &crate::scan::Scan<'_>,
+    so_far: &mut SoFar<'_>,
+) -> Result<(Vec<Found>, Counters), Failure> {
     if first.keys.outputs() == 0 {
         let plan = RowPlan { limit: first.limit, direction: Direction::Descending, after: None };
         let mut pass = RowPass::new(&plan);
-        let counters = scan.run_parts(&RowJob::new(&plan), &mut pass, |_, _, fraction| {
-            tell(fraction);
-            Ok(())
+        let counters = scan.run_parts(&RowJob::new(&plan), &mut pass, |pass, counters, fraction| {
+            so_far(&|| pass.found(), counters, fraction)
         })?;
         return Ok((pass.found(), counters));
     }
     let mut sink = KeyedSink { first, heap: BinaryHeap::new(), bytes: 0 };
-    let counters = scan.run(&mut sink, |_, _, fraction| {
-        tell(fraction);
-        Ok(())
-    })?;
-    let found = sink.heap.into_sorted_vec().into_iter().map(|keyed| keyed.found).collect();
-    Ok((found, counters))
+    let counters =
+        scan.run(&mut sink, |sink, counters, fraction| so_far(&|| sink.found(), counters, fraction))?;
+    Ok((sink.found(), counters))
 }
 
-/// Reads the rows at some places, and feeds them in their order.
-pub(crate) fn read(found: &[Found], view: &SnapshotView, feed: &mut Feed<'_>) -> Result<(), Failure> {
+/// Reads the rows at some places, and feeds them in their order. Returns the encoded bytes of the columns that it read.
+pub(crate) fn read(found: &[Found], view: &SnapshotView, feed: &mut Feed<'_>) -> Result<u64, Failure> {
+    let mut bytes = 0;
     let mut rows = vec![None; found.len()];
     for (segment_place, handle) in view.segments.iter().enumerate() {
         let of_segment = found.iter().enumerate().filter(|(_, (segment, ..))| *segment == segment_place);
@@ -54,6 +57,7 @@ pub(crate) fn read(found: &[Found], view: &SnapshotView, feed: &mut Feed<'_>) ->
         let failed = |error: Error| Failure::Segment(segment_place, error);
         let segment = handle.open().map_err(failed)?;
         let mut code = feed.bind_code(&segment).map_err(failed)?;
+        bytes += code.bytes();
         let mut reader = BlockReader::open(&segment).map_err(failed)?;
         for of_block in wanted.chunk_by(|a, b| a.0 / BLOCK_ROWS == b.0 / BLOCK_ROWS) {
             let start = of_block.first().map_or(0, |(row, _)| row / BLOCK_ROWS * BLOCK_ROWS);
@@ -68,7 +72,7 @@ pub(crate) fn read(found: &[Found], view: &SnapshotView, feed: &mut Feed<'_>) ->
         }
     }
     rows.into_iter().flatten().for_each(|row| feed.pipeline.push(row));
-    Ok(())
+    Ok(bytes)
 }
 
 /// Keeps the first rows by computed keys.
@@ -109,6 +113,14 @@ impl PartialEq for Keyed<'_> {
 }
 
 impl Eq for Keyed<'_> {}
+
+impl KeyedSink<'_> {
+    fn found(&self) -> Vec<Found> {
+        let mut keyed: Vec<&Keyed<'_>> = self.heap.iter().collect();
+        keyed.sort();
+        keyed.into_iter().map(|keyed| keyed.found).collect()
+    }
+}
 
 impl Keyed<'_> {
     fn bytes(&self) -> usize {

@@ -18,6 +18,7 @@ use skein_query::{QueryError, RunContext};
 
 use crate::meta;
 use crate::native;
+use crate::partial::Partials;
 use crate::resolve;
 use crate::scan::{Counters, Failure, Scan};
 use crate::snapshot::SnapshotView;
@@ -40,8 +41,11 @@ pub(crate) fn run(
     resolve::check_insights(plan, view, excluded, context, &mut warnings)?;
     let run = Run { plan, view, excluded, context, workers, partial };
     if plan.base.dry_run {
-        let meta =
-            meta::meta(&plan.base, view, excluded, context, &meta::dry_run(&plan.base, view), warnings)?;
+        let mut counters = meta::dry_run(&plan.base, view);
+        if let Some(earlier) = run.earlier() {
+            counters.add(&meta::dry_run(&earlier, view));
+        }
+        let meta = meta::meta(&plan.base, view, excluded, context, &counters, warnings)?;
         return Ok(Answer { columns: Vec::new(), rows: Vec::new(), events: None, meta });
     }
     match &plan.head {
@@ -102,9 +106,17 @@ impl Run<'_> {
         let mut counters = Counters::default();
         if let Some(first) = &head.first {
             let scan = self.scan(&self.plan.base);
-            let (found, of_scan) = first::places(first, &scan)?;
+            let mut partials = Partials::new(&self.plan.base, self.view, self.context);
+            let (found, of_scan) = first::places(first, &scan, &mut |found, counters, fraction| {
+                partials.show(fraction, counters, |meta| {
+                    let mut feed = Feed::new(&head.code, &head.slots, Pipeline::new(&self.plan.stages));
+                    first::read(&found(), self.view, &mut feed)?;
+                    (self.partial)(self.answer(feed.pipeline, meta)?);
+                    Ok(())
+                })
+            })?;
             counters.add(&of_scan);
-            first::read(&found, self.view, &mut feed)?;
+            counters.bytes_scanned += first::read(&found, self.view, &mut feed)?;
         } else {
             if let Some(earlier) = self.earlier() {
                 feed.earlier = true;

@@ -391,10 +391,115 @@ fn what_a_query_holds_is_bounded() {
 }
 
 #[test]
-fn a_dry_run_reads_nothing() {
+fn a_dry_run_reads_nothing_and_bounds_what_is_read() {
     let shop = shop();
-    let body = json!({"query": "stats count(*)", "start_time": START_S, "end_time": START_S + 7_200, "dry_run": true});
-    let plan = request::plan_of(&body, &Environment::default_environment(), Still.now_ns()).expect("a plan");
-    let answered = shop.insights(&plan, &context(), &|_| {}).expect("an answer");
-    assert_eq!((answered.rows.len(), answered.meta.rows_scanned), (0, 6));
+    let dry = |query: &str, end: i64| {
+        let body = json!({"query": query, "start_time": START_S, "end_time": START_S + end, "dry_run": true});
+        let plan =
+            request::plan_of(&body, &Environment::default_environment(), Still.now_ns()).expect("a plan");
+        let answered = shop.insights(&plan, &context(), &|_| {}).expect("an answer");
+        assert_eq!(answered.rows.len(), 0, "{query}");
+        answered.meta
+    };
+    for query in [
+        "stats count(*)",
+        "stats max(ms) by status, @log | sort status",
+        "fields status, ms, @message | sort ms desc | limit 3",
+        "stats latest(ms) by @log",
+        "filter @message like 'took' | pattern @message",
+    ] {
+        let (bound, read) = (dry(query, 7_200), ask(&shop, query).expect(query).meta);
+        assert_eq!(bound.rows_scanned, 6, "{query}");
+        assert!(read.bytes_scanned <= bound.bytes_scanned, "{query}: {read:?} {bound:?}");
+        assert!(read.rows_scanned <= bound.rows_scanned, "{query}");
+    }
+    // Files of other times are not counted.
+    let (all, some) = (dry("stats count(*)", 7_200), dry("stats count(*)", 5));
+    assert!(0 < some.bytes_scanned && some.bytes_scanned < all.bytes_scanned, "{some:?} {all:?}");
+    let rows = ask(&shop, "fields status, @message | limit 5").expect("rows").meta;
+    assert!(rows.bytes_scanned > 0, "what is shown was read: {rows:?}");
+}
+
+/// A trace over services: spans and log records, in one order of time.
+#[test]
+fn what_shares_a_trace_id_is_one_timeline_over_all_datasets() {
+    const TRACE: &str = "0102030405060708090a0b0c0d0e0f10";
+    let span = |second: i64, service: &str, name: &str| {
+        at(second)
+            .service(service)
+            .fixed(Fixed::TraceId, TRACE)
+            .fixed(Fixed::Name, name)
+            .fixed(Fixed::Duration, 5_i64)
+    };
+    let log =
+        |second: i64, service: &str, text: &str| line(second, service, text).fixed(Fixed::TraceId, TRACE);
+    let other = line(15, "cart", "of another").fixed(Fixed::TraceId, "ff02030405060708090a0b0c0d0e0f10");
+    let front = [span(10, "front", "GET /buy"), log(11, "front", "begins"), log(40, "front", "ends")];
+    let cart = [other, span(12, "cart", "reserve"), log(13, "cart", "reserved")];
+    let pay = [
+        span(20, "pay", "charge"),
+        log(21, "pay", "declined"),
+        at(22).service("pay").fixed(Fixed::Name, "sweep"),
+    ];
+    let engine = engine(&[&pay, &front, &cart]);
+    let expected: Vec<Json> = [
+        ("front", "GET /buy"),
+        ("front", "begins"),
+        ("cart", "reserve"),
+        ("cart", "reserved"),
+        ("pay", "charge"),
+        ("pay", "declined"),
+        ("front", "ends"),
+    ]
+    .iter()
+    .map(|(service, what)| json!({"@log": service, "what": what}))
+    .collect();
+    for name in ["traceId", "trace.trace_id", "@xrayTraceId"] {
+        let query = format!(
+            "filter {name} = '{TRACE}' | fields @log, coalesce(body, name) as what | sort @timestamp asc"
+        );
+        assert_eq!(rows(&engine, &query), json!(expected), "{query}");
+        let newest = format!("filter {name} = '{TRACE}' | fields @log, coalesce(body, name) as what");
+        let reversed: Vec<Json> = expected.iter().rev().cloned().collect();
+        assert_eq!(rows(&engine, &newest), json!(reversed), "{newest}");
+    }
+}
+
+/// A clock on which every look takes ten seconds.
+struct Slow(std::sync::atomic::AtomicI64);
+
+impl skein_event::observe::Clock for Slow {
+    fn now_ns(&self) -> i64 {
+        self.0.fetch_add(10_000_000_000, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn rows_are_shown_as_far_as_they_are_known() {
+    let rows_of = |from: i64| (from..from + 3).map(|n| line(n, "a", "x").with("ms", n)).collect::<Vec<Row>>();
+    let engine = engine(&[&rows_of(0), &rows_of(10), &rows_of(20)]);
+    for (query, newest) in [("fields ms | limit 4", true), ("fields ms | sort ms | limit 4", false)] {
+        let body = json!({"query": query, "start_time": START_S, "end_time": START_S + 7_200});
+        let plan =
+            request::plan_of(&body, &Environment::default_environment(), Still.now_ns()).expect("a plan");
+        let told = std::sync::Mutex::new(Vec::new());
+        let clock = Slow(Still.now_ns().into());
+        let context = skein_query::RunContext { clock: &clock, partial: Some(&|_| {}), ..context() };
+        let partial = |answer: Answer| told.lock().expect("told").push(answer);
+        let whole = engine.insights(&plan, &context, &partial).expect("an answer");
+        let told = told.into_inner().expect("told");
+        assert!(!told.is_empty(), "{query}");
+        for answer in &told {
+            assert!(answer.meta.warnings.iter().any(|warning| warning.code == "partial"), "{query}");
+            assert!(!answer.rows.is_empty() && answer.rows.len() <= 4, "{query}: {:?}", answer.rows);
+        }
+        assert!(whole.meta.warnings.iter().all(|warning| warning.code != "partial"), "{query}");
+        let ms: Vec<Json> = answer::data(&whole)["rows"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|row| row["ms"].clone())
+            .collect();
+        assert_eq!(ms, if newest { [22, 21, 20, 12] } else { [0, 1, 2, 10] }.map(Json::from), "{query}");
+    }
 }

@@ -4,6 +4,7 @@ mod build;
 mod explain;
 mod guarantees;
 mod insights;
+mod insights_home;
 mod over_time;
 mod parts;
 mod questions;

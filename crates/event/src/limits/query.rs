@@ -102,6 +102,33 @@ pub const INSIGHTS_PATTERNS_MAX: usize = 5_000;
 /// Words of a text that `pattern` looks at: more is a document and no message.
 pub const INSIGHTS_PATTERN_WORDS_MAX: usize = 200;
 
+/// Proposals of one completion, unless it is said how many, and at most.
+pub const COMPLETIONS_DEFAULT: usize = 50;
+
+/// More than that nobody reads.
+pub const COMPLETIONS_MAX: usize = 200;
+
+/// Bytes of a value that is typed, beyond which none are proposed.
+pub const COMPLETIONS_TYPED_BYTES_MAX: usize = 256;
+
+/// How long values are looked for before there are none: somebody is typing.
+pub const COMPLETION_NS_MAX: i64 = 1_000_000_000;
+
+/// Memory of looking for them.
+pub const COMPLETION_BYTES_MAX: usize = 64 << 20;
+
+/// Datasets whose columns are told apart in a completion; of more, those of all are proposed.
+pub const COMPLETION_DATASETS_MAX: usize = 16;
+
+/// Rows before a row that `autoregress` looks at: each is a column of the answer.
+pub const INSIGHTS_LAG_ROWS_MAX: u32 = 100;
+
+/// Bins that `fillmissing` makes of a range: as many as an answer has rows.
+pub const INSIGHTS_BINS_MAX: usize = 10_000;
+
+/// Ranges of a `histogram`: more is no picture any more.
+pub const INSIGHTS_RANGES_MAX: u16 = 1_000;
+
 /// Texts shown with a template.
 pub const INSIGHTS_SAMPLES_MAX: usize = 3;
 /// Columns that an explanation is asked for by name; without names it looks at all of them.

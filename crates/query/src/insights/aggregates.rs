@@ -27,12 +27,16 @@ pub enum Aggregate {
     First,
     /// The last.
     Last,
+    /// How much it changed from the earliest value to the latest, a period of so many nanoseconds.
+    Rate(i64),
+    /// How many values lie in each of so many ranges of equal width.
+    Ranges(u16),
 }
 
 /// The aggregates by name, as they are written best, with other names and how they are written.
 pub const AGGREGATES: &[(&str, &[&str], &str)] = &[
     ("count", &[], "count(*), count(field)"),
-    ("sum", &["sumOverTime"], "sum(field)"),
+    ("sum", &["sumOverTime", "sum_over_time"], "sum(field)"),
     ("avg", &[], "avg(field)"),
     ("min", &[], "min(field)"),
     ("max", &[], "max(field)"),
@@ -43,7 +47,9 @@ pub const AGGREGATES: &[(&str, &[&str], &str)] = &[
     ("latest", &[], "latest(field)"),
     ("sortsFirst", &[], "sortsFirst(field)"),
     ("sortsLast", &[], "sortsLast(field)"),
-    ("countOverTime", &[], "countOverTime(field)"),
+    ("countOverTime", &["count_over_time"], "countOverTime(field)"),
+    ("rate", &[], "rate(field, 1m)"),
+    ("histogram", &[], "histogram(field, 10)"),
     ("count_if", &["countIf"], "count_if(condition)"),
     ("median", &[], "median(field)"),
     ("p50", &[], "p50(field)"),
@@ -111,6 +117,15 @@ pub(super) enum Aggregated {
         last: bool,
         best: Option<Datum>,
     },
+    Rate {
+        period_ns: i64,
+        ends: Option<[(Moment, f64); 2]>,
+    },
+    /// Values with their weights.
+    Ranges {
+        count: u16,
+        values: Vec<(f64, f64)>,
+    },
 }
 
 impl Aggregated {
@@ -124,6 +139,8 @@ impl Aggregated {
             Aggregate::Latest => Aggregated::Picked { latest: true, best: None },
             Aggregate::First => Aggregated::Sorted { last: false, best: None },
             Aggregate::Last => Aggregated::Sorted { last: true, best: None },
+            Aggregate::Rate(period_ns) => Aggregated::Rate { period_ns, ends: None },
+            Aggregate::Ranges(count) => Aggregated::Ranges { count, values: Vec::new() },
         }
     }
 
@@ -160,14 +177,6 @@ impl Aggregated {
                     state.add_number(number, weight);
                 }
             }
-            Aggregated::Deviation([weights, mean, squares]) => {
-                if let Some(number) = value.as_f64().filter(|number| number.is_finite()) {
-                    *weights += weight;
-                    let distance = number - *mean;
-                    *mean += distance * weight / *weights;
-                    *squares += weight * distance * (number - *mean);
-                }
-            }
             Aggregated::Picked { latest, best } => {
                 let better =
                     best.as_ref().is_none_or(|(known, _)| (moment > *known) == *latest && moment != *known);
@@ -177,11 +186,42 @@ impl Aggregated {
             }
             Aggregated::Sorted { last, best } => {
                 let wanted = if *last { Ordering::Greater } else { Ordering::Less };
-                let better = best.as_ref().is_none_or(|known| value.sort_order(known, false) == wanted);
+                // What stands at the same place in the order is told apart by its text, so that no order of rows matters.
+                let better = best.as_ref().is_none_or(|known| {
+                    let order = value.sort_order(known, false);
+                    order.then_with(|| value.key().cmp(&known.key())) == wanted
+                });
                 if better {
                     *best = Some(value.clone());
                 }
             }
+            Aggregated::Deviation(_) | Aggregated::Rate { .. } | Aggregated::Ranges { .. } => {
+                if let Some(number) = value.as_f64().filter(|number| number.is_finite()) {
+                    self.add_number(number, weight, moment);
+                }
+            }
+        }
+    }
+
+    fn add_number(&mut self, number: f64, weight: f64, moment: Moment) {
+        match self {
+            Aggregated::Deviation([weights, mean, squares]) => {
+                *weights += weight;
+                let distance = number - *mean;
+                *mean += distance * weight / *weights;
+                *squares += weight * distance * (number - *mean);
+            }
+            Aggregated::Rate { ends, .. } => {
+                let [first, last] = ends.get_or_insert([(moment, number); 2]);
+                if moment < first.0 {
+                    *first = (moment, number);
+                }
+                if moment > last.0 {
+                    *last = (moment, number);
+                }
+            }
+            Aggregated::Ranges { values, .. } => values.push((number, weight)),
+            _ => {}
         }
     }
 
@@ -195,7 +235,8 @@ impl Aggregated {
     pub(super) fn heap_bytes(&self) -> usize {
         match self {
             Aggregated::Shared { state, .. } => state.heap_bytes(),
-            Aggregated::Deviation(_) => 0,
+            Aggregated::Deviation(_) | Aggregated::Rate { .. } => 0,
+            Aggregated::Ranges { values, .. } => values.capacity() * size_of::<(f64, f64)>(),
             Aggregated::Picked { best, .. } => best.as_ref().map_or(0, |(_, value)| value.heap_bytes()),
             Aggregated::Sorted { best, .. } => best.as_ref().map_or(0, Datum::heap_bytes),
         }
@@ -220,8 +261,39 @@ impl Aggregated {
                 best.as_ref().map_or(Datum::Missing, |(_, value)| value.clone())
             }
             Aggregated::Sorted { best, .. } => best.clone().unwrap_or(Datum::Missing),
+            Aggregated::Rate { period_ns, ends } => ends.map_or(Datum::Missing, |[(from, a), (to, b)]| {
+                #[expect(clippy::cast_precision_loss, reason = "a ratio of times")]
+                let periods = (to.0.saturating_sub(from.0)) as f64 / (*period_ns).max(1) as f64;
+                // Of one moment there is no change: what is divided by zero is missing.
+                Datum::number((b - a) / periods)
+            }),
+            Aggregated::Ranges { count, values } => ranges(*count, values),
         }
     }
+}
+
+/// The weight of the values in each of some ranges of equal width, as a map of their bounds; the last range holds its end.
+fn ranges(count: u16, values: &[(f64, f64)]) -> Datum {
+    let least = values.iter().map(|(number, _)| *number).fold(f64::INFINITY, f64::min);
+    let most = values.iter().map(|(number, _)| *number).fold(f64::NEG_INFINITY, f64::max);
+    if values.is_empty() {
+        return Datum::Missing;
+    }
+    let width = (most - least) / f64::from(count);
+    let mut weights = vec![0.0; usize::from(count)];
+    for (number, weight) in values {
+        let place = (1..weights.len()).take_while(|place| *number >= bound(least, width, *place)).count();
+        weights[place] += weight;
+    }
+    let text = |place| skein_event::value::canonical_f64(bound(least, width, place));
+    let members = weights.iter().enumerate().map(|(place, weight)| {
+        (format!("{}..{}", text(place), text(place + 1)), Datum::number(*weight).to_json())
+    });
+    Datum::Json(std::sync::Arc::new(serde_json::Value::Object(members.collect())))
+}
+
+fn bound(least: f64, width: f64, place: usize) -> f64 {
+    least + width * f64::from(u16::try_from(place).unwrap_or(u16::MAX))
 }
 
 /// The value of a cell.

@@ -34,6 +34,10 @@ pub struct Source {
     pub prefixes: Vec<(String, At)>,
     /// Whether it was written as `logGroups(…)`.
     pub is_groups: bool,
+    /// `START=-3600s`, as it was written.
+    pub start: Option<(String, At)>,
+    /// `END=0s`, likewise.
+    pub end: Option<(String, At)>,
 }
 
 /// A command and where it stands.
@@ -60,6 +64,8 @@ pub enum CommandKind {
         aggregates: Vec<Item>,
         /// By what.
         by: Vec<Item>,
+        /// `offset 1d`: of events that are older by so much.
+        offset: Option<Period>,
     },
     /// `sort a desc, b`
     Sort(Vec<(Expression, bool)>),
@@ -91,8 +97,65 @@ pub enum CommandKind {
     Unmask(Vec<Expression>),
     /// `countFrequent a, b`
     CountFrequent(Vec<Expression>),
+    /// A command over rows in their order.
+    Series(Series),
     /// A command of the language that is not in this version, with what follows it as it was written.
     Other(&'static str, String),
+}
+
+/// A command over rows in their order.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Series {
+    /// `accum f as total`
+    Accumulate(Expression, Option<String>),
+    /// `autoregress f as before p=1-3`
+    Lag {
+        /// Of what.
+        field: Expression,
+        /// The name of what is made, or the beginning of several names.
+        alias: Option<String>,
+        /// How many rows before, if it was said; two numbers are a range.
+        rows: Option<(u32, Option<u32>)>,
+    },
+    /// `filldown a, b*`; all columns when none is named.
+    FillDown(Vec<String>),
+    /// `fillmissing with 0 for n`
+    FillMissing(Vec<(Literal, Expression)>),
+    /// `addtotals fieldname=Total row=true col=false a, b`
+    Totals {
+        /// The name of the column of sums.
+        name: Option<String>,
+        /// Whether each row gets its sum.
+        row: bool,
+        /// Whether a last row gets the sum of each column.
+        column: bool,
+        /// Of what; all columns with numbers when none is named.
+        fields: Vec<Expression>,
+    },
+    /// `outlier action=remove param=3 uselower=true mark=true a b`
+    Outliers {
+        /// Rows go; otherwise their values become the bound.
+        removes: bool,
+        /// How many distances of the quartiles beyond them.
+        factor: Option<f64>,
+        /// Also what is too small.
+        lower: bool,
+        /// A column says which rows they are.
+        mark: bool,
+        /// Of what.
+        fields: Vec<Expression>,
+    },
+    /// `sessionize user maxspan 30m as session`
+    Sessions {
+        /// Whose.
+        fields: Vec<Expression>,
+        /// The longest time between two events of one session.
+        gap: Option<Period>,
+        /// The name of what is made.
+        alias: Option<String>,
+    },
+    /// `logcompare timeshift 7d`
+    Compare(Period),
 }
 
 /// An expression with the name of its column, if it was given one.
@@ -144,6 +207,8 @@ pub enum Earlier {
     Week,
     /// Of four weeks before: a month has no fixed length.
     Month,
+    /// Of so much before.
+    By(Period),
 }
 
 /// An expression and where it stands.

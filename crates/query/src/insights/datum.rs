@@ -274,7 +274,9 @@ impl Datum {
                 number => number.as_f64() == Some(f64::from(u8::from(*truth))),
             },
             (Datum::Text(text), number) | (number, Datum::Text(text)) => {
-                number.as_text().is_some_and(|number| *number == **text)
+                // What is no finite number equals nothing, whatever it is written as.
+                number.as_f64().is_some_and(f64::is_finite)
+                    && number.as_text().is_some_and(|number| *number == **text)
             }
             (a, b) => a.as_number()?.compare(b.as_number()?) == Some(Ordering::Equal),
         })
@@ -359,6 +361,8 @@ mod tests {
             (Datum::Time(0), text("1970-01-01T00:00:00Z"), Some(true)),
             (Datum::Missing, Datum::Missing, None),
             (Datum::Missing, text(""), None),
+            (Datum::F64(f64::NAN), text("NaN"), Some(false)),
+            (Datum::F64(f64::NAN), Datum::F64(f64::NAN), Some(false)),
             (json.clone(), json.clone(), None),
         ] {
             assert_eq!(a.equals(&b), equal, "{a:?} {b:?}");

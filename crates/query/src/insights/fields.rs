@@ -75,26 +75,28 @@ fn coalesce(arena: &mut Arena, choices: Vec<Node>, span: Span) -> Result<Node, P
     }
 }
 
-fn column(name: &str, span: Span) -> Column {
+pub(super) fn column(name: &str, span: Span) -> Column {
     let attribute = |name: &str| Reference::Attribute(Arc::from(name));
     let references = match name {
         "@log" => vec![Reference::Fixed(Fixed::Dataset)],
         "logGroup" => vec![attribute(name), Reference::Fixed(Fixed::Dataset)],
         "@logStream" | "logStream" => {
-            let mut references = vec![attribute(name), attribute("aws.log.stream.name")];
-            references.extend(
-                ["service.instance.id", "k8s.pod.name", "host.name"]
-                    .iter()
-                    .flat_map(|n| names::references(n)),
-            );
-            references
+            own_or(name, &["aws.log.stream.name", "service.instance.id", "k8s.pod.name", "host.name"])
         }
+        "@aws.account" => own_or(name, &["cloud.account.id", "aws.account.id"]),
+        "@aws.region" => own_or(name, &["cloud.region", "aws.region"]),
         "@ptr" => vec![Reference::EventId],
         // A discovered name that begins with @ got another one.
         name if name.starts_with("@@") => vec![attribute(name), attribute(&name[1..])],
         name => names::references(name),
     };
     of_references(name, references, span)
+}
+
+/// An attribute of a name, else one of others.
+fn own_or(name: &str, others: &[&str]) -> Vec<Reference> {
+    let own = Reference::Attribute(Arc::from(name));
+    std::iter::once(own).chain(others.iter().flat_map(|other| names::references(other))).collect()
 }
 
 fn of_references(name: &str, references: Vec<Reference>, span: Span) -> Column {

@@ -3,7 +3,7 @@
 
 use super::ast::{
     COMPARES, Command, CommandKind, Earlier, Expression, Item, Kind, NOT, Operator, Pattern, Query, SIGN,
-    VALUE,
+    Series, VALUE,
 };
 use super::{aggregates, functions};
 use crate::plan::Literal;
@@ -14,11 +14,15 @@ pub fn query(query: &Query) -> String {
         let texts = |named: &[(String, super::ast::At)]| {
             named.iter().map(|(name, _)| quoted(name)).collect::<Vec<_>>().join(", ")
         };
-        match source.is_groups {
+        let groups = match source.is_groups {
             false => format!("SOURCE {}", texts(&source.names)),
             true if source.prefixes.is_empty() => "SOURCE logGroups()".to_owned(),
             true => format!("SOURCE logGroups(namePrefix: [{}])", texts(&source.prefixes)),
-        }
+        };
+        let edge = |word: &str, edge: &Option<(String, super::ast::At)>| {
+            edge.as_ref().map(|(text, _)| format!(" {word}={text}")).unwrap_or_default()
+        };
+        format!("{groups}{}{}", edge("START", &source.start), edge("END", &source.end))
     });
     source.chain(query.commands.iter().map(command)).collect::<Vec<_>>().join("\n| ")
 }
@@ -28,9 +32,10 @@ fn command(command: &Command) -> String {
         CommandKind::Fields(items) => format!("fields {}", items_text(items)),
         CommandKind::Display(items) => format!("display {}", items_text(items)),
         CommandKind::Filter(word, condition) => format!("{word} {}", expression(condition)),
-        CommandKind::Stats { aggregates, by } if by.is_empty() => format!("stats {}", items_text(aggregates)),
-        CommandKind::Stats { aggregates, by } => {
-            format!("stats {} by {}", items_text(aggregates), items_text(by))
+        CommandKind::Stats { aggregates, by, offset } => {
+            let by = if by.is_empty() { String::new() } else { format!(" by {}", items_text(by)) };
+            let offset = offset.map(|period| format!(" offset {period}")).unwrap_or_default();
+            format!("stats {}{by}{offset}", items_text(aggregates))
         }
         CommandKind::Sort(orders) => {
             let order = |(by, descending): &(Expression, bool)| {
@@ -49,10 +54,12 @@ fn command(command: &Command) -> String {
         CommandKind::Diff(Earlier::Day) => "diff previousDay".to_owned(),
         CommandKind::Diff(Earlier::Week) => "diff previousWeek".to_owned(),
         CommandKind::Diff(Earlier::Month) => "diff previousMonth".to_owned(),
+        CommandKind::Diff(Earlier::By(period)) => format!("logcompare timeshift {period}"),
         CommandKind::Unnest(list, into) => format!("unnest {} into {}", expression(list), name(into)),
         CommandKind::Expand(field) => format!("expand {}", expression(field)),
         CommandKind::Unmask(fields) => format!("unmask {}", expressions(fields)),
         CommandKind::CountFrequent(fields) => format!("countFrequent {}", expressions(fields)),
+        CommandKind::Series(series) => self::series(series),
         CommandKind::Other(word, rest) => format!("{word} {rest}").trim_end().to_owned(),
     }
 }
@@ -69,6 +76,54 @@ fn pattern(pattern: &Pattern) -> String {
         }
         Pattern::Logfmt(one) => format!("logfmt as {}", name(one)),
         Pattern::Csv(aliases) => format!("csv{}", names(aliases)),
+    }
+}
+
+fn series(series: &Series) -> String {
+    let alias =
+        |alias: &Option<String>| alias.as_ref().map(|one| format!(" as {}", name(one))).unwrap_or_default();
+    let fields = |fields: &[Expression]| {
+        fields.iter().map(|field| format!(" {}", operand(field, VALUE))).collect::<Vec<_>>().join(",")
+    };
+    match series {
+        Series::Accumulate(field, into) => format!("accum {}{}", operand(field, VALUE), alias(into)),
+        Series::Lag { field, alias: into, rows } => {
+            let rows = match rows {
+                None => String::new(),
+                Some((first, None)) => format!(" p={first}"),
+                Some((first, Some(last))) => format!(" p={first}-{last}"),
+            };
+            format!("autoregress {}{}{rows}", operand(field, VALUE), alias(into))
+        }
+        Series::FillDown(names) => {
+            let one = |text: &String| if text.contains('*') { text.clone() } else { name(text) };
+            format!("filldown {}", names.iter().map(one).collect::<Vec<_>>().join(", ")).trim_end().to_owned()
+        }
+        Series::FillMissing(values) => {
+            let one = |(value, field): &(Literal, Expression)| {
+                format!("{} for {}", literal_text(value), operand(field, VALUE))
+            };
+            let values: Vec<String> = values.iter().map(one).collect();
+            if values.is_empty() {
+                "fillmissing".to_owned()
+            } else {
+                format!("fillmissing with {}", values.join(", "))
+            }
+        }
+        Series::Totals { name: total, row, column, fields: of } => {
+            let total = total.as_ref().map(|total| format!(" fieldname={}", name(total))).unwrap_or_default();
+            format!("addtotals{total} row={row} col={column}{}", fields(of))
+        }
+        Series::Outliers { removes, factor, lower, mark, fields: of } => {
+            let action = if *removes { "remove" } else { "transform" };
+            let factor = factor.map(|factor| format!(" param={factor:?}")).unwrap_or_default();
+            format!("outlier action={action}{factor} uselower={lower} mark={mark}{}", fields(of))
+        }
+        Series::Sessions { fields: of, gap, alias: into } => {
+            let gap = gap.map(|gap| format!(" maxspan {gap}")).unwrap_or_default();
+            format!("sessionize{}{gap}{}", fields(of), alias(into))
+        }
+        Series::Compare(period) => format!("logcompare timeshift {period}"),
     }
 }
 
@@ -161,7 +216,7 @@ fn literal_text(literal: &Literal) -> String {
 }
 
 /// A name that something is given: one segment, whatever is in it.
-fn name(of: &str) -> String {
+pub(crate) fn name(of: &str) -> String {
     of.split('.').map(segment).collect::<Vec<_>>().join(".")
 }
 
@@ -176,12 +231,12 @@ fn segment(text: &str) -> String {
 }
 
 /// Words that mean something where a name may stand.
-const KEYWORDS: [&str; 16] = [
+const KEYWORDS: [&str; 20] = [
     "as", "by", "asc", "desc", "into", "and", "or", "not", "in", "like", "true", "false", "logfmt", "csv",
-    "multi", "any",
+    "multi", "any", "with", "for", "maxspan", "offset",
 ];
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {

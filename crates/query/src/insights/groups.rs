@@ -2,9 +2,9 @@
 
 use super::aggregates::{Aggregate, of_cell};
 use super::datum::Datum;
-use super::functions::Extra;
-use super::program::{Arena, Input, Node, Step};
-use super::run::{Row, sort_groups};
+use super::grouping::sort_groups;
+use super::program::{Arena, Node};
+use super::run::Row;
 use super::stats::{Key, Wanted};
 use crate::number::ValueRef;
 use crate::plan::{Calculation, GroupPlan, Operation};
@@ -76,15 +76,7 @@ pub(super) fn lower(arena: &Arena, keys: &[Key], wanted: &[Wanted]) -> (GroupsHe
 
 /// The length of the buckets of time that a step is the beginning of.
 fn bucket(arena: &Arena, node: Node) -> Option<i64> {
-    match arena.step(node) {
-        Some(Step::Call { function, arguments, extra: Extra::Period(period) })
-            if function.name == "datefloor" =>
-        {
-            let is_time = arena.step(*arguments.first()?) == Some(&Step::Input(Input::EventTime));
-            period.epoch_aligned_ns().filter(|_| is_time)
-        }
-        _ => None,
-    }
+    arena.bin_period(node)?.epoch_aligned_ns()
 }
 
 impl GroupsHead {

@@ -164,12 +164,12 @@ fn turned(comparison: Comparison) -> Comparison {
     }
 }
 
-/// The literal that bounds numbers, and text that is one; or text that is none, which bounds text.
+/// The literal that bounds numbers, and text that is one. A bound of text is computed: stored bytes and lists are text to
+/// the language, and compare with nothing in a filter of the engine.
 fn bound(value: &Datum) -> Option<Literal> {
     match value {
         Datum::I64(number) => Some(Literal::I64(*number)),
         Datum::F64(number) if !number.is_nan() => Some(Literal::F64(*number)),
-        Datum::Text(text) if Number::of_text(text).is_none() => Some(Literal::Text(text.to_string())),
         _ => None,
     }
 }

@@ -10,16 +10,18 @@
 //! CloudWatch.
 //!
 //! Reading order: [`ast`], [`parse`], [`format`], [`datum`], [`functions`], [`program`], `fields`, `resolve`, [`plan`],
-//! `planner`, `stats`, `lower`, `groups`, [`run`], `aggregates`, `extract`, `patterns`, [`answer`].
+//! `planner`, `stats`, `lower`, `groups`, [`run`], `grouping`, [`series`], `aggregates`, `extract`, `patterns`, [`answer`]; and `complete`.
 
 pub mod aggregates;
 pub mod answer;
 pub mod ast;
+pub(crate) mod complete;
 pub mod datum;
 mod extract;
 mod fields;
 pub mod format;
 pub mod functions;
+mod grouping;
 mod groups;
 mod lexer;
 mod lower;
@@ -32,6 +34,7 @@ pub mod program;
 pub mod request;
 mod resolve;
 pub mod run;
+pub mod series;
 mod stats;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::aggregates::Aggregate;
 use super::ast::Query;
 use super::planner::Planner;
 use super::program::{Code, Input};
+use super::series::{Running, Whole};
 use crate::error::QueryError;
 use crate::plan::{Column, Named, Output, Plan, TimeRange};
 use crate::text::Problem;
@@ -113,6 +114,10 @@ pub enum Stage {
         /// The groups.
         into: Vec<usize>,
     },
+    /// Something that is done with rows one after the other.
+    Running(Running),
+    /// Something that is done with all of them.
+    Whole(Whole),
     /// A row for each template of texts.
     Patterns {
         /// The text.

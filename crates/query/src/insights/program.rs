@@ -10,6 +10,7 @@ use skein_event::limits::EXPRESSION_STEPS_MAX;
 
 use super::datum::Datum;
 use super::functions::{Arguments, Extra, Function};
+use super::period::Period;
 use crate::error::Location;
 use crate::expression::{self, Program, Scalar};
 use crate::plan::Column;
@@ -119,9 +120,22 @@ impl Arena {
         match self.step(node) {
             Some(Step::Input(Input::EventTime | Input::IngestTime)) => true,
             Some(Step::Call { function, .. }) => {
-                matches!(function.name, "datefloor" | "dateceil" | "fromMillis")
+                matches!(function.name, "datefloor" | "dateceil" | "fromMillis" | "later")
             }
             _ => false,
+        }
+    }
+
+    /// The period of a step that is a bin of the event's time.
+    pub(super) fn bin_period(&self, node: Node) -> Option<Period> {
+        match self.step(node) {
+            Some(Step::Call { function, arguments, extra: Extra::Period(period) })
+                if function.name == "datefloor" =>
+            {
+                let of = self.step(*arguments.first()?)?;
+                (*of == Step::Input(Input::EventTime)).then_some(*period)
+            }
+            _ => None,
         }
     }
 

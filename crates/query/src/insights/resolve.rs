@@ -65,6 +65,14 @@ impl Resolver {
         Resolver { patterns: Patterns::default(), range, now_ns, depth: 0, warnings: Vec::new() }
     }
 
+    pub(super) fn now_ns(&self) -> i64 {
+        self.now_ns
+    }
+
+    pub(super) fn set_range(&mut self, range: TimeRange) {
+        self.range = range;
+    }
+
     pub(super) fn warn(&mut self, code: &'static str, message: String) {
         let warning = Warning { code, message };
         if !self.warnings.contains(&warning) {

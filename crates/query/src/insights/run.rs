@@ -12,12 +12,12 @@ use std::sync::Arc;
 use skein_event::ids::{EventId, Offset, Partition};
 use skein_event::limits::INSIGHTS_ELEMENTS_MAX;
 
-use super::aggregates::{Aggregate, Aggregated};
 use super::datum::Datum;
 use super::extract;
+use super::grouping::Grouping;
 use super::patterns::Miner;
 use super::plan::Stage;
-use crate::aggregate::EXACT_ROWS_MAX;
+use super::series::{Runner, Whole};
 
 /// A row under way.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Row {
         Row { values, weight: 1.0, time_ns: 0, id, earlier: false }
     }
 
-    fn get(&self, slot: usize) -> &Datum {
+    pub(super) fn get(&self, slot: usize) -> &Datum {
         self.values.get(slot).unwrap_or(&Datum::Missing)
     }
 
@@ -57,16 +57,6 @@ impl Row {
         size_of::<Row>()
             + self.values.iter().map(|value| size_of::<Datum>() + value.heap_bytes()).sum::<usize>()
     }
-}
-
-/// Orders groups by their keys; groups of equal order by the text of these.
-pub(super) fn sort_groups(rows: &mut [Row], keys: usize) {
-    let texts =
-        |row: &Row| row.values.iter().take(keys).map(|v| v.key().map(String::from)).collect::<Vec<_>>();
-    rows.sort_by(|a, b| {
-        let by_value = (0..keys).map(|key| a.get(key).sort_order(b.get(key), false));
-        by_value.fold(Ordering::Equal, Ordering::then).then_with(|| texts(a).cmp(&texts(b)))
-    });
 }
 
 /// The stages of a plan with what they hold.
@@ -87,6 +77,8 @@ enum Held<'p> {
     Limit { left: usize },
     Dedup { keys: &'p [usize], by_time: bool, seen: HashMap<Box<[Arc<str>]>, usize>, rows: Vec<Row> },
     Stats(Grouping<'p>),
+    Running(Runner<'p>),
+    Whole(&'p Whole, Vec<Row>),
     Patterns { text: usize, diff: bool, miner: Miner },
 }
 
@@ -125,19 +117,6 @@ impl PartialEq for Sorted<'_> {
 
 impl Eq for Sorted<'_> {}
 
-/// The groups of an aggregation.
-struct Grouping<'p> {
-    keys: &'p [usize],
-    aggregates: &'p [(Aggregate, Option<usize>)],
-    places: HashMap<Box<[Option<Arc<str>>]>, usize>,
-    groups: Vec<(Vec<Datum>, Vec<Aggregated>)>,
-    rows: u64,
-    bytes: usize,
-    /// Rows since the heap of the states was last summed.
-    since_sum: usize,
-    state_bytes: usize,
-}
-
 impl<'p> Pipeline<'p> {
     /// Nothing was pushed yet.
     pub fn new(stages: &'p [Stage]) -> Pipeline<'p> {
@@ -148,6 +127,8 @@ impl<'p> Pipeline<'p> {
                 Held::Dedup { keys, by_time: *by_time, seen: HashMap::new(), rows: Vec::new() }
             }
             Stage::Stats { keys, aggregates } => Held::Stats(Grouping::new(keys, aggregates)),
+            Stage::Running(running) => Held::Running(Runner::new(running)),
+            Stage::Whole(whole) => Held::Whole(whole, Vec::new()),
             Stage::Patterns { text, diff } => {
                 Held::Patterns { text: *text, diff: *diff, miner: Miner::default() }
             }
@@ -168,8 +149,9 @@ impl<'p> Pipeline<'p> {
     /// Bytes of memory it holds.
     pub fn memory_bytes(&self) -> usize {
         let of_nodes = self.nodes.iter().map(|node| match node {
-            Held::Stats(grouping) => grouping.bytes + grouping.state_bytes,
+            Held::Stats(grouping) => grouping.memory_bytes(),
             Held::Patterns { miner, .. } => miner.memory_bytes(),
+            Held::Running(runner) => runner.memory_bytes(),
             _ => 0,
         });
         self.bytes + of_nodes.sum::<usize>()
@@ -199,11 +181,13 @@ impl<'p> Pipeline<'p> {
                     rows.into_iter().for_each(|row| self.push_at(at + 1, row));
                     return;
                 }
+                Held::Running(runner) => runner.take(&mut row),
                 Held::Limit { left } => {
                     if *left == 0 {
                         return;
                     }
                     *left -= 1;
+                    row.weight = 1.0;
                 }
                 held => {
                     self.pushed += 1;
@@ -219,6 +203,9 @@ impl<'p> Pipeline<'p> {
     /// Everything was pushed: the rows of the answer. `check` is asked now and then whether to go on.
     pub fn finish<E>(mut self, mut check: impl FnMut(usize) -> Result<(), E>) -> Result<Vec<Row>, E> {
         for at in 0..self.nodes.len() {
+            if let Held::Whole(whole, rows) = &self.nodes[at] {
+                check(self.memory_bytes() + whole.memory_bytes(rows))?;
+            }
             let rows = self.nodes[at].rest();
             for (number, row) in rows.into_iter().enumerate() {
                 if number % 1_024 == 0 {
@@ -278,15 +265,23 @@ impl Held<'_> {
                 }
                 0
             }
-            Held::Passing(_) | Held::Limit { .. } => 0,
+            Held::Whole(_, rows) => {
+                let more = bytes(&row);
+                rows.push(row);
+                more
+            }
+            Held::Passing(_) | Held::Running(_) | Held::Limit { .. } => 0,
         }
     }
 
     /// What it kept, in order.
     fn rest(&mut self) -> Vec<Row> {
         match self {
-            Held::Sort { rows, .. } => {
-                std::mem::take(rows).into_sorted_vec().into_iter().map(|sorted| sorted.row).collect()
+            Held::Sort { rows, limit, .. } => {
+                let sorted = std::mem::take(rows).into_sorted_vec().into_iter().map(|sorted| sorted.row);
+                // A row that was chosen stands for itself from here on.
+                let chosen = |row: Row| if limit.is_some() { Row { weight: 1.0, ..row } } else { row };
+                sorted.map(chosen).collect()
             }
             Held::Dedup { by_time, rows, .. } => {
                 let mut rows = std::mem::take(rows);
@@ -301,6 +296,8 @@ impl Held<'_> {
             Held::Patterns { diff, miner, .. } => {
                 std::mem::take(miner).finish(*diff).into_iter().map(Row::made).collect()
             }
+            Held::Whole(whole, rows) => whole.apply(std::mem::take(rows)),
+            Held::Running(runner) => runner.last().into_iter().collect(),
             Held::Passing(_) | Held::Limit { .. } => Vec::new(),
         }
     }
@@ -331,70 +328,5 @@ fn multiplied(stage: &Stage, row: &Row) -> Vec<Row> {
             }
         }
         _ => Vec::new(),
-    }
-}
-
-impl<'p> Grouping<'p> {
-    fn new(keys: &'p [usize], aggregates: &'p [(Aggregate, Option<usize>)]) -> Grouping<'p> {
-        let mut grouping = Grouping {
-            keys,
-            aggregates,
-            places: HashMap::new(),
-            groups: Vec::new(),
-            rows: 0,
-            bytes: 0,
-            since_sum: 0,
-            state_bytes: 0,
-        };
-        if keys.is_empty() {
-            // Without groups there is one of everything, even of nothing.
-            grouping.group(Vec::new(), Box::new([]));
-        }
-        grouping
-    }
-
-    fn group(&mut self, values: Vec<Datum>, key: Box<[Option<Arc<str>>]>) -> usize {
-        let exact = self.rows < EXACT_ROWS_MAX;
-        let states =
-            self.aggregates.iter().map(|(aggregate, _)| Aggregated::new(*aggregate, exact)).collect();
-        let of_values: usize = values.iter().map(|value| value.heap_bytes() * 2 + 96).sum();
-        self.bytes += of_values + self.aggregates.len() * size_of::<Aggregated>() + 96;
-        self.places.insert(key, self.groups.len());
-        self.groups.push((values, states));
-        self.groups.len() - 1
-    }
-
-    fn add(&mut self, row: &Row) {
-        self.rows += 1;
-        if self.rows == EXACT_ROWS_MAX {
-            self.groups.iter_mut().flat_map(|(_, states)| states).for_each(Aggregated::make_sketch);
-        }
-        let key: Box<[Option<Arc<str>>]> =
-            self.keys.iter().map(|slot| row.get(*slot).key().map(|text| Arc::from(&*text))).collect();
-        let place = match self.places.get(&key) {
-            Some(place) => *place,
-            None => self.group(self.keys.iter().map(|slot| row.get(*slot).clone()).collect(), key),
-        };
-        let Some((_, states)) = self.groups.get_mut(place) else { return };
-        for ((_, argument), state) in self.aggregates.iter().zip(states) {
-            state.add(argument.map(|slot| row.get(slot)), row.weight, (row.time_ns, row.id));
-        }
-        // Summing the heap of many states costs as much as adding to each once.
-        self.since_sum += 1;
-        if self.since_sum > self.groups.len().max(1_024) {
-            self.since_sum = 0;
-            let states = self.groups.iter().flat_map(|(_, states)| states);
-            self.state_bytes = states.map(Aggregated::heap_bytes).sum();
-        }
-    }
-
-    fn finish(&mut self) -> Vec<Row> {
-        let row = |(mut values, states): (Vec<Datum>, Vec<Aggregated>)| {
-            values.extend(states.iter().map(Aggregated::finish));
-            Row::made(values)
-        };
-        let mut rows: Vec<Row> = std::mem::take(&mut self.groups).into_iter().map(row).collect();
-        sort_groups(&mut rows, self.keys.len());
-        rows
     }
 }

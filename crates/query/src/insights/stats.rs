@@ -1,11 +1,14 @@
 //! The command `stats`: groups, aggregates, and what is made of them.
 
+use skein_event::limits::INSIGHTS_RANGES_MAX;
+
 use super::aggregates::{self, Aggregate};
 use super::ast::{Expression, Item, Kind};
-use super::functions::{Extra, by_name};
+use super::functions::{Extra, by_name, operators};
 use super::groups;
+use super::period::Period;
 use super::plan::Stage;
-use super::planner::Planner;
+use super::planner::{Bins, Planner};
 use super::program::{Input, Node, Step};
 use super::resolve::{Resolver, Scope};
 use crate::plan::{Literal, Operation, Percentile};
@@ -27,18 +30,15 @@ pub(super) struct Key {
 }
 
 /// Plans a `stats`.
-pub(super) fn plan(planner: &mut Planner<'_>, items: &[Item], by: &[Item]) -> Result<(), Problem> {
+pub(super) fn plan(
+    planner: &mut Planner<'_>,
+    items: &[Item],
+    by: &[Item],
+    offset: Option<Period>,
+) -> Result<(), Problem> {
     let mut after = Scope::closed();
     let mut shown = Vec::new();
-    let mut keys = Vec::new();
-    for (slot, item) in by.iter().enumerate() {
-        let (name, span) = (planner.name_of(item), item.expression.span());
-        let node = planner.resolver.expression(&mut planner.scope, &item.expression)?;
-        keys.push(Key { node, name: name.clone(), span });
-        let key = after.arena.push(Step::Input(Input::Slot(slot)), span)?;
-        after.name(&name, Some(&item.expression), key);
-        shown.push((name, key));
-    }
+    let (keys, bins) = keys(planner, &mut after, &mut shown, by, offset)?;
     let mut wanted: Vec<Wanted> = Vec::new();
     for item in items {
         let name = planner.name_of(item);
@@ -84,7 +84,39 @@ pub(super) fn plan(planner: &mut Planner<'_>, items: &[Item], by: &[Item]) -> Re
         planner.stages.push(Stage::Stats { keys, aggregates });
     }
     planner.other_rows(after, slots, shown);
+    planner.bins = bins;
     Ok(())
+}
+
+/// What is grouped by, and the first of it that is a bin of time.
+fn keys(
+    planner: &mut Planner<'_>,
+    after: &mut Scope,
+    shown: &mut Vec<(String, Node)>,
+    by: &[Item],
+    offset: Option<Period>,
+) -> Result<(Vec<Key>, Option<Bins>), Problem> {
+    let mut keys = Vec::new();
+    let mut bins = None;
+    for (slot, item) in by.iter().enumerate() {
+        let (name, span) = (planner.name_of(item), item.expression.span());
+        let mut node = planner.resolver.expression(&mut planner.scope, &item.expression)?;
+        if let Some(period) = planner.scope.arena.bin_period(node) {
+            match offset {
+                // Older events are shown at the time that they are compared with.
+                Some(offset) => {
+                    let later = Extra::Period(offset);
+                    node = planner.scope.arena.call(&operators::LATER, vec![node], later, span)?;
+                }
+                None => bins = bins.or(Some(Bins { bin: slot, period, keys: by.len() })),
+            }
+        }
+        keys.push(Key { node, name: name.clone(), span });
+        let key = after.arena.push(Step::Input(Input::Slot(slot)), span)?;
+        after.name(&name, Some(&item.expression), key);
+        shown.push((name, key));
+    }
+    Ok((keys, bins))
 }
 
 /// An aggregate of a call, and its argument.
@@ -108,6 +140,26 @@ fn aggregate(
         };
         let node = resolver.expression(scope, of)?;
         return Ok((Aggregate::Shared(Operation::Percentile(Percentile(thousandths))), Some(node)));
+    }
+    if name == "rate" {
+        let [of, Expression { kind: Kind::Period(period), .. }] = arguments else {
+            return wrong("rate takes a field and a period".to_owned());
+        };
+        let Some(period_ns) = period.fixed_ns() else {
+            return wrong("the period of a rate has a fixed length: no months".to_owned());
+        };
+        return Ok((Aggregate::Rate(period_ns), Some(resolver.expression(scope, of)?)));
+    }
+    if name == "histogram" {
+        let [of, Expression { kind: Kind::Literal(Literal::I64(count)), .. }] = arguments else {
+            return wrong("histogram takes a field and a number of ranges".to_owned());
+        };
+        let Some(count) =
+            u16::try_from(*count).ok().filter(|count| (1..=INSIGHTS_RANGES_MAX).contains(count))
+        else {
+            return wrong(format!("a histogram has 1 to {INSIGHTS_RANGES_MAX} ranges"));
+        };
+        return Ok((Aggregate::Ranges(count), Some(resolver.expression(scope, of)?)));
     }
     let Some(aggregate) = aggregates::of_name(name) else {
         return wrong(format!("`{name}` is no aggregate"));

@@ -385,8 +385,11 @@ fn command() -> impl Strategy<Value = CommandKind> {
         items().prop_map(CommandKind::Fields),
         items().prop_map(CommandKind::Display),
         expression().prop_map(|condition| CommandKind::Filter("where", condition)),
-        (items(), proptest::collection::vec(item(), 0..2))
-            .prop_map(|(aggregates, by)| CommandKind::Stats { aggregates, by }),
+        (items(), proptest::collection::vec(item(), 0..2)).prop_map(|(aggregates, by)| CommandKind::Stats {
+            aggregates,
+            by,
+            offset: None
+        }),
         proptest::collection::vec((expression(), any::<bool>()), 1..3).prop_map(CommandKind::Sort),
         (any::<bool>(), 1..100_u64).prop_map(|(any, count)| CommandKind::Limit { any, count }),
         (proptest::option::of(field()), "[a-z* ]{0,8}", proptest::collection::vec(name(), 0..3)).prop_map(

@@ -8,6 +8,7 @@
 //! column that no segment of the environment has (docs/adr/0012-unknown-columns.md).
 
 mod calculations;
+mod complete;
 mod explain;
 mod fields;
 mod filters;
@@ -22,6 +23,7 @@ mod times;
 #[cfg(test)]
 mod tests;
 
+pub use complete::completion;
 pub use text::{TextRange, text_question};
 
 use std::sync::Arc;

@@ -65,6 +65,12 @@ operators! {
         (Some(line), Some(name)) => crate::insights::extract::lambda(&line, &name),
         _ => Datum::Missing,
     };
+    /// A time by a period later.
+    LATER = "later", |a| {
+        let length = a.period().and_then(|period| period.fixed_ns());
+        let later = a.get(0).as_time().zip(length).and_then(|(time_ns, length)| time_ns.checked_add(length));
+        later.map_or(Datum::Missing, Datum::Time)
+    };
     /// One element of a list that only we have made.
     PLACE = "place", |a| match (a.extra, a.get(0)) {
         (Extra::Place(place), Datum::Json(list)) => list.get(place).map_or(Datum::Missing, Datum::of_json),

@@ -5,6 +5,7 @@
 
 mod expression;
 mod pattern;
+mod series;
 
 use skein_event::limits::{EXPRESSION_DEPTH_MAX, INSIGHTS_COMMANDS_MAX, INSIGHTS_ITEMS_MAX};
 
@@ -31,6 +32,14 @@ pub const COMMANDS: &[(&str, &str)] = &[
     ("expand", "expand field: a row for each element of a list"),
     ("unmask", "unmask field: shows what was masked"),
     ("countFrequent", "countFrequent a, b: how often each value is there"),
+    ("accum", "accum field as total: the sum so far"),
+    ("autoregress", "autoregress field p=1-3: values of the rows before"),
+    ("filldown", "filldown a, b*: a missing value is that of the row before"),
+    ("fillmissing", "fillmissing with 0 for n: a row for each bin without events"),
+    ("addtotals", "addtotals col=true a, b: sums of rows and columns"),
+    ("outlier", "outlier action=remove field: what lies far from all others"),
+    ("sessionize", "sessionize user maxspan 30m: events without a long pause between them"),
+    ("logcompare", "logcompare timeshift 7d: patterns compared with an earlier range"),
 ];
 
 /// Commands of the language that are not in this version, with what to do instead.
@@ -42,15 +51,7 @@ pub(super) const LATER: &[(&str, &str)] = &[
     ("lookup", "lookup tables are not kept yet; write the values as case(…)"),
     ("cidrlookup", "lookup tables are not kept yet; use isIpv4InSubnet(field, \"10.0.0.0/8\") in case(…)"),
     ("anomaly", "compare with an earlier range: pattern @message | diff"),
-    ("addtotals", "ask for the total with a stats of its own"),
-    ("autoregress", "use SQL window functions once they are there"),
-    ("logcompare", "compare patterns: pattern @message | diff previousDay"),
-    ("filldown", "use coalesce(field, \"…\") for missing values"),
-    ("fillmissing", "buckets without events have no row; fill them where the answer is drawn"),
-    ("outlier", "filter by pct(field, 99) of a query before"),
-    ("accum", "sum up where the answer is drawn"),
     ("appendcols", "ask two queries"),
-    ("sessionize", "group by the session's own id"),
     ("relevantfields", "POST /api/v1/explain says which fields differ"),
 ];
 
@@ -178,7 +179,8 @@ impl Parser<'_> {
     // === source ===
 
     fn source(&mut self) -> Result<Source, Problem> {
-        let mut source = Source { names: Vec::new(), prefixes: Vec::new(), is_groups: false };
+        let mut source =
+            Source { names: Vec::new(), prefixes: Vec::new(), is_groups: false, start: None, end: None };
         if self.eat_word("loggroups")? {
             source.is_groups = true;
             self.expect("(")?;
@@ -203,6 +205,7 @@ impl Parser<'_> {
                     return Err(self.unexpected("`,` or `)`")?);
                 }
             }
+            self.edges(&mut source)?;
             return Ok(source);
         }
         loop {
@@ -216,8 +219,26 @@ impl Parser<'_> {
                 }
             }
             if !self.eat(",")? {
+                self.edges(&mut source)?;
                 return Ok(source);
             }
+        }
+    }
+
+    /// `START=-3600s END=0s`, as the console writes it.
+    fn edges(&mut self, source: &mut Source) -> Result<(), Problem> {
+        loop {
+            let edge = match self.peek_word()?.as_deref() {
+                Some("start") => &mut source.start,
+                Some("end") => &mut source.end,
+                _ => return Ok(()),
+            };
+            self.bump()?;
+            self.expect("=")?;
+            lexer::skip_blanks(&mut self.scanner);
+            let start = self.scanner.at();
+            let text = self.scanner.take_while(|c| !c.is_whitespace() && c != '|').to_owned();
+            *edge = Some((text, At(self.scanner.span_from(start))));
         }
     }
 
@@ -283,18 +304,16 @@ impl Parser<'_> {
             }
             "expand" => CommandKind::Expand(self.expression()?),
             "unmask" => CommandKind::Unmask(self.list(Self::expression)?),
-            _ => CommandKind::CountFrequent(self.list(Self::expression)?),
+            "countFrequent" => CommandKind::CountFrequent(self.list(Self::expression)?),
+            series => CommandKind::Series(self.series(series)?),
         })
     }
 
     fn stats(&mut self) -> Result<CommandKind, Problem> {
         let aggregates = self.items()?;
         let by = if self.eat_word("by")? { self.items()? } else { Vec::new() };
-        if self.peek_word()?.as_deref() == Some("offset") {
-            let problem = Problem::new(self.peek()?.span, "`offset` is not in this version");
-            return Err(problem.hint("ask the same question of an earlier range"));
-        }
-        Ok(CommandKind::Stats { aggregates, by })
+        let offset = if self.eat_word("offset")? { Some(self.period()?) } else { None };
+        Ok(CommandKind::Stats { aggregates, by, offset })
     }
 
     fn list<T>(&mut self, one: impl Fn(&mut Self) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {

@@ -11,36 +11,37 @@ use crate::plan::{Direction, FilterSet, Named, Output, Plan, RowPlan, TimeRange}
 use crate::text::{Problem, Span};
 
 impl Planner<'_> {
-    /// The columns of the answer, with their slots.
-    pub(super) fn columns(&mut self) -> Result<Vec<(String, usize)>, Problem> {
-        let mut shown = match self.display.take() {
-            Some(display) => display,
-            None => {
-                let mut shown = if self.has_fields { Vec::new() } else { std::mem::take(&mut self.default) };
-                if self.of_events() && !self.has_fields {
-                    for name in ["@timestamp", "@message"] {
-                        let node = super::super::fields::field(
-                            &mut self.scope.arena,
-                            &[name.to_owned()],
-                            Span::default(),
-                        )?;
-                        shown.push((name.to_owned(), node));
-                    }
-                }
-                shown.append(&mut self.added);
-                shown
+    /// What is shown so far, under its names. Of a name that is there twice, the last means it now; its place is that of the
+    /// first.
+    pub(super) fn shown(&mut self) -> Result<Vec<(String, Node)>, Problem> {
+        let mut shown = self.display.clone().unwrap_or_default();
+        if self.display.is_none() {
+            if !self.has_fields {
+                shown.clone_from(&self.default);
             }
-        };
-        // Of a name that is there twice, the last means it now; its place is that of the first.
-        let mut columns: Vec<(String, usize)> = Vec::new();
-        for (name, node) in shown.drain(..) {
-            let slot = self.slot(node);
+            if self.of_events() && !self.has_fields {
+                for name in ["@timestamp", "@message"] {
+                    let arena = &mut self.scope.arena;
+                    let node = super::super::fields::field(arena, &[name.to_owned()], Span::default())?;
+                    shown.push((name.to_owned(), node));
+                }
+            }
+            shown.extend(self.added.iter().cloned());
+        }
+        let mut columns: Vec<(String, Node)> = Vec::new();
+        for (name, node) in shown {
             match columns.iter_mut().find(|(known, _)| *known == name) {
-                Some(known) => known.1 = slot,
-                None => columns.push((name, slot)),
+                Some(known) => known.1 = node,
+                None => columns.push((name, node)),
             }
         }
         Ok(columns)
+    }
+
+    /// The columns of the answer, with their slots.
+    pub(super) fn columns(&mut self) -> Result<Vec<(String, usize)>, Problem> {
+        let shown = self.shown()?;
+        Ok(shown.into_iter().map(|(name, node)| (name, self.slot(node))).collect())
     }
 
     /// Bounds the answer where nobody did; true when so.
@@ -58,7 +59,7 @@ impl Planner<'_> {
         default_limit: bool,
         request: &Request,
     ) -> Result<InsightsPlan, Problem> {
-        let of_events = self.of_events();
+        let of_events = self.of_events() && !self.made_rows;
         let mut arena = self.events.take().unwrap_or_else(|| std::mem::take(&mut self.scope.arena));
         let whole = Span { start: 0, end: self.text.len() };
         let filter = lower::filters(&mut arena, &self.conditions, whole)?;
@@ -70,7 +71,8 @@ impl Planner<'_> {
                 (Head::Rows(self.rows(&arena)), Output::Rows(rows))
             }
         };
-        let base = base(request, std::mem::take(&mut self.datasets), filter, output, self.resolver.warnings);
+        let datasets = std::mem::take(&mut self.datasets);
+        let base = base(request, datasets, self.time_range, filter, output, self.resolver.warnings);
         Ok(InsightsPlan { base, head, stages: self.stages, columns, of_events, default_limit, earlier_ns })
     }
 
@@ -100,12 +102,14 @@ fn earlier_ns(earlier: Earlier, range: TimeRange) -> i64 {
         Earlier::Day => DAY_NS,
         Earlier::Week => 7 * DAY_NS,
         Earlier::Month => 28 * DAY_NS,
+        Earlier::By(period) => period.fixed_ns().unwrap_or(28 * DAY_NS),
     }
 }
 
 fn base(
     request: &Request,
     datasets: Vec<Named>,
+    time_range: TimeRange,
     filter: FilterSet,
     output: Output,
     warnings: Vec<crate::result::Warning>,
@@ -113,7 +117,7 @@ fn base(
     Plan {
         environment: request.environment.clone(),
         datasets,
-        time_range: request.time_range,
+        time_range,
         filter,
         related: Vec::new(),
         trace_slack_ns: 0,

@@ -2,14 +2,15 @@
 
 mod end;
 mod parse;
+mod series;
+mod source;
 
 use std::collections::HashMap;
 
 use skein_event::limits::QUERY_LIMIT_MAX;
 
-use super::ast::{At, Command, CommandKind, Earlier, Expression, Item, Kind, Query, Source};
-use super::datum::Datum;
-use super::functions::{Extra, by_name, operators};
+use super::ast::{Command, CommandKind, Earlier, Expression, Item, Kind, Query, Series};
+use super::functions::{Extra, operators};
 use super::groups::GroupsHead;
 use super::parse::LATER;
 use super::patterns;
@@ -17,7 +18,6 @@ use super::plan::{InsightsPlan, Request, Stage};
 use super::program::{Arena, Input, Node, Step};
 use super::resolve::{Resolver, Scope};
 use super::stats;
-use crate::error::Location;
 use crate::plan::{GroupPlan, Named, TimeRange};
 use crate::text::{Problem, Span};
 
@@ -50,7 +50,15 @@ pub(super) struct Planner<'q> {
     display: Option<Vec<(String, Node)>>,
     earlier: Option<Earlier>,
     time_range: TimeRange,
+    /// Groups by time, as long as rows are these.
+    pub(super) bins: Option<Bins>,
+    /// Rows were made that are no events.
+    made_rows: bool,
+    /// Events are older than what is asked for.
+    shifted: bool,
 }
+
+pub(super) use series::Bins;
 
 impl<'q> Planner<'q> {
     pub(super) fn new(text: &'q str, request: &Request) -> Planner<'q> {
@@ -75,6 +83,9 @@ impl<'q> Planner<'q> {
             display: None,
             earlier: None,
             time_range: request.time_range,
+            bins: None,
+            made_rows: false,
+            shifted: false,
         }
     }
 
@@ -141,29 +152,6 @@ impl<'q> Planner<'q> {
 
     // === commands ===
 
-    fn source(&mut self, source: &Source) -> Result<(), Problem> {
-        let named = |(name, At(span)): &(String, At)| Named {
-            name: name.clone(),
-            location: Location::Span { start: span.start, end: span.end },
-        };
-        if !source.names.is_empty() {
-            self.datasets = source.names.iter().map(named).collect();
-        }
-        let mut any = None;
-        for (prefix, At(span)) in &source.prefixes {
-            let log = super::fields::field(&mut self.scope.arena, &["@log".to_owned()], *span)?;
-            let prefix = self.scope.arena.push(Step::Constant(Datum::from(prefix.as_str())), *span)?;
-            let Some(starts) = by_name("startsWith") else { continue };
-            let one = self.scope.arena.call(starts, vec![log, prefix], Extra::Nothing, *span)?;
-            any = Some(match any {
-                None => one,
-                Some(any) => self.scope.arena.call(&operators::OR, vec![any, one], Extra::Nothing, *span)?,
-            });
-        }
-        self.conditions.extend(any);
-        Ok(())
-    }
-
     fn command(&mut self, command: &Command, next: Option<&Command>) -> Result<(), Problem> {
         let at = command.at.0;
         match &command.kind {
@@ -176,7 +164,12 @@ impl<'q> Planner<'q> {
             }
             CommandKind::Display(items) => self.display = Some(self.items(items)?),
             CommandKind::Filter(_, condition) => self.filter(condition)?,
-            CommandKind::Stats { aggregates, by } => stats::plan(self, aggregates, by)?,
+            CommandKind::Stats { aggregates, by, offset } => {
+                if let Some(offset) = offset {
+                    self.shift(*offset, at)?;
+                }
+                stats::plan(self, aggregates, by, *offset)?;
+            }
             CommandKind::Sort(orders) => self.sort(orders)?,
             CommandKind::Limit { count, .. } => self.limit(*count, at)?,
             CommandKind::Parse { field, how } => parse::parse(self, field.as_ref(), how, at)?,
@@ -194,6 +187,7 @@ impl<'q> Planner<'q> {
                 fields.iter().try_for_each(|field| self.resolve(field).map(drop))?;
             }
             CommandKind::CountFrequent(fields) => self.count_frequent(fields, at)?,
+            CommandKind::Series(series) => self.series(series, next, at)?,
             CommandKind::Other(name, _) => {
                 let hint = LATER.iter().find(|(later, _)| later == name).map_or("", |(_, hint)| *hint);
                 return Err(Problem::new(at, format!("`{name}` is not in this version")).hint(hint));
@@ -286,8 +280,10 @@ impl<'q> Planner<'q> {
         }
         let node = self.resolve(field)?;
         let text = self.slot(node);
-        if let Some(CommandKind::Diff(earlier)) = next.map(|next| &next.kind) {
-            self.earlier = Some(*earlier);
+        match next.map(|next| &next.kind) {
+            Some(CommandKind::Diff(earlier)) => self.earlier = Some(*earlier),
+            Some(CommandKind::Series(Series::Compare(period))) => self.earlier = Some(Earlier::By(*period)),
+            _ => {}
         }
         let diff = self.earlier.is_some();
         self.stages.push(Stage::Patterns { text, diff });
@@ -313,7 +309,7 @@ impl<'q> Planner<'q> {
         (self.fixed, self.ordered, self.limited) = (true, true, false);
         self.default = default;
         self.added.clear();
-        (self.has_fields, self.display) = (false, None);
+        (self.has_fields, self.display, self.bins) = (false, None, None);
     }
 
     fn unnest(&mut self, list: &Expression, into: &str) -> Result<(), Problem> {
@@ -362,7 +358,7 @@ impl<'q> Planner<'q> {
         let item = |expression: &Expression| Item { expression: expression.clone(), alias: None };
         let count = Kind::Call("count".to_owned(), vec![Expression::new(Kind::Star, at)]);
         let count = Item { expression: Expression::new(count, at), alias: Some(COUNT.to_owned()) };
-        stats::plan(self, &[count], &fields.iter().map(item).collect::<Vec<_>>())?;
+        stats::plan(self, &[count], &fields.iter().map(item).collect::<Vec<_>>(), None)?;
         self.sort(&[(Expression::new(Kind::Field(vec![COUNT.to_owned()]), at), true)])
     }
 }
