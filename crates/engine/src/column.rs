@@ -19,7 +19,7 @@ use skein_store::segment::{BLOCK_VALUES, ColumnReader, Ints, Segment, TextReader
 
 use self::cursor::RowCursor;
 pub(crate) use self::places::ends_of_runs;
-pub(crate) use self::reading::Kind;
+pub(crate) use self::reading::{Kind, Run, RunRows, RunValues};
 use crate::block::BlockReader;
 use crate::calculated::{BoundProgram, TEXT_PART, Texts};
 use crate::flat;

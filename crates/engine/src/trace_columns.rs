@@ -8,7 +8,7 @@ use skein_event::columns::Fixed;
 use skein_event::ids::{Environment, EventId};
 use skein_event::limits::TRACE_EVENT_BYTES;
 use skein_query::error::Location;
-use skein_query::number::{Number, ValueRef};
+use skein_query::number::Number;
 use skein_query::plan::Column;
 use skein_query::result::{Meta, SegmentCounts};
 use skein_query::trace_columns::{NO_TEXT, Texts, TraceColumn, TraceColumns, TraceForm};
@@ -221,7 +221,7 @@ impl Reading<'_> {
                     (Gathering::SpanId(ids), part) => ids.push(part.map_or(0, |_| bits)),
                     (Gathering::Number(values), None) => values.push(f64::NAN),
                     (Gathering::Number(values), Some(part)) => {
-                        values.push(part.with_value(bits, number_of)?.unwrap_or(f64::NAN));
+                        values.push(part.number(bits)?.map_or(f64::NAN, Number::to_f64));
                     }
                     (Gathering::Text(texts), None) => texts.codes.push(NO_TEXT),
                     (Gathering::Text(texts), Some(part)) => {
@@ -234,8 +234,4 @@ impl Reading<'_> {
         }
         Ok(rows)
     }
-}
-
-fn number_of(value: Option<ValueRef<'_>>) -> Option<f64> {
-    value.and_then(|value| value.number()).map(Number::to_f64)
 }

@@ -6,7 +6,8 @@
 use skein_event::limits::EXPLAIN_OF_COLUMN_MAX;
 use skein_query::explain::{Cell, ColumnCounts, Condition, Counts, Tally};
 
-use super::difference::signed_root;
+use super::STRENGTH_MIN;
+use super::difference::{cohen_h, signed_root};
 
 /// Events that must meet a statement, and that must not: fewer can prove nothing among thousands of statements.
 const ROWS_MIN: u64 = 5;
@@ -19,6 +20,8 @@ const HEAVY_CELL_PART: f64 = 0.05;
 pub(super) struct Candidate {
     pub(super) condition: Condition,
     distance: f64,
+    /// Cohen's h, as large as it will be: shares are exact.
+    size: f64,
 }
 
 /// All statements that have enough events, and their number.
@@ -29,7 +32,8 @@ pub(super) fn candidates(counts: &Counts) -> (Vec<Candidate>, usize) {
         let mut add = |condition: Condition, tally: &Tally| {
             let rows = tally.all_rows();
             if rows >= ROWS_MIN && counts.total.all_rows().saturating_sub(rows) >= ROWS_MIN {
-                found.push(Candidate { condition, distance: distance(&counts.total, tally) });
+                let (distance, size) = distance(&counts.total, tally);
+                found.push(Candidate { condition, distance, size });
             }
         };
         add(Condition::Exists { column: place }, &column.present);
@@ -44,11 +48,15 @@ pub(super) fn candidates(counts: &Counts) -> (Vec<Candidate>, usize) {
     (found, tests)
 }
 
-/// The most different statements, none of a column but its first few.
+/// The most different statements, none of a column but its first few. What is too small to be reported, however sure,
+/// need not be looked at; its chance then counts as larger than all others, which can only make rates larger.
 pub(super) fn choose(candidates: Vec<Candidate>, max: usize) -> Vec<Candidate> {
     let mut of_column = (usize::MAX, 0);
     let mut chosen = candidates;
     chosen.retain(|candidate| {
+        if candidate.size.abs() < STRENGTH_MIN {
+            return false;
+        }
         let column = candidate.condition.column();
         of_column = if of_column.0 == column { (column, of_column.1 + 1) } else { (column, 0) };
         of_column.1 < EXPLAIN_OF_COLUMN_MAX && candidate.distance > 0.0
@@ -62,7 +70,8 @@ fn nearest_last(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
     b.distance.total_cmp(&a.distance).then(a.condition.cmp(&b.condition))
 }
 
-fn distance(total: &Tally, tally: &Tally) -> f64 {
+/// How far apart the sides are, and by how much.
+fn distance(total: &Tally, tally: &Tally) -> (f64, f64) {
     let mut share = [0.0; 2];
     let mut effective = [0.0; 2];
     for side in 0..2 {
@@ -70,7 +79,7 @@ fn distance(total: &Tally, tally: &Tally) -> f64 {
         // Kish's effective number of events of unequal weights.
         effective[side] = total.weight[side].powi(2) / total.squares[side];
     }
-    signed_root(share, effective).abs()
+    (signed_root(share, effective).abs(), cohen_h(share))
 }
 
 /// The ranges of a column's numbers.

@@ -7,19 +7,38 @@
 
 use std::cmp::Ordering;
 
-use skein_query::explain::Sums;
+use skein_query::explain::{CLUSTERS, Sums, Traces};
 
-use super::normal::tail;
+use super::tails::{self, Units};
 
 /// The quantile of the normal distribution for 95 %.
 const Z95: f64 = 1.959_963_984_540_054;
 
 /// Of what a difference is one.
 pub(super) struct Population<'a> {
-    total: &'a Sums,
+    total: &'a Traces,
     /// Σ over traces of squared weights, of each side and of both together.
     traces: [f64; 2],
     all_traces: f64,
+    /// Places that have events of each side, and of either.
+    taken: [usize; 2],
+    all_taken: usize,
+}
+
+/// As long as so few places are taken, hardly any has more than one trace.
+const ALONE_MAX: usize = CLUSTERS / 4;
+
+/// Differences of so few standard errors are no news under any weighting.
+const ROOT_MIN: f64 = 1.5;
+
+/// How what is met varies where it has nothing to do with the side.
+struct Modelled {
+    /// Of the weight of each side that is met.
+    variance: [f64; 2],
+    /// The correlation of two events of a trace.
+    within: f64,
+    /// How many times as much single events vary as they would if what is met had the rates of all.
+    of_rates: f64,
 }
 
 /// How two sides differ in a share.
@@ -79,33 +98,41 @@ pub(super) fn margin_of_h(effective: [f64; 2]) -> f64 {
 }
 
 impl<'a> Population<'a> {
-    pub(super) fn new(total: &'a Sums) -> Population<'a> {
+    pub(super) fn new(total: &'a Traces) -> Population<'a> {
         let squares = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
         let both = total.signed[0].iter().zip(&total.signed[1]).map(|(a, b)| a + b).collect::<Vec<f64>>();
         let traces = [squares(&total.signed[0]), squares(&total.signed[1])];
-        Population { total, traces, all_traces: squares(&both) }
+        let taken = |side: usize| total.rows[side].iter().filter(|rows| **rows > 0).count();
+        let rows = total.rows[0].iter().zip(&total.rows[1]);
+        Population {
+            total,
+            traces,
+            all_traces: squares(&both),
+            taken: [taken(0), taken(1)],
+            all_taken: rows.filter(|(a, b)| **a + **b > 0).count(),
+        }
     }
 
     /// Weight of all events of each side.
     pub(super) fn weight(&self) -> [f64; 2] {
-        self.total.tally.weight
+        self.total.sums.tally.weight
     }
 
     /// How the sides differ in what `sums` counted; `None` where all events are the same.
     pub(super) fn difference(&self, sums: &Sums) -> Option<Difference> {
-        let (all, some) = (&self.total.tally, &sums.tally);
+        let (all, some) = (&self.total.sums.tally, &sums.tally);
         let weights = all.weight;
         let pooled = (some.weight[0] + some.weight[1]) / (weights[0] + weights[1]);
         let spread = pooled * (1.0 - pooled);
         if !spread.is_finite() || spread <= 0.0 || weights.iter().any(|weight| *weight <= 0.0) {
             return None;
         }
-        let modelled = self.modelled_variance(sums, pooled);
+        let modelled = self.modelled(sums, pooled);
         let mut effective = [0.0; 2];
         let mut if_none = [0.0; 2];
         for side in 0..2 {
             let share = some.weight[side] / weights[side];
-            let expected = modelled[side] / (spread * weights[side]);
+            let expected = modelled.variance[side] / (spread * weights[side]);
             // Where nearly all or no events of a side are met, what is seen there tells nothing of how they vary.
             let seen = share * (1.0 - share) * weights[side];
             let observed = if seen > 0.0 { self.observed_variance(sums, side, share) / seen } else { 0.0 };
@@ -124,39 +151,110 @@ impl<'a> Population<'a> {
             hi95,
             size,
             strength: (size.abs() - margin_of_h(effective)).max(0.0),
-            chance: (2.0 * tail(signed_root(share, if_none).abs())).min(1.0),
+            chance: self.chance(sums, share, if_none, &modelled),
             effective,
         })
     }
 
     /// Variance of the weight of each side that is met, where being met has nothing to do with the side: that of
     /// single events, and that of events of one trace being met together, both measured over all events.
-    fn modelled_variance(&self, sums: &Sums, pooled: f64) -> [f64; 2] {
-        let (all, some) = (&self.total.tally, &sums.tally);
+    fn modelled(&self, sums: &Sums, pooled: f64) -> Modelled {
+        let (all, some) = (&self.total.sums.tally, &sums.tally);
         let squares = all.squares[0] + all.squares[1];
         let met = some.squares[0] + some.squares[1];
         let single = ((1.0 - 2.0 * pooled) * met + pooled * pooled * squares).max(0.0);
         let of_place = |place: usize| {
             let sum = |of: &Sums| {
-                of.signed.iter().map(|side| side.get(place).copied().unwrap_or_default()).sum::<f64>()
+                of.places.iter().map(|side| side.get(place).copied().unwrap_or_default()).sum::<f64>()
             };
-            sum(sums) - pooled * sum(self.total)
+            sum(sums) - pooled * sum(&self.total.sums)
         };
-        let by_trace: f64 = (0..self.total.signed[0].len()).map(|place| of_place(place).powi(2)).sum();
+        let by_trace: f64 = (0..CLUSTERS).map(|place| of_place(place).powi(2)).sum();
         let together = (by_trace - single).max(0.0);
         let all_pairs = self.all_traces - squares;
-        [0, 1].map(|side| {
+        let variance = [0, 1].map(|side| {
             // Pairs of events of one trace that are both of the side: never more than all pairs.
             let pairs = self.traces[side] - all.squares[side];
             let part = if all_pairs > 0.0 { (pairs / all_pairs).clamp(0.0, 1.0) } else { 0.0 };
             single * all.squares[side] / squares.max(f64::MIN_POSITIVE) + together * part
-        })
+        });
+        let spread = pooled * (1.0 - pooled);
+        Modelled {
+            variance,
+            within: if all_pairs > 0.0 { (together / (all_pairs * spread)).clamp(0.0, 1.0) } else { 0.0 },
+            of_rates: single / (spread * squares).max(f64::MIN_POSITIVE),
+        }
     }
 
     /// The same as it is seen in one side alone.
     fn observed_variance(&self, sums: &Sums, side: usize, share: f64) -> f64 {
-        let places = sums.signed[side].iter().zip(&self.total.signed[side]);
+        let places = sums.places[side].iter().zip(&self.total.sums.places[side]);
         places.map(|(met, all)| (met - share * all).powi(2)).sum()
+    }
+
+    /// The chance of such a difference where there is none. Events weigh what they stand for, or less the more events
+    /// their trace has, so that a long trace is not many witnesses: whichever tells more about what is met, wherever
+    /// it is met.
+    fn chance(&self, sums: &Sums, share: [f64; 2], if_none: [f64; 2], modelled: &Modelled) -> f64 {
+        let evenly = self.weighting(sums, if_none, modelled, |_| 1.0);
+        let mut best = evenly;
+        if self.all_taken <= ALONE_MAX && modelled.within > 0.0 {
+            let by_trace =
+                self.weighting(sums, if_none, modelled, |rows| 1.0 / (1.0 + (rows - 1.0) * modelled.within));
+            if by_trace.effective() > best.effective() {
+                best = by_trace;
+            }
+        } else if signed_root(share, if_none).abs() < ROOT_MIN {
+            return 1.0;
+        }
+        tails::chance([&best.units[0], &best.units[1]], best.met)
+    }
+
+    /// Both sides as independent units, where an event weighs what `of` says of a trace of so many events.
+    fn weighting(
+        &self,
+        sums: &Sums,
+        if_none: [f64; 2],
+        modelled: &Modelled,
+        of: impl Fn(f64) -> f64,
+    ) -> Weighting {
+        let mut met = [0.0; 2];
+        let units = [0, 1].map(|side| {
+            if self.taken[side] > ALONE_MAX {
+                // Of so many traces none matters by itself.
+                met[side] = sums.tally.weight[side];
+                let count = if_none[side];
+                return Units::gather(std::iter::once((count, self.total.sums.tally.weight[side] / count)));
+            }
+            let mut units = Vec::with_capacity(self.taken[side]);
+            for place in 0..CLUSTERS {
+                let rows = [self.total.rows[0][place], self.total.rows[1][place]].map(f64::from);
+                if rows[side] == 0.0 {
+                    continue;
+                }
+                let scale = of(rows[0] + rows[1]);
+                met[side] += scale * sums.places[side][place];
+                let count =
+                    rows[side] / (1.0 + (rows[side] - 1.0) * modelled.within) / modelled.of_rates.max(1.0);
+                units.push((count, scale * self.total.sums.places[side][place] / count));
+            }
+            Units::gather(units.into_iter())
+        });
+        Weighting { units, met }
+    }
+}
+
+/// Two sides as independent units.
+struct Weighting {
+    units: [Units; 2],
+    met: [f64; 2],
+}
+
+impl Weighting {
+    /// How many units of equal weight would tell as much of a difference.
+    fn effective(&self) -> f64 {
+        let [a, b] = [self.units[0].effective(), self.units[1].effective()];
+        1.0 / (1.0 / a.max(f64::MIN_POSITIVE) + 1.0 / b.max(f64::MIN_POSITIVE))
     }
 }
 
@@ -212,6 +310,7 @@ pub(super) fn wilson(share: f64, events: f64) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::normal::tail;
 
     #[test]
     fn intervals_are_those_of_newcombe() {

@@ -8,13 +8,14 @@
 //! What it refuses: to call anything a cause, to report what may be an accident, and to depend on the order of
 //! anything but the counts.
 //!
-//! Reading order: [`Explanation`], [`candidates`], [`difference`], [`normal`], [`rates`], [`groups`].
+//! Reading order: [`Explanation`], [`candidates`], [`difference`], [`normal`], [`tails`], [`rates`], [`groups`].
 
 mod candidates;
 mod difference;
 mod groups;
 mod normal;
 mod rates;
+mod tails;
 
 #[cfg(test)]
 mod tests;

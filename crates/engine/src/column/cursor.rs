@@ -116,14 +116,6 @@ impl<'a> RowCursor<'a> {
         }
     }
 
-    /// Rows and bits of all values of a block of values.
-    pub(super) fn values_of_block(&mut self, block: usize, values: &mut Vec<(u32, u64)>) {
-        self.decode(block);
-        self.reader.rows_of_block(block, &mut self.rows);
-        values.clear();
-        values.extend((0..self.rows.len()).map(|place| (self.rows[place], self.bits(place))));
-    }
-
     /// The bits of a value of the block that is decoded.
     fn bits(&self, place: usize) -> u64 {
         match self.reader.info().key.physical {

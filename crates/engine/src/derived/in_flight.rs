@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use skein_query::error::Location;
-use skein_query::number::{Number, ValueRef};
+use skein_query::number::Number;
 use skein_query::plan::{Column, FilterSet, TimeRange};
 use skein_store::Error;
 use skein_store::segment::Segment;
 
 use crate::block::Block;
-use crate::column::{BoundColumn, MISSING};
+use crate::column::BoundColumn;
 use crate::derived::DerivedValue;
 use crate::filter::BoundFilters;
 use crate::series::bucket_start;
@@ -109,13 +109,7 @@ impl<'p> InFlight<'p> {
         bound.duration.fill(block.rows)?;
         let weights = bound.weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
         for row in mask.places() {
-            let part = bound.duration.part_of[row];
-            if part == MISSING {
-                continue;
-            }
-            let number = |value: Option<ValueRef<'_>>| value.and_then(|value| value.number());
-            let part = &mut bound.duration.parts[usize::from(part)];
-            let Some(ms) = part.with_value(bound.duration.bits[row], number)? else { continue };
+            let Some(ms) = bound.duration.number(row)? else { continue };
             let weight = weights.map_or(1.0, |weights| weights.of(row));
             self.add(groups[row], block.times()[row], ms.to_f64(), weight);
         }

@@ -142,11 +142,11 @@ impl<'p> Increases<'p> {
         bound.start.fill(block.rows)?;
         let weights = bound.weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
         for row in rows {
-            let Some(value) = number(&mut bound.value, row)? else { continue };
+            let Some(value) = bound.value.number(row)? else { continue };
             if value.is_nan() {
                 continue;
             }
-            let start = match number(&mut bound.start, row)? {
+            let start = match bound.start.number(row)? {
                 Some(Number::I64(start)) => Some(start),
                 _ => None,
             };
@@ -205,15 +205,6 @@ fn rose(before: &Point, point: &Point) -> Number {
         return point.value;
     }
     point.value.minus(before.value)
-}
-
-fn number(column: &mut BoundColumn<'_>, row: usize) -> Result<Option<Number>, Error> {
-    let part = column.part_of[row];
-    if part == MISSING {
-        return Ok(None);
-    }
-    let bits = column.bits[row];
-    column.parts[usize::from(part)].with_value(bits, |value| value.and_then(|value| value.number()))
 }
 
 impl BoundIncrease<'_> {

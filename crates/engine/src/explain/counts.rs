@@ -3,27 +3,29 @@
 //! Within a segment a value is a code, a small whole number or a cell, and its counts lie in an array; between segments
 //! values meet by the hash of their canonical text. Columns that a segment does not have cost it nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skein_event::hash::HashKey;
-use skein_event::limits::{
-    EXPLAIN_PLAIN_TEXTS_MAX, EXPLAIN_VALUES_MAX, EXPLAIN_WHOLE_NUMBERS_MAX, EXPLAIN_WHOLE_SPAN_MAX,
-};
+use skein_event::limits::{EXPLAIN_VALUES_MAX, EXPLAIN_WHOLE_NUMBERS_MAX};
 use skein_query::explain::{Cell, ColumnCounts, Tally};
 use skein_query::number::ValueRef;
+use skein_query::plan::Column;
 use skein_store::Error;
+use skein_store::segment::Segment;
 
-use super::classes::Classes;
+use super::rows::Rows;
+use super::slots::{Meaning, Places, Slots};
 use crate::block::BlockReader;
-use crate::column::{BoundColumn, Kind, Part};
+use crate::column::{BoundColumn, Part};
+use crate::hashing::ByHash;
 
 /// One column, over the segments so far.
 #[derive(Default)]
 pub(super) struct Counted {
     present: Tally,
     /// By the hash of the canonical text: the count, and where a value of it is.
-    values: HashMap<u64, (Tally, Place)>,
+    values: ByHash<(Tally, Place)>,
     whole: BTreeMap<i64, Tally>,
     /// There are too many whole numbers to be values.
     many_numbers: bool,
@@ -39,6 +41,13 @@ pub(super) struct Place {
     pub(super) bits: u64,
 }
 
+impl Place {
+    fn new(segment: usize, part: usize, bits: u64) -> Place {
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        Place { segment: number(segment), part: number(part), bits }
+    }
+}
+
 impl Counted {
     /// Bytes on the heap, about.
     pub(super) fn memory_bytes(&self) -> usize {
@@ -47,66 +56,81 @@ impl Counted {
         self.values.len() * value + (self.whole.len() + self.cells.len()) * entry
     }
 
-    /// Adds a segment's column.
+    /// Adds all rows of a segment that take part, whatever they have.
+    pub(super) fn add_all(&mut self, rows: &Rows) {
+        self.present.merge(&rows.total);
+    }
+
+    pub(super) fn present(&self) -> Tally {
+        self.present
+    }
+
+    /// Adds a segment's column; answers the encoded bytes that were read.
     pub(super) fn add(
         &mut self,
-        (segment, key): (usize, HashKey),
-        column: &mut BoundColumn<'_>,
-        reader: &mut BlockReader<'_>,
-        classes: &Classes,
-        of_contexts: &[Tally],
-    ) -> Result<(), Error> {
-        let mut parts: Vec<PartCounts> =
-            column.parts.iter().map(|part| PartCounts::new(part, classes.weights.is_some())).collect();
-        if let (Some(bits), Some(counts)) = (column.of_contexts().map(<[_]>::to_vec), parts.first_mut()) {
-            for (bits, tally) in bits.iter().zip(of_contexts) {
-                if let Some(bits) = bits {
-                    self.present.merge(tally);
-                    counts.merge(column.parts.first(), *bits, tally);
+        place: usize,
+        segment: &Segment,
+        column: &Column,
+        rows: &Rows,
+    ) -> Result<u64, Error> {
+        let mut column = BoundColumn::bind(segment, column)?;
+        if column.parts.is_empty() {
+            return Ok(0);
+        }
+        let key = segment.header().hash_key;
+        if let (Some(bits), Some(part)) = (column.of_contexts().map(<[_]>::to_vec), column.parts.first_mut())
+        {
+            // What all rows of a context share is counted by contexts.
+            let places = Places::of(part);
+            let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
+            for (bits, tally) in bits.iter().zip(rows.by_context()) {
+                if let Some(bits) = bits.filter(|_| tally.all_rows() > 0) {
+                    tallies.entry(places.of_bits(bits)).or_default().merge(tally);
                 }
             }
-        } else {
-            let mut present = Slots::new(1, classes.weights.is_some());
-            column.each_value(reader, &classes.wanted, |of, row, part, bits| {
-                if let Some((side, weight)) = classes.of(row) {
-                    present.add(0, side, weight);
-                    if let Some(counts) = parts.get_mut(part) {
-                        counts.add(of.get(part), bits, side, weight);
-                    }
-                }
-                Ok(())
-            })?;
-            self.present.merge(&present.tally(0));
+            self.add_part((place, 0), key, part, places, tallies.into_iter())?;
+            return Ok(column.bytes());
         }
-        for (number, (part, counts)) in column.parts.iter_mut().zip(parts).enumerate() {
-            self.add_part(segment, number, key, part, counts)?;
+        let mut slots: Vec<Slots> =
+            column.parts.iter().map(|part| Slots::new(Places::of(part), rows)).collect();
+        let mut reader = BlockReader::open(segment)?;
+        column.each_run(&mut reader, &rows.wanted, |_, run| {
+            if let Some(slots) = slots.get_mut(run.part) {
+                slots.add(run, rows);
+            }
+            Ok(())
+        })?;
+        for (number, (part, slots)) in column.parts.iter_mut().zip(slots).enumerate() {
+            let places = slots.places();
+            self.add_part((place, number), key, part, places, slots.tallies(rows))?;
         }
-        Ok(())
+        Ok(column.bytes())
     }
 
     fn add_part(
         &mut self,
-        segment: usize,
-        number: usize,
+        (segment, number): (usize, usize),
         key: HashKey,
         part: &mut Part<'_>,
-        counts: PartCounts,
+        places: Places,
+        tallies: impl Iterator<Item = (usize, Tally)>,
     ) -> Result<(), Error> {
-        let place = |bits: u64| Place {
-            segment: u32::try_from(segment).unwrap_or(u32::MAX),
-            part: u32::try_from(number).unwrap_or(u32::MAX),
-            bits,
-        };
-        match counts {
-            PartCounts::LeftOut => self.truncated = true,
-            PartCounts::Ids => {}
-            PartCounts::Codes(slots) => {
-                for (code, tally) in slots.tallies() {
-                    let code = code as u64;
-                    let hash = match part.stored_hash(code)? {
+        self.truncated |= places.meaning == Meaning::LeftOut;
+        self.many_numbers |= matches!(places.meaning, Meaning::CellsOfWhole(_));
+        self.values_of_numbers();
+        for (at, tally) in tallies {
+            self.present.merge(&tally);
+            if at == places.rest {
+                continue;
+            }
+            let bits = at as u64;
+            match places.meaning {
+                Meaning::LeftOut | Meaning::Ids => {}
+                Meaning::Codes => {
+                    let hash = match part.stored_hash(bits)? {
                         Some(hash) => Some(hash),
                         None => {
-                            let (hash, cell) = part.with_value(code, |value| of_text(key, value))?;
+                            let (hash, cell) = part.with_value(bits, |value| of_text(key, value))?;
                             if let Some(cell) = cell {
                                 self.cells.entry(cell.number()).or_default().merge(&tally);
                             }
@@ -114,19 +138,15 @@ impl Counted {
                         }
                     };
                     if let Some(hash) = hash {
-                        self.add_value(hash, &tally, place(code));
+                        self.add_value(hash, &tally, Place::new(segment, number, bits));
                     }
                 }
-            }
-            PartCounts::Bools(slots) => {
-                for (bits, tally) in slots.tallies() {
+                Meaning::Bools => {
                     let hash = hash_of(key, ValueRef::Bool(bits != 0));
-                    self.add_value(hash, &tally, place(bits as u64));
+                    self.add_value(hash, &tally, Place::new(segment, number, bits));
                 }
-            }
-            PartCounts::Whole { least, slots } => {
-                for (offset, tally) in slots.tallies() {
-                    let value = least.saturating_add(i64::try_from(offset).unwrap_or(i64::MAX));
+                Meaning::Whole(least) => {
+                    let value = least.saturating_add(i64::try_from(at).unwrap_or(i64::MAX));
                     #[expect(clippy::cast_precision_loss, reason = "a cell is wider than what is lost")]
                     let cell = Cell::of_finite(value as f64);
                     self.cells.entry(cell.number()).or_default().merge(&tally);
@@ -135,12 +155,10 @@ impl Counted {
                         self.values_of_numbers();
                     }
                 }
-            }
-            PartCounts::Cells { least, slots, many } => {
-                self.many_numbers |= many;
-                self.values_of_numbers();
-                for (offset, tally) in slots.tallies() {
-                    let cell = least.saturating_add(u32::try_from(offset).unwrap_or(u32::MAX));
+                Meaning::CellsOfWhole(least)
+                | Meaning::Cells(least)
+                | Meaning::CellsOfMilliseconds(least) => {
+                    let cell = least.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
                     self.cells.entry(cell).or_default().merge(&tally);
                 }
             }
@@ -166,11 +184,10 @@ impl Counted {
     }
 
     /// The counts of the column; what remains is where its values are.
-    pub(super) fn finish(mut self, name: Arc<str>, key: HashKey) -> (ColumnCounts, HashMap<u64, Found>) {
-        let mut found: HashMap<u64, Found> =
+    pub(super) fn finish(mut self, name: Arc<str>, key: HashKey) -> (ColumnCounts, ByHash<Found>) {
+        let mut found: ByHash<Found> =
             self.values.iter().map(|(hash, (_, place))| (*hash, Found::At(*place))).collect();
-        let mut values: HashMap<u64, Tally> =
-            self.values.drain().map(|(hash, (tally, _))| (hash, tally)).collect();
+        let mut values: ByHash<Tally> = self.values.drain().map(|(hash, (tally, _))| (hash, tally)).collect();
         for (value, tally) in &self.whole {
             let hash = hash_of(key, ValueRef::I64(*value));
             values.entry(hash).or_default().merge(tally);
@@ -204,143 +221,5 @@ fn of_text(key: HashKey, value: Option<ValueRef<'_>>) -> (Option<u64>, Option<Ce
         #[expect(clippy::cast_precision_loss, reason = "a cell is wider than what is lost")]
         Some(value @ ValueRef::I64(number)) => (Some(hash_of(key, value)), Cell::of(number as f64)),
         Some(value) => (Some(hash_of(key, value)), None),
-    }
-}
-
-/// The values of one part.
-enum PartCounts {
-    Codes(Slots),
-    Bools(Slots),
-    /// Whole numbers from `least` on.
-    Whole {
-        least: i64,
-        slots: Slots,
-    },
-    /// Cells from `least` on; `many`: of numbers that are no values.
-    Cells {
-        least: u32,
-        slots: Slots,
-        many: bool,
-    },
-    /// Mostly different text.
-    LeftOut,
-    /// What is different for every event.
-    Ids,
-}
-
-impl PartCounts {
-    fn new(part: &Part<'_>, weighted: bool) -> PartCounts {
-        let cells = |min: f64, max: f64, many: bool| {
-            let bound = |number: f64| Cell::of_finite(number.clamp(f64::MIN, f64::MAX)).number();
-            let (least, most) = if min <= max { (bound(min), bound(max)) } else { (0, 0) };
-            PartCounts::Cells { least, slots: Slots::new((most - least) as usize + 1, weighted), many }
-        };
-        match part.kind() {
-            Kind::Codes(len)
-                if part.is_text() && !part.has_hashes() && len > EXPLAIN_PLAIN_TEXTS_MAX as usize =>
-            {
-                PartCounts::LeftOut
-            }
-            Kind::Codes(len) => PartCounts::Codes(Slots::new(len, weighted)),
-            Kind::Bools => PartCounts::Bools(Slots::new(2, weighted)),
-            Kind::Whole(min, max) if max.abs_diff(min) < EXPLAIN_WHOLE_SPAN_MAX => {
-                let len = usize::try_from(max.abs_diff(min)).unwrap_or_default() + 1;
-                PartCounts::Whole { least: min, slots: Slots::new(len, weighted) }
-            }
-            #[expect(clippy::cast_precision_loss, reason = "a cell is wider than what is lost")]
-            Kind::Whole(min, max) => cells(min as f64, max as f64, true),
-            Kind::Doubles(min, max) => cells(min, max, false),
-            Kind::Other => PartCounts::Ids,
-        }
-    }
-
-    #[inline]
-    fn slot(&mut self, part: Option<&Part<'_>>, bits: u64) -> Option<(&mut Slots, usize)> {
-        let cell_place =
-            |least: u32, number: f64| Some(Cell::of(number)?.number().checked_sub(least)? as usize);
-        match self {
-            PartCounts::Codes(slots) | PartCounts::Bools(slots) => Some((slots, usize::try_from(bits).ok()?)),
-            PartCounts::Whole { least, slots } => {
-                let offset = bits.cast_signed().wrapping_sub(*least);
-                Some((slots, usize::try_from(offset).ok()?))
-            }
-            PartCounts::Cells { least, slots, many: true } => {
-                #[expect(clippy::cast_precision_loss, reason = "a cell is wider than what is lost")]
-                let place = cell_place(*least, bits.cast_signed() as f64)?;
-                Some((slots, place))
-            }
-            PartCounts::Cells { least, slots, many: false } => {
-                let place = cell_place(*least, part?.double(bits))?;
-                Some((slots, place))
-            }
-            PartCounts::LeftOut | PartCounts::Ids => None,
-        }
-    }
-
-    #[inline]
-    fn add(&mut self, part: Option<&Part<'_>>, bits: u64, side: usize, weight: f64) {
-        if let Some((slots, place)) = self.slot(part, bits) {
-            slots.add(place, side, weight);
-        }
-    }
-
-    fn merge(&mut self, part: Option<&Part<'_>>, bits: u64, tally: &Tally) {
-        if let Some((slots, place)) = self.slot(part, bits) {
-            slots.merge(place, tally);
-        }
-    }
-}
-
-/// Counts by place.
-struct Slots {
-    rows: Vec<[u32; 2]>,
-    /// Weights and their squares, where rows have other weights than 1.
-    weights: Option<Vec<[f64; 4]>>,
-}
-
-impl Slots {
-    fn new(len: usize, weighted: bool) -> Slots {
-        Slots { rows: vec![[0; 2]; len], weights: weighted.then(|| vec![[0.0; 4]; len]) }
-    }
-
-    #[inline]
-    fn add(&mut self, place: usize, side: usize, weight: f64) {
-        // A segment has fewer rows than u32.
-        if let Some(rows) = self.rows.get_mut(place) {
-            rows[side & 1] += 1;
-        }
-        if let Some(weights) = self.weights.as_mut().and_then(|weights| weights.get_mut(place)) {
-            weights[side & 1] += weight;
-            weights[2 + (side & 1)] += weight * weight;
-        }
-    }
-
-    fn merge(&mut self, place: usize, tally: &Tally) {
-        if let Some(rows) = self.rows.get_mut(place) {
-            for (rows, more) in rows.iter_mut().zip(tally.rows) {
-                *rows = rows.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
-            }
-        }
-        if let Some(weights) = self.weights.as_mut().and_then(|weights| weights.get_mut(place)) {
-            for (sum, more) in weights.iter_mut().zip(tally.weight.iter().chain(&tally.squares)) {
-                *sum += more;
-            }
-        }
-    }
-
-    fn tally(&self, place: usize) -> Tally {
-        let rows = self.rows.get(place).copied().unwrap_or_default();
-        let whole = rows.map(f64::from);
-        let (weight, squares) = match self.weights.as_ref().and_then(|weights| weights.get(place)) {
-            Some([a, b, c, d]) => ([*a, *b], [*c, *d]),
-            None => (whole, whole),
-        };
-        Tally { rows: rows.map(u64::from), weight, squares }
-    }
-
-    /// The places that have events.
-    fn tallies(&self) -> impl Iterator<Item = (usize, Tally)> + '_ {
-        let some = self.rows.iter().enumerate().filter(|(_, rows)| **rows != [0; 2]);
-        some.map(|(place, _)| (place, self.tally(place)))
     }
 }

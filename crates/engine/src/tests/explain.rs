@@ -7,7 +7,7 @@ use skein_event::value::Value;
 use skein_query::explain::{Condition, Counts, Passes};
 use skein_query::{QueryEngine as _, QueryError, spec};
 
-use super::build::{Fixture, Row, START_S, at, colliding_segment, context, engine};
+use super::build::{Fixture, Row, START_S, at, colliding_segment, context, engine, segment_bytes};
 use crate::NativeEngine;
 
 /// Calls with the counts of what the filter `side = s` selects, against the rest.
@@ -46,6 +46,78 @@ fn values_that_share_a_hash_are_explained_apart() {
     });
 }
 
+/// Events of several segments, with a sample rate of so many.
+fn sampled(rates: i64) -> Vec<std::sync::Arc<skein_store::segment::Segment>> {
+    let row = |n: i64| {
+        let side = if n % 5 == 0 { "s" } else { "o" };
+        let event = row(n % 7_000, side, if n % 3 == 0 { "a" } else { "b" });
+        let event = event.with("size", (n * 7_919 % 1_009) as f64 * 0.1 + 1e9 / (n + 1) as f64);
+        let event = if n % 4 == 0 { event.with("level", n % 40) } else { event };
+        let trace = format!("{:032x}", n / 6 + 1);
+        event.fixed(Fixed::TraceId, trace.as_str()).fixed(Fixed::SampleRate, 1.0 + (n % rates) as f64 / 3.0)
+    };
+    let open = |list: u64| {
+        let first = list as i64 * 3_000;
+        let rows: Vec<Row> = (first..first + 3_000).map(row).collect();
+        std::sync::Arc::new(skein_store::segment::Segment::open(segment_bytes(&rows, list)).expect("opens"))
+    };
+    (0..4).map(open).collect()
+}
+
+#[test]
+fn any_number_of_threads_counts_the_same() {
+    for rates in [1, 3, 40] {
+        let shelf = std::sync::Arc::new(Fixture { segments: sampled(rates) });
+        let counted = |threads| {
+            let engine = NativeEngine::with_threads(std::sync::Arc::<Fixture>::clone(&shelf), threads, 1_024);
+            explained(&engine, |passes, counts| {
+                let place = |name: &str| {
+                    counts.columns.iter().position(|column| &*column.name == name).expect("a column")
+                };
+                let mut conditions = vec![Condition::Exists { column: place("level") }];
+                let column = place("v");
+                let values = counts.columns[column].values.iter();
+                conditions.extend(values.map(|(key, _)| Condition::Value { column, key: *key }));
+                let column = place("size");
+                let (from, _) = counts.columns[column].cells[10];
+                conditions.push(Condition::Range { column, from: Some(from), to: None });
+                let clusters = passes.clusters(&conditions).expect("sums");
+                let overlaps = passes.overlaps(&conditions, &[(0, 1), (1, 3)]).expect("overlaps");
+                (counts.clone(), clusters, overlaps)
+            })
+        };
+        let alone = counted(1);
+        for threads in [2, 3, 8] {
+            assert!(counted(threads) == alone, "{rates} rates on {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn events_stand_for_what_their_rates_say_however_many_there_are() {
+    for rates in [1, 2, 7, 8, 40] {
+        let engine = NativeEngine::new(std::sync::Arc::new(Fixture { segments: sampled(rates) }));
+        explained(&engine, |passes, counts| {
+            let column = counts.columns.iter().position(|column| &*column.name == "v").expect("a column");
+            let (key, first) = counts.columns[column].values[0];
+            let is_a = passes.value(column, key).expect("a value") == Some(Value::Text("a".to_owned()));
+            let mut expected = skein_query::explain::Tally::default();
+            for n in (0..12_000_i64).filter(|n| (n % 3 == 0) == is_a) {
+                expected.add(usize::from(n % 5 != 0), 1.0 + (n % rates) as f64 / 3.0);
+            }
+            let clusters = passes.clusters(&[Condition::Value { column, key }]).expect("sums");
+            for found in [first, clusters.met[0].tally] {
+                assert_eq!(found.rows, expected.rows, "{rates} rates");
+                let near = |a: [f64; 2], b: [f64; 2]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-9 * b);
+                assert!(
+                    near(found.weight, expected.weight) && near(found.squares, expected.squares),
+                    "{rates} rates"
+                );
+            }
+        });
+    }
+}
+
 #[test]
 fn what_the_question_asks_about_explains_nothing() {
     let rows = [
@@ -70,6 +142,9 @@ fn events_of_a_trace_share_a_place_over_segments() {
         let clusters = passes.clusters(&[]).expect("sums");
         let squares = |side: usize| clusters.total.signed[side].iter().map(|sum| sum * sum).sum::<f64>();
         assert_eq!((squares(0), squares(1)), (9.0 + 1.0, 1.0));
+        let mut rows = clusters.total.rows[0].iter().filter(|rows| **rows > 0).collect::<Vec<_>>();
+        rows.sort_unstable();
+        assert_eq!(rows, [&1, &3]);
         assert_eq!((clusters.total.traces(0), clusters.total.traces(1)), (2.0, 1.0));
     });
     // An event without a trace is one of its own.

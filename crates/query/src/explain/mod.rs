@@ -16,7 +16,7 @@ use std::sync::Arc;
 use skein_event::value::Value;
 
 use crate::error::QueryError;
-use crate::plan::{Column, Plan, TimeRange};
+use crate::plan::{Column, Combination, Comparison, Filter, FilterSet, Literal, Plan, Test, TimeRange};
 
 pub use cell::Cell;
 pub use excluded::Excluded;
@@ -48,6 +48,18 @@ pub struct Rect {
     pub hi: f64,
     /// Its time.
     pub time_range: TimeRange,
+}
+
+impl Rect {
+    /// Its bounds of values as filters: a number is in it that passes both.
+    pub fn filter(&self) -> FilterSet {
+        let bound = |comparison, number| Filter {
+            column: self.column.clone(),
+            test: Test::Compare(comparison, Literal::F64(number)),
+        };
+        let filters = vec![bound(Comparison::GreaterOrEqual, self.lo), bound(Comparison::Less, self.hi)];
+        FilterSet { combination: Combination::All, filters }
+    }
 }
 
 /// The two sets of events; as an index, the place of their counts.
@@ -155,48 +167,89 @@ impl Condition {
     }
 }
 
-/// Places of signed sums ([`Sums::signed`]). The variance that is estimated from so many has a standard error of
+/// Places of sums by trace ([`Sums::places`]). A variance that is estimated from so many has a standard error of
 /// √(2/4096), two in a hundred; with fewer than a hundred traces it is all but exact.
 pub const CLUSTERS: usize = 4_096;
 
 /// Events that meet a condition, exactly, and how they lie in traces.
 ///
 /// Events of one trace are not independent, so that a variance is a sum over traces of squares. Each trace has a
-/// place and a sign, both drawn from a hash of its id; the sums of its weights are added there with that sign. Of
-/// whatever is linear in the events, the squares of the places then add up, in expectation, to the sum over traces
-/// (Charikar, Chen, Farach-Colton, "Finding frequent items in data streams", 2002; Thorup and Zhang, 2004).
+/// place, drawn from a hash of its id, where the weights of its events are added. With few traces most have a place of
+/// their own. With many a place has a random group of them: of whatever is linear in the events and adds up to
+/// nothing over all of them, the squares of groups add up, in expectation, to the sum over traces.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Sums {
     /// The events.
     pub tally: Tally,
-    /// Signed sums of weights by place, for each side.
-    pub signed: [Vec<f64>; 2],
-}
-
-impl Sums {
-    /// Traces of a side, about: exact for a few, at most [`CLUSTERS`].
-    pub fn traces(&self, side: usize) -> f64 {
-        let taken = self.signed[side.min(1)].iter().filter(|sum| **sum != 0.0).count();
-        #[expect(clippy::cast_precision_loss, reason = "a count of places")]
-        let taken = taken as f64;
-        taken
-    }
+    /// Weights by place, for each side.
+    pub places: [Vec<f64>; 2],
 }
 
 impl Default for Sums {
     fn default() -> Sums {
-        Sums { tally: Tally::default(), signed: [vec![0.0; CLUSTERS], vec![0.0; CLUSTERS]] }
+        Sums { tally: Tally::default(), places: [vec![0.0; CLUSTERS], vec![0.0; CLUSTERS]] }
     }
 }
 
 impl Sums {
-    /// Counts an event of a trace with a place and a sign of 1 or −1.
-    pub fn add(&mut self, side: usize, weight: f64, place: usize, sign: f64) {
+    /// Counts an event of a trace with a place.
+    pub fn add(&mut self, side: usize, weight: f64, place: usize) {
         let side = side.min(1);
         self.tally.add(side, weight);
-        if let Some(sum) = self.signed[side].get_mut(place) {
-            *sum += sign * weight;
+        if let Some(sum) = self.places[side].get_mut(place) {
+            *sum += weight;
         }
+    }
+
+    /// Adds what another counted.
+    pub fn merge(&mut self, other: &Sums) {
+        self.tally.merge(&other.tally);
+        for (sums, more) in self.places.iter_mut().zip(&other.places) {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        }
+    }
+}
+
+/// All events, by their traces.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Traces {
+    /// The events.
+    pub sums: Sums,
+    /// Weights by place, each with the sign of its trace: of these the squares add up to the sum over traces of
+    /// squares, whatever they add up to (Charikar, Chen, Farach-Colton, "Finding frequent items in data streams", 2002;
+    /// Thorup and Zhang, 2004).
+    pub signed: [Vec<f64>; 2],
+    /// Events by place, for each side.
+    pub rows: [Vec<u32>; 2],
+}
+
+impl Default for Traces {
+    fn default() -> Traces {
+        Traces {
+            sums: Sums::default(),
+            signed: [vec![0.0; CLUSTERS], vec![0.0; CLUSTERS]],
+            rows: [vec![0; CLUSTERS], vec![0; CLUSTERS]],
+        }
+    }
+}
+
+impl Traces {
+    /// Counts an event of a trace with a place and a sign of 1 or −1.
+    pub fn add(&mut self, side: usize, weight: f64, (place, sign): (usize, f64)) {
+        let side = side.min(1);
+        self.sums.add(side, weight, place);
+        if let (Some(sum), Some(rows)) = (self.signed[side].get_mut(place), self.rows[side].get_mut(place)) {
+            *sum += sign * weight;
+            *rows = rows.saturating_add(1);
+        }
+    }
+
+    /// Traces of a side, about: exact for a few, at most [`CLUSTERS`].
+    pub fn traces(&self, side: usize) -> f64 {
+        let taken = self.rows[side.min(1)].iter().filter(|rows| **rows > 0).count();
+        #[expect(clippy::cast_precision_loss, reason = "a count of places")]
+        let taken = taken as f64;
+        taken
     }
 }
 
@@ -207,11 +260,11 @@ pub fn cluster(hash: u64) -> (usize, f64) {
     (place, if hash >> 63 == 0 { 1.0 } else { -1.0 })
 }
 
-/// Signed sums of all events and of those that meet each condition.
+/// Sums by trace of all events and of those that meet each condition.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Clusters {
     /// All events.
-    pub total: Sums,
+    pub total: Traces,
     /// By condition.
     pub met: Vec<Sums>,
 }

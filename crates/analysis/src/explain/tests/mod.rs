@@ -22,12 +22,29 @@ fn said(finding: &Finding) -> Vec<String> {
     finding.terms.iter().map(|term| format!("{} {:?}", term.column, term.what)).collect()
 }
 
+/// How traces were sampled.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Rates {
+    One,
+    Few,
+    /// From 1 to 20.
+    Wide,
+}
+
+fn rates(random: &mut Random) -> Rates {
+    [Rates::One, Rates::Few, Rates::Wide, Rates::Wide][random.below(4)]
+}
+
 /// Traces of a few to many events, with columns of every kind: of the trace and of the event, of few values and of
 /// many, numbers, columns that are often missing, columns that repeat another.
-fn events(random: &mut Random, traces: u64, columns: usize, weighted: bool) -> Table {
+fn events(random: &mut Random, traces: u64, columns: usize, rates: Rates) -> Table {
     let mut table = Table::default();
     for trace in 0..traces {
-        let weight = if weighted { [2.0, 4.0, 10.0][random.below(3)] } else { 1.0 };
+        let weight = match rates {
+            Rates::One => 1.0,
+            Rates::Few => [2.0, 4.0, 10.0][random.below(3)],
+            Rates::Wide => 1.0 + random.below(20) as f64,
+        };
         let events = 1 + random.below(2) * random.below(12);
         for _ in 0..events {
             table.event(trace, weight);
@@ -87,12 +104,19 @@ fn random_selections_are_hardly_ever_explained() {
     let mut reported = Vec::new();
     for seed in 0..cases {
         let mut random = Random::new(seed);
-        let weighted = random.below(2) == 1;
-        let mut table = events(&mut random, 600, 40, weighted);
+        let rates = rates(&mut random);
+        let mut table = events(&mut random, 600, 40, rates);
         random_selection(&mut random, &mut table);
         let explanation = explained(&mut table);
         if let Some(finding) = explanation.findings.first() {
-            reported.push((seed, said(finding), finding.q, finding.difference.share));
+            reported.push((
+                seed,
+                rates,
+                said(finding),
+                finding.q,
+                finding.difference.share,
+                finding.tally.rows,
+            ));
         }
     }
     println!("{} of {cases} random selections were explained: {reported:?}", reported.len());
@@ -105,13 +129,13 @@ fn a_planted_cause_among_300_columns_comes_first() {
     let mut missed = Vec::new();
     for seed in 0..cases {
         let mut random = Random::new(seed ^ 0xca05e);
-        let weighted = random.below(2) == 1;
-        let mut table = events(&mut random, 800, 299, weighted);
-        // A twelfth of all traces fails; nine in ten of those have the value that one in thirty of the others has.
+        let rates = rates(&mut random);
+        let mut table = events(&mut random, 800, 299, rates);
+        // Of about 40 failing traces nine in ten have the value that one in thirty of the others has.
         let mut failing = HashSet::new();
         let mut caused = HashSet::new();
         for trace in 0..800 {
-            let fails = random.below(12) == 0;
+            let fails = random.below(20) == 0;
             if fails {
                 failing.insert(trace);
             }
@@ -138,7 +162,7 @@ fn a_planted_cause_among_300_columns_comes_first() {
             &*term.column == "cause" && term.what == What::Value(Value::Text("v7".to_owned()))
         });
         if !found {
-            missed.push((seed, weighted, first.map(said)));
+            missed.push((seed, rates, failing.len(), first.map(said)));
         }
     }
     println!("the planted cause came first in {} of {cases} cases", cases - missed.len() as u64);

@@ -6,7 +6,7 @@ use skein_event::hash::HashKey;
 use skein_event::value::Value;
 use skein_query::QueryError;
 use skein_query::explain::{
-    Cell, Clusters, ColumnCounts, Condition, Counts, Overlaps, Passes, Sums, Tally, cluster,
+    Cell, Clusters, ColumnCounts, Condition, Counts, Overlaps, Passes, Sums, Tally, Traces, cluster,
 };
 
 const KEY: HashKey = HashKey(0x7e57);
@@ -66,9 +66,12 @@ impl Table {
         }
     }
 
+    fn cluster(&self, row: usize) -> (usize, f64) {
+        cluster(KEY.hash(&self.traces[row].to_le_bytes()))
+    }
+
     fn add(&self, sums: &mut Sums, row: usize) {
-        let (place, sign) = cluster(KEY.hash(&self.traces[row].to_le_bytes()));
-        sums.add(self.sides[row], self.weights[row], place, sign);
+        sums.add(self.sides[row], self.weights[row], self.cluster(row).0);
     }
 }
 
@@ -106,9 +109,9 @@ impl Passes for Table {
 
     fn clusters(&mut self, conditions: &[Condition]) -> Result<Clusters, QueryError> {
         let mut clusters =
-            Clusters { total: Sums::default(), met: conditions.iter().map(|_| Sums::default()).collect() };
+            Clusters { total: Traces::default(), met: conditions.iter().map(|_| Sums::default()).collect() };
         for row in 0..self.len() {
-            self.add(&mut clusters.total, row);
+            clusters.total.add(self.sides[row], self.weights[row], self.cluster(row));
             for (condition, sums) in conditions.iter().zip(&mut clusters.met) {
                 if self.meets(condition, row) {
                     self.add(sums, row);
