@@ -165,8 +165,8 @@ pub(super) fn chance(sides: [&Units; 2], met: [f64; 2]) -> f64 {
     }
     let step = if all[0] < all[1] { tilts[0].step } else { tilts[1].step };
     let together = share * (1.0 - share) * (sides[0].squares() + sides[1].squares());
-    let sixth = step * step / 6.0;
-    let apart = ((tilts[0].variance + sixth) * (tilts[1].variance + sixth) / together).sqrt();
+    let varied = |tilt: &Tilt| tilt.variance + tilt.step * tilt.step / 6.0;
+    let apart = (varied(&tilts[0]) * varied(&tilts[1]) / together).sqrt();
     let scaled = (1.0 - (-(tilts[0].at - tilts[1].at) * step).exp()) / step * apart;
     let density = (-root * root / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let one_sided = tail(root) + density * (1.0 / scaled - 1.0 / root);
