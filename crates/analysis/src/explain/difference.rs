@@ -26,7 +26,7 @@ pub(super) struct Population<'a> {
 }
 
 /// As long as so few places are taken, hardly any has more than one trace.
-const ALONE_MAX: usize = CLUSTERS / 4;
+const PLACES_ALONE: usize = CLUSTERS / 4;
 
 /// Differences of so few standard errors are no news under any weighting.
 const ROOT_MIN: f64 = 1.5;
@@ -198,7 +198,7 @@ impl<'a> Population<'a> {
     fn chance(&self, sums: &Sums, share: [f64; 2], if_none: [f64; 2], modelled: &Modelled) -> f64 {
         let evenly = self.weighting(sums, if_none, modelled, |_| 1.0);
         let mut best = evenly;
-        if self.all_taken <= ALONE_MAX && modelled.within > 0.0 {
+        if self.all_taken <= PLACES_ALONE && modelled.within > 0.0 {
             let by_trace =
                 self.weighting(sums, if_none, modelled, |rows| 1.0 / (1.0 + (rows - 1.0) * modelled.within));
             if by_trace.effective() > best.effective() {
@@ -220,7 +220,7 @@ impl<'a> Population<'a> {
     ) -> Weighting {
         let mut met = [0.0; 2];
         let units = [0, 1].map(|side| {
-            if self.taken[side] > ALONE_MAX {
+            if self.taken[side] > PLACES_ALONE {
                 // Of so many traces none matters by itself.
                 met[side] = sums.tally.weight[side];
                 let count = if_none[side];

@@ -29,10 +29,10 @@ struct Tilt {
 /// So near to none or all of a side, nothing is left to tilt.
 const EDGE: f64 = 1e-9;
 
-const STEPS_MAX: u32 = 100;
+const STEPS: u32 = 100;
 
 /// Rounds of finding the share of both sides: with units of equal weight the first is the last.
-const ROUNDS_MAX: u32 = 12;
+const ROUNDS: u32 = 12;
 
 impl Units {
     /// Adds units. What weighs nearly the same is put together, with the same sum and the same sum of squares.
@@ -89,7 +89,7 @@ impl Units {
         };
         let mut width = all / self.squares().max(f64::MIN_POSITIVE);
         let sign = if met > share * all { 1.0 } else { -1.0 };
-        for _ in 0..STEPS_MAX {
+        for _ in 0..STEPS {
             if sign * (moments(sign * width).0 - met) >= 0.0 {
                 break;
             }
@@ -97,7 +97,7 @@ impl Units {
         }
         let (mut low, mut high) = if sign > 0.0 { (0.0, width) } else { (-width, 0.0) };
         let mut at = 0.0;
-        for _ in 0..STEPS_MAX {
+        for _ in 0..STEPS {
             let (mean, variance) = moments(at);
             if mean > met {
                 high = at
@@ -146,7 +146,7 @@ pub(super) fn chance(sides: [&Units; 2], met: [f64; 2]) -> f64 {
     let mut tilts = tilt(share);
     // The share that makes what is there likeliest: by units, of which a heavy one is as many as a light one.
     let units = sides[0].count() + sides[1].count();
-    for _ in 0..ROUNDS_MAX {
+    for _ in 0..ROUNDS {
         let next = (tilts[0].units + tilts[1].units) / units;
         let near = (next - share).abs() <= 1e-3 * share.min(1.0 - share);
         share = next.clamp(EDGE, 1.0 - EDGE);

@@ -18,7 +18,7 @@ use crate::weights::{BlockWeights, Weights};
 pub(super) const NO_CLASS: u8 = 0;
 
 /// Rates that have classes of their own: sixteen classes with those that take no part.
-const RATES_MAX: usize = 7;
+const RATES_APART: usize = 7;
 
 /// The rows of a segment.
 pub(super) struct Rows {
@@ -45,7 +45,7 @@ impl Rates {
     #[expect(clippy::float_cmp, reason = "rates are told apart as they are")]
     fn place(&mut self, rate: f64) -> Option<usize> {
         let known = self.0.iter().position(|known| *known == rate);
-        if known.is_none() && self.0.len() < RATES_MAX {
+        if known.is_none() && self.0.len() < RATES_APART {
             self.0.push(rate);
             return Some(self.0.len() - 1);
         }

@@ -153,7 +153,7 @@ fn double_place(least: u32, value: f64) -> usize {
 }
 
 /// Counters that are few are kept four times, so that equal values one after another need not wait for each other.
-const FOLDED_MAX: usize = 1 << 11;
+const FOLDED_COUNTERS: usize = 1 << 11;
 const FOLDS: usize = 4;
 
 /// Counts by place and class.
@@ -172,7 +172,7 @@ impl Slots {
     pub(super) fn new(places: Places, rows: &Rows) -> Slots {
         let shift = rows.shift();
         let fold = (places.rest + 1) << shift;
-        let folds = if fold <= FOLDED_MAX { FOLDS } else { 1 };
+        let folds = if fold <= FOLDED_COUNTERS { FOLDS } else { 1 };
         let weights = rows.has_weights().then(|| vec![[0.0; 4]; places.rest + 1]);
         Slots { places, shift, counts: vec![0; fold * folds], fold, fold_mask: folds - 1, weights }
     }
