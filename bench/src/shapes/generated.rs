@@ -147,7 +147,10 @@ impl<'k> Asked<'k> {
             (0..draw.below(4)).map(|_| condition(draw, known)).collect::<Option<_>>()?;
         let any = conditions.len() > 1 && draw.below(3) == 0;
         let texts: Vec<&Known> = known.iter().filter(|column| matches!(column.kind, Kind::Text(_))).collect();
-        let width = if draw.below(5) == 0 { draw.of(&[10, 60, 300, 900]).copied() } else { None };
+        // Skein makes finer buckets than a thousandth of the range coarser, and says so.
+        let widths: Vec<i64> =
+            [10, 60, 300, 900].into_iter().filter(|width| (times.1 - times.0) / width <= 1_000).collect();
+        let width = if draw.below(5) == 0 { draw.of(&widths).copied() } else { None };
         let mut groups: Vec<&str> = match width {
             Some(_) => Vec::new(),
             None => (0..draw.below(4)).filter_map(|_| Some(draw.of(&texts)?.name.as_str())).collect(),

@@ -111,13 +111,22 @@ impl<'a> BoundCalculations<'a> {
         for (bound, store) in self.calculations.iter_mut().zip(&mut accumulator.stores) {
             let (Some(column), Store::States(states)) = (&mut bound.column, store) else { continue };
             for (part, seen) in column.parts.iter_mut().zip(&mut bound.seen) {
-                seen.drain(|slot, code| -> Result<(), Error> {
-                    let hash = part.stored_hash(u64::from(code))?;
-                    if let (Some(hash), Some(state)) = (hash, states.get_mut(slot as usize)) {
+                let codes = seen.codes();
+                if codes.is_empty() {
+                    continue;
+                }
+                let mut hashes = vec![0; part.dictionary_len().unwrap_or_default()];
+                for (&code, hash) in codes.iter().zip(part.hashes_of(&codes)?) {
+                    if let Some(of_code) = hashes.get_mut(code as usize) {
+                        *of_code = hash;
+                    }
+                }
+                seen.drain(|slot, code| {
+                    let hash = hashes.get(code as usize);
+                    if let (Some(&hash), Some(state)) = (hash, states.get_mut(slot as usize)) {
                         state.add_hash(hash, 1.0);
                     }
-                    Ok(())
-                })?;
+                });
             }
         }
         Ok(())

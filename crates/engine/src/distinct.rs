@@ -54,12 +54,34 @@ impl SeenCodes {
         }
     }
 
+    /// Every code that any slot has seen, rising.
+    pub(crate) fn codes(&self) -> Vec<u32> {
+        let mut all = vec![0_u64; self.codes.div_ceil(64)];
+        for bits in &self.bits {
+            all.iter_mut().zip(bits).for_each(|(all, bits)| *all |= bits);
+        }
+        for pair in &self.pairs {
+            let code = u32::try_from(pair & u64::from(u32::MAX)).unwrap_or(0);
+            if let Some(bits) = all.get_mut(code as usize / 64) {
+                *bits |= 1 << (code % 64);
+            }
+        }
+        let mut codes = Vec::new();
+        for (word, mut bits) in (0_u32..).zip(all) {
+            while bits != 0 {
+                codes.push(word * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+        codes
+    }
+
     /// Hands out every slot and code, and forgets them.
-    pub(crate) fn drain<E>(&mut self, mut take: impl FnMut(u32, u32) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(u32, u32)) {
         for (slot, bits) in (0_u32..).zip(std::mem::take(&mut self.bits)) {
             for (word, mut bits) in (0_u32..).zip(bits) {
                 while bits != 0 {
-                    take(slot, word * 64 + bits.trailing_zeros())?;
+                    take(slot, word * 64 + bits.trailing_zeros());
                     bits &= bits - 1;
                 }
             }
@@ -69,9 +91,8 @@ impl SeenCodes {
         pairs.sort_unstable();
         for pair in pairs {
             let (slot, code) = ((pair >> 32) as u32, u32::try_from(pair & u64::from(u32::MAX)).unwrap_or(0));
-            take(slot, code)?;
+            take(slot, code);
         }
-        Ok(())
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -261,7 +261,7 @@ impl Groups {
                 (number as usize).checked_sub(1).and_then(|number| column.values.get(number).copied());
             ids.push(match value {
                 Some((part, bits)) => {
-                    let value = reading::value_of(&mut column.column, part, bits, false, reading.key)?;
+                    let value = reading::value_of(&mut column.column, part, bits, reading.key)?;
                     self.values.intern(place, value)
                 }
                 None => MISSING_ID,

@@ -166,6 +166,23 @@ impl<'p> SecondJob<'p> {
         Ok(())
     }
 
+    /// The slot of each row where rows lie in the order of their times: those of a bucket follow one another.
+    fn fill_runs(&self, row_slots: &mut [u32], times: &[i64], mut slot: impl FnMut(i64) -> u32) {
+        let mut from = 0;
+        while let Some(&time) = times.get(from) {
+            let start = bucket_start(time, self.granularity_ns);
+            let end = start.saturating_add(self.granularity_ns);
+            let rest = times.get(from..).unwrap_or(&[]);
+            // At the end of time a bucket is cut short.
+            let rows = rest.partition_point(|&time| time < end).max(1);
+            let slot = slot(start);
+            if let Some(of_run) = row_slots.get_mut(from..from + rows) {
+                of_run.fill(slot);
+            }
+            from += rows;
+        }
+    }
+
     /// The bucket of every row of a block, if they have one together.
     fn bucket_of(&self, block: &Block<'_>) -> Option<i64> {
         let (first, last) = block.time_zone();
@@ -241,6 +258,15 @@ impl<'p> Job for SecondJob<'p> {
                 } else {
                     // Rows in the order of their times stay in one bucket for long; those of a group in one slot.
                     let times = block.times();
+                    if let Slots::One(group) = groups
+                        && block.mask.is_all()
+                        && times.is_sorted()
+                    {
+                        self.fill_runs(row_slots, times, |bucket| slot(group, bucket));
+                        accumulator.grow(slots.len(), self.state());
+                        accumulator.add_block(calculations, block, Slots::Each(row_slots))?;
+                        return Ok(());
+                    }
                     let (mut start, mut end, mut last) = (1_i64, 0_i64, (NO_SLOT, NO_SLOT));
                     block.mask.for_each(|place| {
                         let (time, group) = (times[place], groups.at(place));

@@ -85,6 +85,8 @@ pub struct TextReader<'a> {
     kept_by: Option<&'a Segment>,
     /// The open block: its values, its plain bytes, and where each value starts in them.
     open: std::ops::Range<u32>,
+    /// Its number.
+    number: usize,
     plain: Plain<'a>,
     starts: Vec<u32>,
     /// A value that was unpacked alone.
@@ -167,6 +169,7 @@ impl<'a> TextReader<'a> {
             checked_by: None,
             kept_by: None,
             open: 0..0,
+            number: 0,
             plain: Plain::Borrowed(&[]),
             starts: Vec::new(),
             value: Vec::new(),
@@ -284,13 +287,24 @@ impl<'a> TextReader<'a> {
         }
     }
 
-    fn open_block(&mut self, code: u32) -> Result<(), Error> {
+    /// The number of the block that has a code.
+    fn find(&self, code: u32) -> Option<usize> {
+        // Whoever reads in rising order wants the next.
+        let next = self.number + 1;
+        if next < self.blocks() && self.values_of(next).contains(&code) {
+            return Some(next);
+        }
         let (mut low, mut high) = (0, self.blocks());
         while low < high {
             let middle = low.midpoint(high);
             if self.first(middle) <= code { low = middle + 1 } else { high = middle }
         }
-        let block = self.block(low.checked_sub(1).ok_or_else(damaged)?)?;
+        low.checked_sub(1)
+    }
+
+    fn open_block(&mut self, code: u32) -> Result<(), Error> {
+        self.number = self.find(code).ok_or_else(damaged)?;
+        let block = self.block(self.number)?;
         if code >= block.values.end {
             return Err(Error::damaged("a code lies beyond the dictionary"));
         }
