@@ -53,7 +53,7 @@ impl<'a> ColumnReader<'a> {
             let hashes = self.dictionary_hashes()?;
             return Ok(codes.iter().filter_map(|&code| hashes.as_ref()?.get(code)).collect());
         }
-        let (mut text, key) = (self.text()?, self.segment.header().hash_key);
+        let (mut text, key) = (self.text()?.many(), self.segment.header().hash_key);
         codes.iter().map(|&code| Ok(key.hash(text.get(code)?))).collect()
     }
 
@@ -68,7 +68,7 @@ impl<'a> ColumnReader<'a> {
 
     /// The hashes of a dictionary that does not keep them.
     fn computed_hashes(&self) -> Result<Vec<u64>, Error> {
-        let (mut text, key) = (self.text()?, self.segment.header().hash_key);
+        let (mut text, key) = (self.text()?.many(), self.segment.header().hash_key);
         let hashes = (0..self.dictionary_len()).map(|code| Ok(key.hash(text.get(code)?)));
         let hashes = hashes.collect::<Result<Vec<u64>, Error>>()?;
         self.segment.check_dictionary_once(&self.info, || {

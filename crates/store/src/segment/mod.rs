@@ -57,6 +57,7 @@ mod sizes;
 mod source;
 mod templates;
 mod text;
+mod text_directory;
 mod text_words;
 mod text_write;
 mod trace_filter;

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use skein_event::limits::{REQUEST_BYTES_MAX, VALUE_BYTES_MAX};
 
-use super::bytes::{count, length, slice_at, u32_at, u64_at, varint};
+use super::bytes::{count, length, slice_at, u32_at, varint};
 use super::digits::DigitBlock;
 use super::header::Version;
 use super::ints::Ints;
 use super::packing::unpack;
 use super::reader::Segment;
+use super::text_directory::{Block, Directory, V1_ENTRY_BYTES};
 use super::text_words::StoredFilters;
 use super::trace_filter::TraceFilter;
 use super::unpacked::UnpackedBlock;
@@ -32,8 +33,6 @@ pub(super) const LONG_TEXT_BLOCK_BYTES: usize = 64 << 10;
 /// each value its length.
 pub(super) const BLOCK_BYTES_MAX: usize = REQUEST_BYTES_MAX + VALUE_BYTES_MAX;
 
-/// Bytes of a directory entry in version 1: first code, plain length, offset, stored length, codec.
-const V1_ENTRY_BYTES: usize = 24;
 const HEAD_BYTES: usize = 8;
 
 /// How much work goes into making a segment small.
@@ -62,7 +61,7 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    fn from_number(number: u32) -> Option<Codec> {
+    pub(super) fn from_number(number: u32) -> Option<Codec> {
         [Codec::Plain, Codec::Zstd, Codec::Lz4, Codec::Digits]
             .into_iter()
             .find(|codec| *codec as u32 == number)
@@ -93,23 +92,6 @@ pub struct TextReader<'a> {
     value: Vec<u8>,
 }
 
-#[derive(Clone, Copy)]
-#[expect(clippy::large_enum_variant, reason = "opened and read on the stack, a few at a time")]
-enum Directory<'a> {
-    V1(&'a [u8]),
-    V2 { firsts: Ints<'a>, ends: Ints<'a>, plain_lengths: Ints<'a>, filters: &'a [u8] },
-}
-
-/// Where a block lies and how it is packed.
-struct Block {
-    values: std::ops::Range<u32>,
-    plain_length: usize,
-    offset: u64,
-    stored_length: u64,
-    /// `None` when its first byte tells.
-    codec: Option<Codec>,
-}
-
 /// The plain bytes of a block.
 enum Plain<'a> {
     Borrowed(&'a [u8]),
@@ -131,7 +113,7 @@ impl Plain<'_> {
     }
 }
 
-fn damaged() -> Error {
+pub(super) fn damaged() -> Error {
     Error::damaged("a block of text is not as its directory says")
 }
 
@@ -222,10 +204,12 @@ impl<'a> TextReader<'a> {
 
     /// Number of blocks.
     pub(super) fn blocks(&self) -> usize {
-        match &self.directory {
-            Directory::V1(entries) => entries.len() / V1_ENTRY_BYTES,
-            Directory::V2 { firsts, .. } => firsts.len(),
-        }
+        self.directory.blocks()
+    }
+
+    /// Gets ready to give out many values in rising order: looks at every block's entry at once.
+    pub(super) fn many(self) -> TextReader<'a> {
+        TextReader { directory: self.directory.unpacked(), ..self }
     }
 
     /// The codes of a block's values.
@@ -236,7 +220,7 @@ impl<'a> TextReader<'a> {
 
     /// The filter of a block's words, where it has one.
     pub(super) fn word_filter(&self, block: usize) -> Result<Option<TraceFilter<'a>>, Error> {
-        let Directory::V2 { filters, .. } = self.directory else { return Ok(None) };
+        let filters = self.directory.filters();
         if filters.is_empty() {
             return Ok(None);
         }
@@ -249,42 +233,15 @@ impl<'a> TextReader<'a> {
 
     /// Bytes of the filters of words.
     pub(super) fn word_filter_bytes(&self) -> usize {
-        match self.directory {
-            Directory::V1(_) => 0,
-            Directory::V2 { filters, .. } => filters.len(),
-        }
+        self.directory.filters().len()
     }
 
     fn first(&self, block: usize) -> u32 {
-        match &self.directory {
-            Directory::V1(entries) => u32_at(entries, block * V1_ENTRY_BYTES).unwrap_or(u32::MAX),
-            Directory::V2 { firsts, .. } => u32::try_from(firsts.get(block)).unwrap_or(u32::MAX),
-        }
+        self.directory.first(block)
     }
 
     fn block(&self, number: usize) -> Result<Block, Error> {
-        let values = self.values_of(number);
-        match &self.directory {
-            Directory::V1(entries) => {
-                let at = number * V1_ENTRY_BYTES;
-                Ok(Block {
-                    values,
-                    plain_length: u32_at(entries, at + 4)? as usize,
-                    offset: u64_at(entries, at + 8)?,
-                    stored_length: u64::from(u32_at(entries, at + 16)?),
-                    codec: Some(Codec::from_number(u32_at(entries, at + 20)?).ok_or_else(damaged)?),
-                })
-            }
-            Directory::V2 { ends, plain_lengths, .. } => {
-                let place = |value: i64| u64::try_from(value).map_err(|_| damaged());
-                let offset = if number == 0 { 0 } else { place(ends.get(number - 1))? };
-                let stored_length = place(ends.get(number))?.checked_sub(offset).ok_or_else(damaged)?;
-                let plain_length = place(plain_lengths.get(number))?;
-                let codec = if stored_length == plain_length { Some(Codec::Plain) } else { None };
-                let plain_length = usize::try_from(plain_length).map_err(|_| damaged())?;
-                Ok(Block { values, plain_length, offset, stored_length, codec })
-            }
-        }
+        self.directory.block(number, self.values_of(number))
     }
 
     /// The number of the block that has a code.
@@ -345,7 +302,7 @@ impl<'a> TextReader<'a> {
         }
         match self.directory {
             Directory::V1(_) => self.read_starts_v1(values)?,
-            Directory::V2 { .. } => self.read_starts(values)?,
+            Directory::V2 { .. } | Directory::Unpacked { .. } => self.read_starts(values)?,
         }
         if let (Some(segment), Plain::Owned(plain)) = (keeper, &mut self.plain) {
             let (plain, starts) = (std::mem::take(plain), std::mem::take(&mut self.starts));
