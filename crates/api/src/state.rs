@@ -14,6 +14,7 @@ use query::QueryEngine;
 use query::result::{FlatRow, ScanBatch};
 use skein_event as event;
 use skein_query as query;
+use skein_registry::Registry;
 use skein_wire::Erasure;
 
 use crate::cpu::CpuPool;
@@ -33,6 +34,10 @@ pub struct Api {
     pub exporter: Arc<dyn Exporter>,
     /// Removes and tidies what is stored.
     pub keeper: Arc<dyn Keeper>,
+    /// Keeps markers and boards.
+    pub registry: Arc<dyn Registry>,
+    /// Where calls of the registry run: apart, since they wait for the disk.
+    pub registry_calls: CpuPool,
     /// Fills the environment `demo`.
     pub demo: Arc<dyn Demo>,
     /// Queries under way.

@@ -126,6 +126,23 @@ impl QueryError {
         self
     }
 
+    /// The same error of a question that is itself a member of another document, at `place` there. A place in its text is
+    /// one in its member `text_member`.
+    #[must_use]
+    pub fn within(mut self, place: &str, text_member: &str) -> QueryError {
+        self.inner.location = Some(match self.inner.location {
+            None => Location::Path(place.to_owned()),
+            Some(Location::Path(path)) => Location::Path(format!("{place}{path}")),
+            Some(Location::Inside { path, start, end }) => {
+                Location::Inside { path: format!("{place}{path}"), start, end }
+            }
+            Some(Location::Span { start, end }) => {
+                Location::Inside { path: format!("{place}{text_member}"), start, end }
+            }
+        });
+        self
+    }
+
     /// Says what was probably meant, best first.
     #[must_use]
     pub fn candidates(mut self, candidates: Vec<String>) -> QueryError {

@@ -20,6 +20,7 @@ use skein_engine as engine;
 use skein_event as event;
 use skein_log as log;
 use skein_query as query;
+use skein_registry::{Registry, SqliteRegistry};
 use skein_store as store;
 use store::catalog::SqliteCatalog;
 use store::{
@@ -82,10 +83,12 @@ pub(crate) fn open(
     let background = store.start()?;
     let keeper = LocalKeeper { store: store.clone(), log: Arc::clone(&log), data: config.data.clone() };
     let known = Arc::new(Known { store: store.clone(), log: Arc::clone(&log), partitions });
+    let registry = open_registry(config)?;
     Ok(Storage {
         sink: Arc::clone(&log) as Arc<dyn EventSink>,
         engine: Arc::new(NativeEngine::new(Arc::clone(&known) as Arc<dyn Snapshots>)),
         keeper: Arc::new(keeper),
+        registry,
         gauges: known,
         hash_key,
         flush: Box::new(move || flush(&store)),
@@ -94,6 +97,17 @@ pub(crate) fn open(
             close(&log, &background, directory)
         }),
     })
+}
+
+/// Opens the registry. One that is damaged keeps nobody from the events: its routes say so until it is restored.
+fn open_registry(config: &Config) -> anyhow::Result<Arc<dyn Registry>> {
+    let registry = SqliteRegistry::new(&config.data.join("registry.sqlite"))?;
+    match registry.check() {
+        Err(error) if error.kind() == skein_registry::ErrorKind::Unsupported => return Err(error.into()),
+        Err(error) => tracing::warn!(%error, "markers and boards are not served; the rest is"),
+        Ok(()) => {}
+    }
+    Ok(Arc::new(registry))
 }
 
 /// Whether opening failed because another process has the data directory.

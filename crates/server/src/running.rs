@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use event::flow::EventSink;
 use event::hash::HashKey;
 use event::limits::{
-    EXPORTS_RUNNING_MAX, STOP_CLOSE_MAX, STOP_CONNECTIONS_MAX, STOP_FLUSH_MAX, STOP_OWN_EVENTS_MAX,
-    STOP_UNDER_WAY_MAX,
+    EXPORTS_RUNNING_MAX, REGISTRY_CALLS_MAX, STOP_CLOSE_MAX, STOP_CONNECTIONS_MAX, STOP_FLUSH_MAX,
+    STOP_OWN_EVENTS_MAX, STOP_UNDER_WAY_MAX,
 };
 use event::observe::{Clock, Observer};
 use skein_api::budget::Budget;
@@ -27,6 +27,7 @@ use skein_api::{api_router, otlp_http_router};
 use skein_event as event;
 use skein_log::disk::{Disk, RealDisk};
 use skein_query::QueryEngine;
+use skein_registry::Registry;
 use skein_wire::Ready;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -122,8 +123,8 @@ pub async fn start_with(
     };
     let metrics = Arc::clone(&target.metrics);
     tokio::spawn(reporter.run(target));
-    let Storage { sink, engine, keeper, gauges, hash_key, flush, close } = storage;
-    let parts = Parts { sink, engine, keeper, gauges, hash_key, decoder, metrics };
+    let Storage { sink, engine, keeper, registry, gauges, hash_key, flush, close } = storage;
+    let parts = Parts { sink, engine, keeper, registry, gauges, hash_key, decoder, metrics };
     let api = wire(config, clock, &observer, parts);
     let door = Arc::clone(&api.door);
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -161,7 +162,7 @@ pub async fn start_with(
 
 /// Puts doors and routes together over a storage.
 fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: Parts) -> Arc<Api> {
-    let Parts { sink, engine, keeper, gauges, hash_key, decoder, metrics } = parts;
+    let Parts { sink, engine, keeper, registry, gauges, hash_key, decoder, metrics } = parts;
     let gate = Arc::new(Gate::default());
     let demo = Arc::new(SimulatedShop::new(
         Arc::clone(&decoder),
@@ -192,6 +193,8 @@ fn wire(config: &Config, clock: Arc<dyn Clock>, observer: &SelfObserver, parts: 
         door,
         exporter: Arc::new(OtlpExporter),
         keeper,
+        registry,
+        registry_calls: CpuPool::new(REGISTRY_CALLS_MAX),
         demo,
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(threads),
@@ -216,6 +219,7 @@ struct Parts {
     sink: Arc<dyn EventSink>,
     engine: Arc<dyn QueryEngine>,
     keeper: Arc<dyn Keeper>,
+    registry: Arc<dyn Registry>,
     gauges: Arc<dyn Gauges>,
     hash_key: HashKey,
     decoder: Arc<dyn Decoder>,

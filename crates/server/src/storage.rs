@@ -7,6 +7,7 @@ use skein_api::state::Keeper;
 use skein_event::flow::EventSink;
 use skein_event::hash::HashKey;
 use skein_query::QueryEngine;
+use skein_registry::Registry;
 
 /// An open storage.
 pub struct Storage {
@@ -16,6 +17,8 @@ pub struct Storage {
     pub engine: Arc<dyn QueryEngine>,
     /// Removes and tidies what is stored.
     pub keeper: Arc<dyn Keeper>,
+    /// Keeps markers and boards.
+    pub registry: Arc<dyn Registry>,
     /// What it knows of itself.
     pub gauges: Arc<dyn Gauges>,
     /// The deployment's hash key.

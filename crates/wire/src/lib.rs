@@ -3,10 +3,12 @@
 
 mod analysis;
 mod explain;
+mod kept;
 pub mod openapi;
 pub mod schema;
 mod types;
 
 pub use analysis::*;
 pub use explain::*;
+pub use kept::*;
 pub use types::*;

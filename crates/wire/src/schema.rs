@@ -109,9 +109,11 @@ macro_rules! wire_type {
                         let text = [$($member_doc),+].concat();
                         member.insert("description".to_owned(), serde_json::json!((text.trim())));
                     }
-                    properties.insert(stringify!($member).to_owned(), member);
+                    // A member may be called like a keyword.
+                    let name = stringify!($member).trim_start_matches("r#");
+                    properties.insert(name.to_owned(), member);
                     if !<$type as $crate::schema::Schema>::OPTIONAL {
-                        required.push(stringify!($member));
+                        required.push(name);
                     }
                     <$type as $crate::schema::Schema>::define(definitions);
                 )+

@@ -15,6 +15,7 @@ mod table_doors;
 mod table_explain;
 mod table_format;
 mod table_insights;
+mod table_kept;
 mod table_parts;
 mod table_query;
 mod table_relation;
@@ -36,6 +37,7 @@ use table_doors::DOOR_MUTANTS;
 use table_explain::EXPLAIN_MUTANTS;
 use table_format::FORMAT_MUTANTS;
 use table_insights::INSIGHTS_MUTANTS;
+use table_kept::KEPT_MUTANTS;
 use table_parts::PART_MUTANTS;
 use table_query::QUERY_MUTANTS;
 use table_relation::RELATION_MUTANTS;
@@ -56,6 +58,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
         .chain(TIME_MUTANTS)
         .chain(EXPLAIN_MUTANTS)
         .chain(UPKEEP_MUTANTS)
+        .chain(KEPT_MUTANTS)
         .chain(DOOR_MUTANTS)
 }
 

@@ -17,14 +17,9 @@ const LATER: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/v1/map", "map", USE_QUERY),
     ("POST", "/api/v1/templates", "templates", USE_QUERY),
     ("GET", "/api/v1/tail", "tail", "POST /api/v1/query with \"calculations\": [] lists the newest events"),
-    ("GET", "/api/v1/markers", "markers", ABOUT_BOARDS),
-    ("POST", "/api/v1/markers", "createMarker", ABOUT_BOARDS),
-    ("GET", "/api/v1/boards", "boards", ABOUT_BOARDS),
-    ("POST", "/api/v1/boards", "createBoard", ABOUT_BOARDS),
 ];
 
 const USE_QUERY: &str = "POST /api/v1/query answers specifications of the builder language";
-const ABOUT_BOARDS: &str = "boards and markers are not kept yet";
 
 pub(super) fn routes() -> Vec<Route> {
     LATER

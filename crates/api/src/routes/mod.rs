@@ -3,6 +3,7 @@
 //! The router and the OpenAPI document are both made of [`table`], so that neither can know a route that
 //! the other does not.
 
+mod boards;
 mod complete;
 mod datasets;
 mod demo;
@@ -11,7 +12,9 @@ mod explain;
 mod export;
 mod health;
 mod insights;
+mod kept;
 mod later;
+mod markers;
 mod openapi;
 mod query;
 mod rejections;
@@ -64,6 +67,8 @@ pub(crate) fn table() -> Vec<Route> {
         export::routes(),
         erase::routes(),
         demo::routes(),
+        markers::routes(),
+        boards::routes(),
         openapi::routes(),
         later::routes(),
     ]

@@ -36,7 +36,9 @@ use crate::rejections::{Entry, Rejections};
 use crate::state::{Exporter, NoDemo, NoKeeper, QueryLimits};
 
 mod exports;
+mod health;
 mod insights;
+mod kept;
 mod own;
 mod traces;
 
@@ -284,6 +286,8 @@ fn server_with(patience: crate::patience::Patience) -> Server {
         door,
         exporter: Arc::clone(&told) as Arc<dyn Exporter>,
         keeper: Arc::new(NoKeeper),
+        registry: Arc::new(skein_registry::SqliteRegistry::in_memory().unwrap()),
+        registry_calls: CpuPool::new(2),
         demo: Arc::new(NoDemo),
         jobs: Arc::new(Jobs::default()),
         cpu: CpuPool::new(2),
@@ -748,37 +752,6 @@ async fn every_route_is_documented_and_every_documented_route_is_there() {
     ] {
         assert!(document["paths"][path].is_object(), "{path}");
     }
-}
-
-#[tokio::test]
-async fn health_and_metrics() {
-    let server = server();
-    assert_eq!(server.raw(Method::GET, "/healthz", &[], "").await, (200, "ok\n".into()));
-    assert_eq!(server.raw(Method::GET, "/readyz", &[], "").await.0, 200);
-    let (_, metrics) = server.raw(Method::GET, "/metrics", &[], "").await;
-    for name in [
-        "skein_ingest_events_total",
-        "skein_ingest_duplicate_batches_total",
-        "skein_rejected_events_total",
-        "skein_log_fsync_seconds",
-        "skein_log_durable_offset",
-        "skein_head_rows",
-        "skein_segments",
-        "skein_storage_bytes",
-        "skein_query_seconds",
-        "skein_freshness_seconds",
-    ] {
-        assert!(metrics.contains(&format!("# TYPE {name} ")), "{name}");
-    }
-    assert!(
-        metrics.contains("skein_storage_bytes{environment=\"default\",kind=\"segments\"} 100"),
-        "{metrics}"
-    );
-    assert!(metrics.contains("skein_findings{environment=\"default\",kind=\"set_aside\"} 1"), "{metrics}");
-    server.api.door.gate.close();
-    let (status, body) = error(server.get("/readyz").await);
-    assert_eq!((status, &body["retry_after_ms"]), (503, &json!(1000)));
-    assert_eq!(server.raw(Method::GET, "/healthz", &[], "").await.0, 200);
 }
 
 #[tokio::test]

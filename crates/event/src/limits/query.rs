@@ -168,3 +168,46 @@ pub const EXPLAIN_PAIRS_MAX: usize = 16;
 
 /// Whole numbers of a segment within so many are counted one by one: 32 KiB a column.
 pub const EXPLAIN_WHOLE_SPAN_MAX: u64 = 4_096;
+
+/// Markers of an environment: ten deployments a day for nearly three years. Older ones can be deleted.
+pub const MARKERS_MAX: usize = 10_000;
+
+/// Markers of one answer: more beside a graph are a blur. The answer says that there are others.
+pub const MARKERS_LISTED_MAX: usize = 1_000;
+
+/// What a marker is, in a word.
+pub const MARKER_KIND_BYTES_MAX: usize = 100;
+
+/// What a marker says: a sentence or two, shown beside a graph.
+pub const MARKER_MESSAGE_BYTES_MAX: usize = 1_000;
+
+/// Where more is to be read; what browsers take.
+pub const URL_BYTES_MAX: usize = 2_000;
+
+/// Boards of an environment: a large organisation has hundreds.
+pub const BOARDS_MAX: usize = 1_000;
+
+/// Panels of a board: each is a question whenever it is looked at.
+pub const BOARD_PANELS_MAX: usize = 64;
+
+/// A board as it is kept. Its questions take under 4 KiB each.
+pub const BOARD_BYTES_MAX: usize = 256 << 10;
+
+/// Name of a board, title of a panel: one line.
+pub const BOARD_NAME_BYTES_MAX: usize = 200;
+
+/// What a board is for.
+pub const BOARD_DESCRIPTION_BYTES_MAX: usize = 4_000;
+
+/// A panel of text: a runbook's page.
+pub const BOARD_TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Columns of a board's grid.
+pub const BOARD_COLUMNS: u64 = 12;
+
+/// Rows of a board's grid, and height of a panel in them.
+pub const BOARD_ROWS_MAX: u64 = 10_000;
+
+/// Calls that change or read markers and boards at once; the others wait, each a small request. SQLite takes one after
+/// another anyway.
+pub const REGISTRY_CALLS_MAX: usize = 4;

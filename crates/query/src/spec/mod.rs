@@ -13,6 +13,7 @@ mod explain;
 mod fields;
 mod filters;
 mod formulas;
+mod kept;
 mod limits;
 mod node;
 mod over_time;
@@ -33,6 +34,7 @@ use skein_event::ids::{Environment, EventId, Offset, Partition};
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX};
 
 pub use self::explain::explain;
+pub use self::kept::{BoardText, MarkerText, board, marker};
 use self::node::{Node, Object};
 use crate::error::{Location, QueryError};
 use crate::plan::{Column, Cursor, Direction, FilterSet, GroupPlan, Named, Output, Plan, RowPlan, Scope};
