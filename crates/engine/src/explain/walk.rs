@@ -164,6 +164,8 @@ pub(super) fn walk<W: Walk>(
                 walker.work(|| workers.is_crowded());
             });
         }
+        // Helpers wait for what this thread is at.
+        let _alarm = Alarm(&walker);
         walker.work(|| false);
     });
     let Walker { columns, state, bytes_read, .. } = walker;
