@@ -78,7 +78,8 @@ for (const [viewport, theme] of [[undefined, 'light'], [PHONE, 'dark']]) {
     await details.getByText('giving up on card 4711').first().waitFor();
     await page.waitForURL((to) => to.searchParams.get('span') === id(20));
 
-    await page.addScriptTag({ content: axe });
+    // As the pages' policy allows: no script of the document's own.
+    await page.evaluate(axe);
     const { violations } = await page.evaluate(() => globalThis.axe.run({ include: [['#main'], ['aside']] }, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }));
     assert.deepEqual(violations.map(({ id: rule, nodes }) => [rule, nodes.map(({ html }) => html.slice(0, 160))]), []);
     assert.deepEqual(page.wrong, []);

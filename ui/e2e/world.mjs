@@ -74,7 +74,7 @@ export async function open(url, { viewport = DESKTOP, theme = 'light' } = {}) {
 /** Until nothing on the page says that it is still asking. */
 export async function settled(page) {
   await page.locator('#main :is(h1, h2, table, canvas, [role=status])').first().waitFor({ state: 'attached' });
-  await page.waitForFunction(() => !/asking…|comparing every column|looking…/.test(document.getElementById('main')?.textContent ?? '') && !document.querySelector('#main .old'), undefined, { polling: 100 });
+  await page.waitForFunction(() => !/asking…|comparing every column|looking…/.test(document.getElementById('main')?.textContent ?? '') && !document.querySelector('#main .old, #main [aria-busy=true]'), undefined, { polling: 100 });
 }
 
 export async function close() {
