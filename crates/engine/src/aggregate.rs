@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use skein_event::hash::HashKey;
-use skein_query::aggregate::{Remarks, State};
+use skein_query::aggregate::{Contributions, Draw, Remarks, State};
 use skein_query::plan::{Calculation, Operation, Scope};
 use skein_query::result::Cell;
 use skein_store::Error;
@@ -23,7 +23,8 @@ use crate::relation::Relations;
 use crate::relation::bound::{BoundConditions, BoundTable};
 use crate::scan::Reading;
 use crate::stores::Store;
-use crate::weights::{BlockWeights, Weights};
+use crate::unseen::Unseen;
+use crate::weights::{BlockDraws, Weights};
 
 /// A row that belongs to no slot.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
@@ -49,6 +50,8 @@ pub(crate) struct Accumulator<'p> {
     counted_outside: Option<usize>,
     /// Whether percentiles keep every value.
     exact: bool,
+    /// What sampled events were searched, where a COUNT is 0.
+    pub(crate) unseen: Option<Unseen>,
     /// Heap of the states when it was last summed, and rows added since.
     heap_bytes: usize,
     rows_since_sum: usize,
@@ -124,7 +127,7 @@ impl<'a> BoundCalculations<'a> {
                 seen.drain(|slot, code| {
                     let hash = hashes.get(code as usize);
                     if let (Some(&hash), Some(state)) = (hash, states.get_mut(slot as usize)) {
-                        state.add_hash(hash, 1.0);
+                        state.add_hash(hash, Draw::Certain);
                     }
                 });
             }
@@ -149,6 +152,7 @@ impl<'p> Accumulator<'p> {
             counted_outside: None,
             coercions: vec![Coercions::default(); calculations.len()],
             exact,
+            unseen: None,
             heap_bytes: 0,
             rows_since_sum: 0,
         }
@@ -210,7 +214,26 @@ impl<'p> Accumulator<'p> {
 
     /// The cell of a slot.
     pub(crate) fn finish(&self, slot: usize, calculation: usize) -> (Cell, Remarks) {
-        Store::finish(&self.stores, self.calculations, calculation, slot)
+        let (mut cell, remarks) = Store::finish(&self.stores, self.calculations, calculation, slot);
+        if let Some(calculation) = self.calculations.get(calculation) {
+            Unseen::tell(self.unseen, calculation.operation, &mut cell);
+        }
+        (cell, remarks)
+    }
+
+    /// Whether a COUNT of any of these slots is 0, or that of all of them since there are none.
+    pub(crate) fn counts_nothing(&self, slots: std::ops::Range<usize>) -> bool {
+        let counts = |(place, calculation): (usize, &Calculation)| {
+            calculation.operation == Operation::Count
+                && (slots.is_empty()
+                    || slots.clone().any(|slot| Store::counts_nothing(&self.stores, place, slot)))
+        };
+        self.calculations.iter().enumerate().any(counts)
+    }
+
+    /// What traces contribute to the cell of a slot, if that is known.
+    pub(crate) fn contributions(&self, slot: usize, calculation: usize) -> Option<Contributions> {
+        Store::contributions(&self.stores, calculation, slot)
     }
 
     /// One state for each calculation that has seen what some slots have, in their order.
@@ -257,9 +280,9 @@ impl<'p> Accumulator<'p> {
         slots: Slots<'_>,
     ) -> Result<(), Error> {
         let BoundCalculations { calculations, weights, hash_key } = bound;
-        let weights = match weights {
-            Some(weights) => weights.of_block(block)?,
-            None => BlockWeights::One,
+        let draws = match weights {
+            Some(weights) => weights.draws(block)?,
+            None => BlockDraws::Certain,
         };
         for (place, calculation) in calculations.iter_mut().enumerate() {
             // Its values are known at the end of the pass, or another has the same.
@@ -278,7 +301,7 @@ impl<'p> Accumulator<'p> {
                     calculation,
                     &Block { rows: block.rows, mask },
                     slots,
-                    weights,
+                    draws,
                     *hash_key,
                 )?;
             }
@@ -297,7 +320,7 @@ impl<'p> Accumulator<'p> {
         bound: &mut BoundCalculation<'_>,
         block: &Block<'_>,
         slots: Slots<'_>,
-        weights: BlockWeights<'_>,
+        draws: BlockDraws<'_>,
         hash_key: HashKey,
     ) -> Result<(), Error> {
         let (Some(calculation), Some(store)) = (self.calculations.get(place), self.stores.get_mut(place))
@@ -305,7 +328,7 @@ impl<'p> Accumulator<'p> {
             return Ok(());
         };
         let (operation, coercions) = (calculation.operation, &mut self.coercions[place]);
-        let plain = matches!(weights, BlockWeights::One);
+        let plain = matches!(draws, BlockDraws::Certain);
         if let Some(table) = &mut bound.table {
             table.fill(block.rows)?;
         } else if let Some(column) = &mut bound.column {
@@ -330,15 +353,15 @@ impl<'p> Accumulator<'p> {
         let states = store.states();
         for row in block.places() {
             let slot = slots.at(row);
-            let weight = weights.of(row);
+            let draw = draws.of(row);
             let Some(state) = states.get_mut(slot as usize) else { continue };
             if let Some(table) = &bound.table {
                 table.for_each(row, |value| {
-                    worth_of(Some(value), operation, hash_key).add_to(state, weight, operation, coercions);
+                    worth_of(Some(value), operation, hash_key).add_to(state, draw, operation, coercions);
                 });
                 continue;
             }
-            bound.worth(row, operation, hash_key)?.add_to(state, weight, operation, coercions);
+            bound.worth(row, operation, hash_key)?.add_to(state, draw, operation, coercions);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::partial::Partials;
 use crate::scan::{Counters, Failure, Reading, Scan};
 use crate::series::{SecondJob, SecondPass};
 use crate::top::{TopJob, TopPass};
+use crate::unseen::Unseen;
 use crate::{finish, formula};
 
 /// Answers; should texts of equal hash be in the way, once more with all texts at hand.
@@ -84,6 +85,11 @@ fn answer_groups(
     let mut overflowed = vec![false; groups.calculations.len()];
     let (mut first, derived, counters) = first_pass(groups, scan, reading, &mut partials)?;
     warnings.extend(derived.warnings.iter().cloned());
+    let mut unseen = None;
+    if reading.weighted && first.accumulator.counts_nothing(0..first.groups.len()) {
+        unseen = Some(Unseen::find(scan)?);
+        first.accumulator.unseen = unseen.flatten();
+    }
     let mut ranked = finish::rank(groups, &mut first, &mut overflowed, scan.view)?;
     let shown_groups = ranked.shown.iter().copied();
     if !first.groups.confirm(shown_groups, &groups.breakdowns, scan.view, scan.excluded)? {
@@ -107,10 +113,18 @@ fn answer_groups(
             })
         })?;
         second.add_derived(&derived);
+        if reading.weighted && second.accumulator.counts_nothing(second.slots()) {
+            let found = match unseen {
+                Some(found) => found,
+                None => Unseen::find(scan)?,
+            };
+            second.accumulator.unseen = found;
+        }
         series = Some(finish::series(groups, &second, &mut ranked, &mut overflowed));
     }
     // A sum may leave 64 bits in a bucket and come back in the whole.
     warnings.extend(finish::value_warnings(groups, &coercions, &overflowed));
+    warnings.extend(finish::sampling_warnings(groups, &ranked.results, &ranked.total));
     Ok(Some((shown(groups, ranked, series), counters)))
 }
 

@@ -1,7 +1,7 @@
 //! One calculation bound to a segment: what its values are worth.
 
 use skein_event::hash::HashKey;
-use skein_query::aggregate::State;
+use skein_query::aggregate::{Draw, State};
 use skein_query::number::{Number, Type, ValueRef};
 use skein_query::plan::Operation;
 use skein_store::Error;
@@ -55,21 +55,21 @@ impl Worth {
     pub(crate) fn add_to(
         self,
         state: &mut State,
-        weight: f64,
+        draw: Draw,
         operation: Operation,
         coercions: &mut Coercions,
     ) {
         match self {
             Worth::Missing => {}
-            Worth::Present => state.add_event(weight),
-            Worth::Hash(hash) => state.add_hash(hash, weight),
+            Worth::Present => state.add_event(draw),
+            Worth::Hash(hash) => state.add_hash(hash, draw),
             Worth::NoNumber => coercions.left_out += 1,
             Worth::Number { number, coerced } => {
                 coercions.coerced += u64::from(coerced);
                 if operation == Operation::Heatmap && !number.to_f64().is_finite() {
                     coercions.unplaced += 1;
                 }
-                state.add_number(number, weight);
+                state.add_number(number, draw);
             }
         }
     }

@@ -5,9 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use skein_event::value::Value;
-use skein_query::aggregate::{Extent, Remarks, State, histogram_edges};
+use skein_query::aggregate::interval::TRACES_MIN;
+use skein_query::aggregate::{Contributions, Extent, Remarks, State, histogram_edges};
 use skein_query::number::{Number, ValueRef};
-use skein_query::plan::{Direction, GroupPlan, Having, HavingOperator, Operation, Order, OrderBy};
+use skein_query::plan::{
+    Calculation, Direction, GroupPlan, Having, HavingOperator, Operation, Order, OrderBy,
+};
 use skein_query::result::{Cell, CellValue, GroupRow, SeriesRow, Warning};
 
 use crate::aggregate::{Accumulator, Coercions};
@@ -15,6 +18,7 @@ use crate::first_pass::FirstPass;
 use crate::scan::Failure;
 use crate::series::{EXCLUDED_SLOT, Fate, OTHER_SLOT, SecondPass};
 use crate::snapshot::SnapshotView;
+use crate::unseen::Unseen;
 use crate::{change, formula};
 
 /// The groups after havings, order and limit.
@@ -92,9 +96,10 @@ pub(crate) fn rank(
         }
         states
     };
-    let total = finish_states(plan, &merged(&|_| true), overflowed);
-    let other =
-        (shown.len() < found).then(|| finish_states(plan, &merged(&|fate| fate == Fate::Other), overflowed));
+    let unseen = pass.accumulator.unseen;
+    let total = finish_states(plan, &merged(&|_| true), unseen, overflowed);
+    let other = (shown.len() < found)
+        .then(|| finish_states(plan, &merged(&|fate| fate == Fate::Other), unseen, overflowed));
     let row = |&group: &usize| GroupRow {
         key: pass.groups.shown_key(group),
         cells: finish_slot(plan, &pass.accumulator, group, &mut []),
@@ -135,17 +140,29 @@ fn finish_slot(
     overflowed: &mut [bool],
 ) -> Vec<Cell> {
     let finished = (0..plan.calculations.len()).map(|place| accumulator.finish(slot, place));
-    cells_of(plan, finished, overflowed)
+    cells_of(plan, finished, |place| accumulator.contributions(slot, place), overflowed)
 }
 
-fn finish_states(plan: &GroupPlan, states: &[State], overflowed: &mut [bool]) -> Vec<Cell> {
-    let finished = states.iter().zip(&plan.calculations).map(|(state, c)| state.finish_as(c.operation));
-    cells_of(plan, finished, overflowed)
+fn finish_states(
+    plan: &GroupPlan,
+    states: &[State],
+    unseen: Option<Unseen>,
+    overflowed: &mut [bool],
+) -> Vec<Cell> {
+    let finish = |(state, calculation): (&State, &Calculation)| {
+        let (mut cell, remarks) = state.finish_as(calculation.operation);
+        Unseen::tell(unseen, calculation.operation, &mut cell);
+        (cell, remarks)
+    };
+    let finished = states.iter().zip(&plan.calculations).map(finish);
+    let contributions = |place: usize| states.get(place).and_then(State::contributions);
+    cells_of(plan, finished, contributions, overflowed)
 }
 
 fn cells_of(
     plan: &GroupPlan,
     finished: impl Iterator<Item = (Cell, Remarks)>,
+    contributions: impl Fn(usize) -> Option<Contributions>,
     overflowed: &mut [bool],
 ) -> Vec<Cell> {
     let cell = |(place, (cell, Remarks { overflowed: this })): (usize, (Cell, Remarks))| {
@@ -155,7 +172,7 @@ fn cells_of(
         cell
     };
     let mut cells = finished.enumerate().map(cell).collect();
-    formula::add_cells(plan, &mut cells);
+    formula::add_cells(plan, &mut cells, contributions);
     cells
 }
 
@@ -312,6 +329,32 @@ fn compare_ranked(a: &Rank, b: &Rank, direction: Direction) -> Ordering {
     };
     let reversed = direction == Direction::Descending && !a.is_last() && !b.is_last();
     if reversed { ordering.reverse() } else { ordering }
+}
+
+/// What is to be said about sampled events; `total` has a cell for each calculation, shown or not.
+pub(crate) fn sampling_warnings(plan: &GroupPlan, results: &[GroupRow], total: &[Cell]) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for (calculation, cell) in plan.calculations.iter().zip(total) {
+        let is_extreme =
+            matches!(calculation.operation, Operation::Min | Operation::Max | Operation::RateMax);
+        if is_extreme && cell.stats.n_traces.is_some() {
+            let message = format!(
+                "`{}` is of the events that were kept; some of those that they stand for may lie beyond",
+                calculation.name
+            );
+            warnings.push(Warning { code: "observed_only", message });
+        }
+    }
+    let cells = || results.iter().flat_map(|row| &row.cells).filter(|cell| !cell.stats.exact);
+    let is_few = |cell: &&Cell| cell.stats.n_traces.is_some_and(|traces| traces < TRACES_MIN);
+    let (few, sampled) = (cells().filter(is_few).count(), cells().count());
+    if few > 0 {
+        let message = format!(
+            "{few} of {sampled} sampled numbers rest on fewer than {TRACES_MIN} kept traces: no interval is known of them"
+        );
+        warnings.push(Warning { code: "few_traces", message });
+    }
+    warnings
 }
 
 /// What is to be said about sums and coercions.

@@ -61,6 +61,7 @@ mod stores;
 mod top;
 mod trace;
 mod trace_columns;
+mod unseen;
 mod weights;
 mod workers;
 

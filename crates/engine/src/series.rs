@@ -340,6 +340,11 @@ impl<'p> SecondPass<'p> {
         self.slots.keys.iter().copied().zip(FIXED_SLOTS..)
     }
 
+    /// The slots of buckets.
+    pub(crate) fn slots(&self) -> std::ops::Range<usize> {
+        FIXED_SLOTS..self.slots.len()
+    }
+
     /// Adds the values of several events that the first pass has found.
     pub(crate) fn add_derived(&mut self, values: &DerivedValues) {
         let slot = |value: &crate::derived::DerivedValue| {

@@ -3,7 +3,7 @@
 //! A count of events that stand for themselves is one number; everything else is a [`State`]. Percentiles of the same
 //! values keep them once.
 
-use skein_query::aggregate::{Remarks, State};
+use skein_query::aggregate::{Contributions, Draw, Remarks, State};
 use skein_query::plan::{Calculation, Column, Operation};
 use skein_query::result::Cell;
 
@@ -122,7 +122,7 @@ impl Store {
                 let states = store.states();
                 mask.for_each(|place| {
                     if let Some(state) = states.get_mut(slots.at(place) as usize) {
-                        state.add_event(1.0);
+                        state.add_event(Draw::Certain);
                     }
                 });
             }
@@ -212,6 +212,24 @@ impl Store {
                 None => State::new(operation, true).finish(),
             },
             _ => State::new(operation, true).finish(),
+        }
+    }
+
+    /// Whether the COUNT of a slot is 0.
+    pub(crate) fn counts_nothing(stores: &[Store], calculation: usize, slot: usize) -> bool {
+        match stores.get(calculation) {
+            Some(Store::Counts(counts)) => counts.get(slot) == Some(&0),
+            Some(Store::States(states)) => states.get(slot).is_some_and(State::counts_nothing),
+            Some(Store::Shared(_)) | None => false,
+        }
+    }
+
+    /// What traces contribute to the cell of a slot, if that is known.
+    pub(crate) fn contributions(stores: &[Store], calculation: usize, slot: usize) -> Option<Contributions> {
+        match stores.get(calculation)? {
+            Store::Counts(_) => State::of_count(0).contributions(),
+            Store::States(states) => states.get(slot)?.contributions(),
+            Store::Shared(other) => Store::contributions(stores, *other, slot),
         }
     }
 

@@ -49,8 +49,10 @@ fn groups_json(groups: &Groups) -> Json {
         data.insert("series".to_owned(), entries.collect());
     }
     data.insert("total".to_owned(), Json::Object(with_cells(Map::new(), groups, &groups.total)));
+    data.insert("total_stats".to_owned(), cell_stats(groups, &groups.total));
     if let Some(other) = &groups.other {
         data.insert("other".to_owned(), Json::Object(with_cells(Map::new(), groups, other)));
+        data.insert("other_stats".to_owned(), cell_stats(groups, other));
     }
     if let Some(compared) = &groups.compare {
         let mut earlier = groups_json(&compared.groups);

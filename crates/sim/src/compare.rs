@@ -13,6 +13,7 @@ use crate::random::data::SEQUENCE;
 use crate::reference::Answer;
 use crate::reference::aggregate::Cell;
 use crate::reference::execute::{Group, Series, time_text};
+use crate::reference::sampling::Sure;
 
 /// Columns of raw rows that the reference does not know: they depend on the log, not on the question.
 const UNKNOWN: [&str; 2] = ["event.id", "meta.ingest_time"];
@@ -22,9 +23,9 @@ pub fn difference(expected: &Answer, data: &Json) -> Option<String> {
     match expected {
         Answer::Unclear => None,
         Answer::Rows { rows, limit } => compare_rows(rows, *limit, data).err(),
-        Answer::Groups { results, series, total, other, names, compare } => {
+        Answer::Groups { results, series, total, other, sure, names, compare } => {
             let comparison = Comparison { names };
-            let own = comparison.groups(results, series, total, other.as_deref(), data).err();
+            let own = comparison.groups(results, series, (total, other.as_deref()), sure, data).err();
             own.or_else(|| match (compare, data.get("compare")) {
                 (None, None) => None,
                 (Some(earlier), Some(found)) => difference(earlier, found).map(|d| format!("compare: {d}")),
@@ -43,8 +44,8 @@ impl Comparison<'_> {
         &self,
         results: &[Group],
         series: &Series,
-        total: &[Cell],
-        other: Option<&[Cell]>,
+        (total, other): (&[Cell], Option<&[Cell]>),
+        sure: &(Vec<Sure>, Vec<Sure>),
         data: &Json,
     ) -> Result<(), String> {
         let found = data["results"].as_array().ok_or("no results")?;
@@ -54,12 +55,11 @@ impl Comparison<'_> {
         for (place, (group, found)) in results.iter().zip(found).enumerate() {
             self.cells(&group.key, &group.cells, &found["data"])
                 .map_err(|e| format!("results[{place}]: {e}"))?;
-            for (name, exact) in self.names.iter().zip(&group.exact) {
-                let claimed = &found["stats"][name]["exact"];
-                if *claimed != Json::Bool(*exact) {
-                    return Err(format!("results[{place}]: {name} says exact = {claimed}, expected {exact}"));
-                }
-            }
+            self.sure(&group.sure, &found["stats"]).map_err(|e| format!("results[{place}]: {e}"))?;
+        }
+        self.sure(&sure.0, &data["total_stats"]).map_err(|e| format!("total: {e}"))?;
+        if other.is_some() {
+            self.sure(&sure.1, &data["other_stats"]).map_err(|e| format!("other: {e}"))?;
         }
         self.cells(&Map::new(), total, &data["total"]).map_err(|e| format!("total: {e}"))?;
         match (other, data.get("other").filter(|other| !other.is_null())) {
@@ -91,6 +91,13 @@ impl Comparison<'_> {
                 .map_err(|e| format!("series[{place}]: {e}"))?;
         }
         Ok(())
+    }
+
+    fn sure(&self, sure: &[Sure], found: &Json) -> Result<(), String> {
+        let of_name = |(name, sure): (&String, &Sure)| {
+            sure.agrees(&found[name]).map_err(|error| format!("{name} {error}"))
+        };
+        self.names.iter().zip(sure).try_for_each(of_name)
     }
 
     fn cells(&self, key: &Map<String, Json>, cells: &[Cell], found: &Json) -> Result<(), String> {
@@ -233,7 +240,7 @@ mod tests {
             "calculations": [{"op": "COUNT"}, {"op": "AVG", "column": "v"}]});
         let answer = |count: i64, average: f64| {
             let stats = json!({"COUNT": {"exact": true}, "AVG(v)": {"exact": true}});
-            json!({"total": {"COUNT": 3, "AVG(v)": 19.0 / 3.0}, "results": [
+            json!({"total_stats": stats, "total": {"COUNT": 3, "AVG(v)": 19.0 / 3.0}, "results": [
                 {"data": {"v": 7, "COUNT": count, "AVG(v)": average}, "stats": stats},
                 {"data": {"v": 5, "COUNT": 1, "AVG(v)": 5}, "stats": stats},
             ]})

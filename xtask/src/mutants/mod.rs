@@ -15,6 +15,7 @@ mod table_doors;
 mod table_explain;
 mod table_format;
 mod table_insights;
+mod table_intervals;
 mod table_kept;
 mod table_parts;
 mod table_query;
@@ -37,6 +38,7 @@ use table_doors::DOOR_MUTANTS;
 use table_explain::EXPLAIN_MUTANTS;
 use table_format::FORMAT_MUTANTS;
 use table_insights::INSIGHTS_MUTANTS;
+use table_intervals::INTERVAL_MUTANTS;
 use table_kept::KEPT_MUTANTS;
 use table_parts::PART_MUTANTS;
 use table_query::QUERY_MUTANTS;
@@ -54,6 +56,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
         .chain(PART_MUTANTS)
         .chain(RELATION_MUTANTS)
         .chain(INSIGHTS_MUTANTS)
+        .chain(INTERVAL_MUTANTS)
         .chain(TRACE_MUTANTS)
         .chain(TIME_MUTANTS)
         .chain(EXPLAIN_MUTANTS)

@@ -393,6 +393,7 @@ async fn a_query_is_answered_as_the_contract_says() {
                 "stats": {"COUNT": stats, "P99(duration_ms)": stats},
             }],
             "total": {"COUNT": 3, "P99(duration_ms)": "Infinity"},
+            "total_stats": {"COUNT": stats, "P99(duration_ms)": stats},
         },
         "meta": {
             "elapsed_ms": 1.5, "rows_scanned": 10, "rows_matched": 3, "bytes_scanned": 99,

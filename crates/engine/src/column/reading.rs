@@ -74,6 +74,21 @@ impl BoundColumn<'_> {
         }
     }
 
+    /// The least and the largest double of some rows, or of rows beside them, by the zone maps of columns of doubles.
+    pub(crate) fn doubles_between(&self, start: u32, end: u32) -> Option<(f64, f64)> {
+        let mut bounds: Option<(f64, f64)> = None;
+        for part in &self.parts {
+            let Source::Rows(cursor) = &part.source else { continue };
+            for block in cursor.reader.present().value_blocks(start, end) {
+                if let Zone::F64 { min, max, .. } = cursor.reader.zone(block) {
+                    let (least, most) = bounds.unwrap_or((min, max));
+                    bounds = Some((least.min(min), most.max(max)));
+                }
+            }
+        }
+        bounds
+    }
+
     /// Gives out the values in the blocks of rows that are wanted, rows rising within each part; may tell of rows
     /// beside them as well.
     pub(crate) fn each_run(

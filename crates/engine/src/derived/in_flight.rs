@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use skein_query::aggregate::Draw;
 use skein_query::error::Location;
 use skein_query::number::Number;
 use skein_query::plan::{Column, FilterSet, TimeRange};
@@ -150,12 +151,14 @@ impl<'p> InFlight<'p> {
         flights.sort_unstable_by_key(|(key, _)| *key);
         let value = |((group, start), flight): ((u32, i64), Flight)| {
             let weight = if flight.sampled { SAMPLED } else { 1.0 };
+            // Of which traces the time is made up is not remembered.
+            let draw = Draw::from(weight);
             DerivedValue {
                 group,
                 time_ns: start,
                 number: Number::F64(flight.ns / length_ns(self.times.bucket(start)) / weight),
                 overall: Number::F64(flight.ns / self.times.length_ns() / weight),
-                weight,
+                draw,
             }
         };
         flights.into_iter().map(value).collect()

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use skein_event::batch::Origin;
 use skein_event::hash::HashKey;
+use skein_query::aggregate::Draw;
 use skein_query::error::Location;
 use skein_query::names::Reference;
 use skein_query::number::{Number, ValueRef};
@@ -192,7 +193,7 @@ impl<'p> Increases<'p> {
             time_ns: point.time_ns,
             number: over(length_ns(self.times.bucket(point.time_ns)) / SECOND_NS),
             overall: over(self.times.length_ns() / SECOND_NS),
-            weight: point.weight,
+            draw: Draw::from(point.weight),
         }
     }
 }

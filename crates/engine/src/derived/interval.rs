@@ -6,6 +6,7 @@
 
 use skein_event::hash::HashKey;
 use skein_event::ids::EventId;
+use skein_query::aggregate::Draw;
 use skein_query::number::Number;
 use skein_query::plan::{Column, FilterSet};
 use skein_store::Error;
@@ -29,7 +30,7 @@ struct Start {
     event_id: EventId,
     place: Place,
     group: u32,
-    weight: f64,
+    draw: Draw,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -169,7 +170,7 @@ impl<'p> Intervals<'p> {
             instances[row] = *known;
         }
         self.intervals.resize_with(self.instances.len(), Interval::default);
-        let weights = bound.weights.as_mut().map(|weights| weights.of_block(block)).transpose()?;
+        let draws = bound.weights.as_mut().map(|weights| weights.draws(block)).transpose()?;
         let rows: Vec<usize> = part.places().filter(|&row| instances[row] != NO_INSTANCE).collect();
         for &row in rows.iter().filter(|&&row| to.has(row)) {
             let Some(interval) = self.intervals.get_mut(instances[row] as usize) else { continue };
@@ -186,7 +187,7 @@ impl<'p> Intervals<'p> {
                 event_id,
                 place: (bound.place, block.row(row)),
                 group: groups[row],
-                weight: weights.map_or(1.0, |weights| weights.of(row)),
+                draw: draws.map_or(Draw::Certain, |draws| draws.of(row)),
             });
         }
         self.row_instances = instances;
@@ -208,8 +209,8 @@ impl<'p> Intervals<'p> {
                 continue;
             };
             let number = Number::F64(flat::milliseconds(end_ns.saturating_sub(from.time_ns)));
-            let Start { group, time_ns, weight, .. } = from;
-            values.push(DerivedValue { group, time_ns, number, overall: number, weight });
+            let Start { group, time_ns, draw, .. } = from;
+            values.push(DerivedValue { group, time_ns, number, overall: number, draw });
         }
         (values, open)
     }
@@ -244,7 +245,7 @@ mod tests {
                 }
                 if kind < 2 {
                     let event_id = EventId { partition: Partition(0), offset: Offset(0), index: row };
-                    interval.begin(Start { time_ns, event_id, place, group: 0, weight: 1.0 });
+                    interval.begin(Start { time_ns, event_id, place, group: 0, draw: Draw::Certain });
                     starts.push((time_ns, place));
                 }
             }

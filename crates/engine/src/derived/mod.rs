@@ -10,7 +10,7 @@ mod interval;
 mod per_trace;
 
 use skein_event::hash::HashKey;
-use skein_query::aggregate::State;
+use skein_query::aggregate::{Draw, State};
 use skein_query::number::{Number, ValueRef};
 use skein_query::plan::{Calculation, Derived, Operation};
 use skein_query::result::Warning;
@@ -34,7 +34,7 @@ pub(crate) struct DerivedValue {
     number: Number,
     /// What counts in its group.
     overall: Number,
-    weight: f64,
+    draw: Draw,
 }
 
 /// Which of a value's numbers counts.
@@ -68,7 +68,7 @@ impl DerivedValues {
                 let state = slot(value).and_then(|slot| accumulator.state_mut(slot, *place));
                 if let (Some(state), Some(operation)) = (state, operation) {
                     let number = if over == Over::Bucket { value.number } else { value.overall };
-                    add(state, operation, number, value.weight);
+                    add(state, operation, number, value.draw);
                 }
             }
         }
@@ -80,18 +80,18 @@ impl DerivedValues {
     }
 }
 
-fn add(state: &mut State, operation: Operation, number: Number, weight: f64) {
+fn add(state: &mut State, operation: Operation, number: Number, draw: Draw) {
     match operation {
-        Operation::Count => state.add_event(weight),
+        Operation::Count => state.add_event(draw),
         Operation::CountDistinct => {
             let text = match number {
                 Number::I64(number) => ValueRef::I64(number).canonical_text(),
                 Number::F64(number) => ValueRef::F64(number).canonical_text(),
             };
             // These hashes meet none of stored values.
-            state.add_hash(HashKey(0).hash(text.as_bytes()), weight);
+            state.add_hash(HashKey(0).hash(text.as_bytes()), draw);
         }
-        _ => state.add_number(number, weight),
+        _ => state.add_number(number, draw),
     }
 }
 

@@ -5,6 +5,7 @@ mod explain;
 mod guarantees;
 mod insights;
 mod insights_home;
+mod intervals;
 mod over_time;
 mod parts;
 mod questions;

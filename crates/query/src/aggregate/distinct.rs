@@ -3,6 +3,8 @@
 //! A part of a scan hands its hashes over in bulk, so that sorting and merging cost less than a table of them would,
 //! and what is kept is eight bytes a value.
 
+use std::borrow::Cow;
+
 /// Hashes, each once.
 #[derive(Clone, Debug, Default)]
 pub struct Hashes {
@@ -47,12 +49,17 @@ impl Hashes {
 
     /// How many there are.
     pub fn len(&self) -> usize {
+        self.settled().len()
+    }
+
+    /// All of them, strictly rising.
+    pub fn settled(&self) -> Cow<'_, [u64]> {
         if self.recent.is_empty() {
-            return self.sorted.len();
+            return Cow::Borrowed(&self.sorted);
         }
         let mut settled = self.clone();
         settled.settle();
-        settled.sorted.len()
+        Cow::Owned(settled.sorted)
     }
 
     /// Whether there is none.

@@ -7,9 +7,15 @@
 //! What is *not* decided here is which values take part: that is the engine's reading of the plan.
 
 pub mod distinct;
+pub mod draw;
+mod drawn;
 pub mod histogram;
+pub mod interval;
 pub mod quantile;
+pub mod signed;
+mod singles;
 pub mod sum;
+mod woodruff;
 
 use std::sync::Arc;
 
@@ -18,16 +24,21 @@ use crate::plan::Operation;
 use crate::result::{Cell, CellValue, Stats};
 
 pub use distinct::Hashes;
+pub use draw::Draw;
 pub use histogram::{Extent, Histogram, histogram_edges};
 pub use quantile::{EXACT_ROWS_MAX, Quantiles};
+pub use signed::Contributions;
 pub use sum::{Sum, WeightSum};
+
+use drawn::Drawn;
+use woodruff::DrawnValues;
 
 /// The state of one aggregate of one group.
 #[derive(Clone, Debug)]
 pub struct State {
     kind: Kind,
-    /// Whether any weight was other than 1.
-    sampled: bool,
+    /// Of events that do not stand for themselves; nothing while there are none.
+    drawn: Option<Box<Drawn>>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,24 +77,25 @@ impl State {
             // Named above by what is computed of each bucket.
             Operation::RateAvg | Operation::RateSum | Operation::RateMax => Kind::Sum(Sum::default()),
         };
-        State { kind, sampled: false }
+        State { kind, drawn: None }
     }
 
     /// The empty histogram of a HEATMAP whose edges are known: for the second pass.
     pub fn histogram(edges: Arc<[f64]>) -> State {
-        State { kind: Kind::Histogram(Histogram::new(edges)), sampled: false }
+        State { kind: Kind::Histogram(Histogram::new(edges)), drawn: None }
     }
 
     /// A COUNT of so many events that stand for themselves.
     pub fn of_count(count: u64) -> State {
-        State { kind: Kind::Count(WeightSum::of_count(count)), sampled: false }
+        State { kind: Kind::Count(WeightSum::of_count(count)), drawn: None }
     }
 
     /// An event that counts: for COUNT only.
-    pub fn add_event(&mut self, weight: f64) {
-        self.note_weight(weight);
+    pub fn add_event(&mut self, draw: impl Into<Draw>) {
+        let draw = draw.into();
+        self.note(draw, 0.0);
         if let Kind::Count(count) = &mut self.kind {
-            count.add(weight);
+            count.add(draw.weight());
         }
     }
 
@@ -91,16 +103,29 @@ impl State {
     ///
     /// The hash is 64 bits: among n different values the chance that any two share one is about n²/2⁶⁵,
     /// 3·10⁻⁸ for a million.
-    pub fn add_hash(&mut self, hash: u64, weight: f64) {
-        self.note_weight(weight);
-        if let Kind::Distinct(hashes) = &mut self.kind {
+    pub fn add_hash(&mut self, hash: u64, draw: impl Into<Draw>) {
+        let draw = draw.into();
+        let drawn = self.note(draw, 0.0);
+        if let (Some(drawn), Draw::Chance { weight, unit }) = (drawn, draw) {
+            drawn.singles.get_or_insert_default().add(hash, unit, weight);
+        } else if let Kind::Distinct(hashes) = &mut self.kind {
             hashes.add(hash);
         }
     }
 
     /// A number: for every numeric operation.
-    pub fn add_number(&mut self, number: Number, weight: f64) {
-        self.note_weight(weight);
+    pub fn add_number(&mut self, number: Number, draw: impl Into<Draw>) {
+        let draw = draw.into();
+        let exact = match &self.kind {
+            Kind::Quantile(_, quantiles) => Some(!quantiles.is_sketch()),
+            _ => None,
+        };
+        let drawn = self.note(draw, number.to_f64());
+        let weight = draw.weight();
+        if let (Some(drawn), Some(exact), Draw::Chance { unit, .. }) = (drawn, exact, draw) {
+            let values = drawn.values.get_or_insert_with(|| Box::new(DrawnValues::new(exact)));
+            values.add(number.to_f64(), weight, unit);
+        }
         match &mut self.kind {
             Kind::Sum(sum) => sum.add(number, weight),
             Kind::Avg { sum, weight: weights } => {
@@ -143,8 +168,13 @@ impl State {
             Kind::Quantile(_, quantiles) => quantiles.add(number.to_f64(), 1.0),
             Kind::Extent(extent) => extent.add(number.to_f64()),
             Kind::Histogram(histogram) => histogram.add(number.to_f64(), 1.0),
-            _ => self.add_number(number, 1.0),
+            _ => self.add_number(number, Draw::Certain),
         }
+    }
+
+    /// Whether it is a COUNT of no events.
+    pub fn counts_nothing(&self) -> bool {
+        matches!(&self.kind, Kind::Count(count) if count.is_zero())
     }
 
     /// Whether a sum of integers fits no integer.
@@ -154,7 +184,11 @@ impl State {
 
     /// Takes over what another state of the same operation has seen; the other's values count as later ones.
     pub fn merge(&mut self, other: &State) {
-        self.sampled |= other.sampled;
+        match (&mut self.drawn, &other.drawn) {
+            (Some(drawn), Some(more)) => drawn.merge(more),
+            (none @ None, Some(more)) => *none = Some(more.clone()),
+            (_, None) => {}
+        }
         match (&mut self.kind, &other.kind) {
             (Kind::Count(count), Kind::Count(more)) => count.merge(more),
             (Kind::Distinct(hashes), Kind::Distinct(more)) => hashes.merge(more),
@@ -164,9 +198,7 @@ impl State {
                 weight.merge(more_weight);
             }
             (Kind::Min(_), Kind::Min(Some(number))) | (Kind::Max(_), Kind::Max(Some(number))) => {
-                let sampled = self.sampled;
-                self.add_number(*number, 1.0);
-                self.sampled = sampled;
+                self.add_number(*number, Draw::Certain);
             }
             (Kind::Quantile(_, quantiles), Kind::Quantile(_, more)) => quantiles.merge(more),
             (Kind::Extent(extent), Kind::Extent(more)) => extent.merge(more),
@@ -180,16 +212,21 @@ impl State {
         if let Kind::Quantile(_, quantiles) = &mut self.kind {
             quantiles.make_sketch();
         }
+        if let Some(values) = self.drawn.as_mut().and_then(|drawn| drawn.values.as_mut()) {
+            values.make_ranges();
+        }
     }
 
     /// Bytes on the heap, about.
     pub fn heap_bytes(&self) -> usize {
-        match &self.kind {
-            Kind::Distinct(hashes) => hashes.heap_bytes(),
-            Kind::Quantile(_, quantiles) => quantiles.heap_bytes(),
-            Kind::Histogram(_) => (histogram::BARS_MAX + 1) * size_of::<f64>(),
-            _ => 0,
-        }
+        let of_drawn = self.drawn.as_ref().map_or(0, |drawn| drawn.heap_bytes());
+        of_drawn
+            + match &self.kind {
+                Kind::Distinct(hashes) => hashes.heap_bytes(),
+                Kind::Quantile(_, quantiles) => quantiles.heap_bytes(),
+                Kind::Histogram(_) => (histogram::BARS_MAX + 1) * size_of::<f64>(),
+                _ => 0,
+            }
     }
 
     /// What a HEATMAP has seen.
@@ -211,9 +248,19 @@ impl State {
     }
 
     fn finish_percentile(&self, thousandths: u16, quantiles: &Quantiles) -> (Cell, Remarks) {
-        let value = quantiles.quantile(thousandths).map_or(CellValue::Missing, CellValue::F64);
-        let stats = stats(&value, self.sampled, quantiles.is_sketch());
-        (Cell { value, stats }, Remarks::default())
+        let number = quantiles.quantile(thousandths);
+        let value = number.map_or(CellValue::Missing, CellValue::F64);
+        let error = if quantiles.is_sketch() { quantile::RELATIVE_ERROR } else { 0.0 };
+        let interval = match &self.drawn {
+            None => number.map(|number| (number, number)),
+            Some(drawn) => {
+                number.and_then(|number| percentile_interval(drawn, quantiles, thousandths, number))
+            }
+        };
+        let widened = interval.map(|(low, high)| (low - low.abs() * error, high + high.abs() * error));
+        let stats = self.stats(&value, widened);
+        let exact = stats.exact && !quantiles.is_sketch();
+        (Cell { value, stats: Stats { exact, ..stats } }, Remarks::default())
     }
 
     /// The cell, and what there is to say about it. A HEATMAP finishes as missing: its counts come from a
@@ -222,7 +269,9 @@ impl State {
         let mut remarks = Remarks::default();
         let value = match &self.kind {
             Kind::Count(count) => count.finish(),
-            Kind::Distinct(hashes) => CellValue::I64(i64::try_from(hashes.len()).unwrap_or(i64::MAX)),
+            Kind::Distinct(hashes) => {
+                CellValue::I64(i64::try_from(self.distinct(hashes)).unwrap_or(i64::MAX))
+            }
             Kind::Sum(sum) => {
                 remarks.overflowed = sum.overflows();
                 sum.finish()
@@ -236,30 +285,91 @@ impl State {
             Kind::Extent(_) => CellValue::Missing,
             Kind::Histogram(histogram) => histogram.finish(),
         };
-        let stats = stats(&value, self.sampled, false);
+        let interval = match &self.drawn {
+            None => value.number().map(|number| (number, number)),
+            Some(drawn) => value.number().and_then(|number| self.interval(drawn, number)),
+        };
+        let stats = self.stats(&value, interval);
         (Cell { value, stats }, remarks)
     }
 
-    fn note_weight(&mut self, weight: f64) {
-        #[expect(clippy::float_cmp, reason = "a weight of exactly 1 means not sampled")]
-        let sampled = weight != 1.0;
-        self.sampled |= sampled;
+    fn distinct(&self, certain: &Hashes) -> usize {
+        let singles = self.drawn.as_ref().and_then(|drawn| drawn.singles.as_ref());
+        singles.map_or_else(|| certain.len(), |singles| singles.len_with(certain))
+    }
+
+    /// The interval of a value that drawn events have a part in.
+    fn interval(&self, drawn: &Drawn, value: f64) -> Option<(f64, f64)> {
+        match &self.kind {
+            Kind::Count(_) => drawn.interval(value, value - drawn.count, &self.contributions()?),
+            Kind::Sum(_) => drawn.interval(value, value - drawn.value, &self.contributions()?),
+            Kind::Avg { .. } => drawn.interval(value, 0.0, &self.contributions()?),
+            Kind::Distinct(certain) => {
+                let is_sure = !drawn.unknown && drawn.units() >= interval::TRACES_MIN;
+                let singles = drawn.singles.as_ref().filter(|_| is_sure)?;
+                Some((value, value + singles.unseen_max(certain)))
+            }
+            // What was not kept may lie beyond; a histogram is no number.
+            Kind::Min(_) | Kind::Max(_) | Kind::Quantile(..) | Kind::Extent(_) | Kind::Histogram(_) => None,
+        }
+    }
+
+    /// What traces contribute to the value, or to its linear part; nothing where that is not known.
+    pub fn contributions(&self) -> Option<Contributions> {
+        let Some(drawn) = &self.drawn else { return Some(Contributions::sum(std::iter::empty())) };
+        if drawn.unknown {
+            return None;
+        }
+        match &self.kind {
+            Kind::Count(_) => Some(drawn.signed.contributions(0.0, 1.0)),
+            Kind::Sum(_) => Some(drawn.sum_contributions()),
+            Kind::Avg { sum, weight } => {
+                let weight = weight.to_f64();
+                Some(drawn.signed.contributions(1.0 / weight, -sum.to_f64() / weight / weight))
+            }
+            _ => None,
+        }
+    }
+
+    /// How sure a value is, given its interval if there is one.
+    fn stats(&self, value: &CellValue, interval: Option<(f64, f64)>) -> Stats {
+        let interval = interval.filter(|(low, high)| low.is_finite() && high.is_finite());
+        let exact = self.drawn.is_none();
+        Stats {
+            lo95: interval.map(|(low, _)| low),
+            hi95: interval.map(|(_, high)| high),
+            exact,
+            n_traces: self.drawn.as_ref().map(|drawn| drawn.units()),
+            reliable: exact || interval.is_some() && *value != CellValue::Missing,
+        }
+    }
+
+    /// Notes how an event was kept, where it does not stand for itself.
+    #[inline]
+    fn note(&mut self, draw: Draw, value: f64) -> Option<&mut Drawn> {
+        if draw == Draw::Certain {
+            return None;
+        }
+        let drawn = self.drawn.get_or_insert_default();
+        drawn.add(draw, value);
+        Some(drawn)
     }
 }
 
-/// How sure a value is. Exact values are their own interval; a sketch states its error; what is sampled gets
-/// no interval until it can be computed honestly.
-pub fn stats(value: &CellValue, sampled: bool, sketched: bool) -> Stats {
-    let number = value.number().filter(|number| number.is_finite());
-    let margin = if sketched { quantile::RELATIVE_ERROR } else { 0.0 };
-    let interval = if sampled { None } else { number };
-    Stats {
-        lo95: interval.map(|number| number - number.abs() * margin),
-        hi95: interval.map(|number| number + number.abs() * margin),
-        exact: !sampled && !sketched,
-        n_traces: None,
-        reliable: !sampled,
-    }
+/// The interval of a percentile that drawn events have a part in.
+fn percentile_interval(
+    drawn: &Drawn,
+    quantiles: &Quantiles,
+    thousandths: u16,
+    value: f64,
+) -> Option<(f64, f64)> {
+    let values = drawn.values.as_ref().filter(|_| !drawn.unknown)?;
+    let share = f64::from(thousandths) / 1_000.0;
+    let within = |start, end| quantiles.share_within(value, (start, end));
+    let (spread, beyond) = values.spread(value, share, drawn.units(), within);
+    let (low, high) = interval::of_share(share, quantiles.weight(), spread, beyond)?;
+    let [low, high] = quantiles.at_shares([low, high])?;
+    Some((low.min(value), high.max(value)))
 }
 
 fn number_cell(number: Number) -> CellValue {

@@ -116,6 +116,54 @@ impl Quantiles {
         }
     }
 
+    /// The whole weight.
+    pub fn weight(&self) -> f64 {
+        match self {
+            Quantiles::Exact(values) => values.iter().map(|(_, weight)| weight).sum(),
+            Quantiles::Sketch(sketch) => sketch.buckets.rising().iter().map(|(_, weight)| weight).sum(),
+        }
+    }
+
+    /// The share of the weight of a range of buckets, from one to before another, that lies at or below a value.
+    pub(super) fn share_within(&self, value: f64, (start, end): (i32, i32)) -> f64 {
+        let Quantiles::Sketch(sketch) = self else { return 1.0 };
+        let mut weights = sketch.buckets.rising();
+        weights.retain(|(bucket, _)| (start..end).contains(bucket));
+        let sum = |last: i32| -> f64 {
+            weights.iter().filter(|(bucket, _)| *bucket <= last).map(|(_, weight)| weight).sum()
+        };
+        let all = sum(i32::MAX);
+        if all > 0.0 { sum(bucket_of(value)) / all } else { 1.0 }
+    }
+
+    /// The smallest values whose cumulative weights are at least these shares of the whole weight; nothing without values.
+    pub fn at_shares<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
+        let reaching = |weighted: &[(f64, f64)]| {
+            let total: f64 = weighted.iter().map(|(_, weight)| weight).sum();
+            let last = weighted.last()?.0;
+            Some(shares.map(|share| {
+                let mut cumulative = 0.0;
+                let reaches = |(_, weight): &&(f64, f64)| {
+                    cumulative += weight;
+                    cumulative >= share * total
+                };
+                weighted.iter().find(reaches).map_or(last, |(value, _)| *value)
+            }))
+        };
+        match self {
+            Quantiles::Exact(values) => {
+                let mut sorted = values.clone();
+                sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+                reaching(&sorted)
+            }
+            Quantiles::Sketch(sketch) => {
+                let value = |bucket| bucket_value(bucket).clamp(sketch.least, sketch.most) + 0.0;
+                let rising = sketch.buckets.rising().into_iter();
+                reaching(&rising.map(|(bucket, weight)| (value(bucket), weight)).collect::<Vec<_>>())
+            }
+        }
+    }
+
     /// The smallest value whose cumulative weight is at least `thousandths`/1000 of the whole weight; `None`
     /// without values.
     pub fn quantile(&self, thousandths: u16) -> Option<f64> {
@@ -291,7 +339,7 @@ const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - BITS_PER_OCTAVE;
 
 /// The bucket of a value: 0 for zero, positive and rising for positive values, mirrored for negative ones.
 #[inline]
-fn bucket_of(value: f64) -> i32 {
+pub(super) fn bucket_of(value: f64) -> i32 {
     if value == 0.0 {
         return 0;
     }

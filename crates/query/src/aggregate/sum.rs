@@ -41,6 +41,11 @@ impl WeightSum {
         self.fractional |= other.fractional;
     }
 
+    /// Whether nothing was added.
+    pub fn is_zero(&self) -> bool {
+        self.whole == 0 && !self.fractional
+    }
+
     /// The sum as a double.
     pub fn to_f64(&self) -> f64 {
         to_f64(self.whole) + self.fraction.value()

@@ -74,6 +74,61 @@ fn sampled_values_claim_no_interval() {
     assert_eq!((sampled.lo95, sampled.hi95, sampled.exact, sampled.reliable), (None, None, false, false));
 }
 
+/// Two hundred traces of a value each, of which one in ten was kept: from a list of all values, from a sketch.
+#[test]
+fn a_sampled_percentile_lies_between_two_values() {
+    for exact in [true, false] {
+        let mut state = State::new(Operation::Percentile(Percentile(500)), exact);
+        for trace in 0..200_i32 {
+            let unit = skein_event::hash::HashKey(1).hash(&trace.to_le_bytes());
+            state.add_number(Number::I64(i64::from(trace) + 1), Draw::of(10.0, unit));
+        }
+        let (cell, _) = state.finish();
+        let stats = cell.stats;
+        assert_eq!((stats.exact, stats.reliable, stats.n_traces), (false, true, Some(200)), "{exact}");
+        // A share of a half, give or take 1.97·√(0.25·0.9/200).
+        let (Some(low), Some(high)) = (stats.lo95, stats.hi95) else { panic!("{stats:?}") };
+        assert!((80.0..92.0).contains(&low) && (109.0..122.0).contains(&high), "{exact}: {stats:?}");
+    }
+}
+
+/// Traces of eight values each, of which one in a hundred is large: the sum of all hides it, the mean does not.
+#[test]
+fn many_values_of_a_trace_do_not_hide_their_tail() {
+    let claims = |large: fn(i32) -> f64| {
+        let mut state = State::new(Operation::Sum, true);
+        for trace in 0..300_i32 {
+            let unit = skein_event::hash::HashKey(1).hash(&trace.to_le_bytes());
+            for place in 0..8 {
+                let value = 1.0 + f64::from((trace * 31 + place * 17) % 10) / 10.0;
+                state.add_number(
+                    Number::F64(value + if place == 0 { large(trace) } else { 0.0 }),
+                    Draw::of(10.0, unit),
+                );
+            }
+        }
+        state.finish().0.stats.reliable
+    };
+    assert!(claims(|_| 0.0));
+    assert!(!claims(|trace| if trace % 50 == 0 { 8.0 } else { 0.0 }));
+}
+
+/// Of what was kept with no probability that is known nothing is claimed, whatever else there is.
+#[test]
+fn one_event_of_no_known_probability_is_enough_to_claim_nothing() {
+    let mut state = State::new(Operation::Count, true);
+    for trace in 0..100_i32 {
+        let unit = skein_event::hash::HashKey(1).hash(&trace.to_le_bytes());
+        state.add_event(Draw::of(10.0, unit));
+    }
+    assert!(state.finish().0.stats.reliable);
+    let mut other = State::new(Operation::Count, true);
+    other.add_event(Draw::Unknown { weight: 1.0 });
+    state.merge(&other);
+    let stats = state.finish().0.stats;
+    assert_eq!((stats.exact, stats.reliable, stats.lo95, stats.hi95), (false, false, None, None));
+}
+
 #[test]
 fn a_sketch_states_its_error() {
     let mut state = State::new(Operation::Percentile(Percentile(500)), false);

@@ -139,27 +139,8 @@ impl<'a> Calculation<'a> {
     }
 
     /// What it computes, of values of several events, too.
-    fn operation(&self) -> &'a str {
+    pub(super) fn operation(&self) -> &'a str {
         self.json["outer"].as_str().or(self.json["op"].as_str()).unwrap_or_default()
-    }
-
-    /// Whether its value over some of the matched events is exact: none of the events it is of stands for
-    /// others, and it is from no sketch.
-    pub fn is_exact(&self, events: &[&'a Event], world: &World<'a>, usage_mode: bool, exact: bool) -> bool {
-        let operation = self.operation();
-        let counts =
-            |value: &Value| matches!(operation, "COUNT" | "COUNT_DISTINCT") || Number::of(value).is_some();
-        #[expect(clippy::float_cmp, reason = "a weight of exactly 1 stands for itself")]
-        let sampled = |(value, weight): &(Option<Cow<'_, Value>>, f64)| {
-            *weight != 1.0 && value.as_deref().is_none_or(counts)
-        };
-        let sketched = operation.starts_with('P') && !exact;
-        #[expect(clippy::float_cmp, reason = "as above")]
-        let any = match &self.derived {
-            Some(derived) => Calculation::at(derived, events).any(|value| value.weight != 1.0),
-            None => self.values(&self.passing(events, world), Some(world), usage_mode).iter().any(sampled),
-        };
-        !sketched && !any
     }
 
     /// Its value over some of the matched events. `exact`: the query matched so few that percentiles are.
@@ -187,13 +168,16 @@ impl<'a> Calculation<'a> {
     }
 
     /// The values that count for some events.
-    fn at<'v>(derived: &'v [Derived<'a>], events: &[&'a Event]) -> impl Iterator<Item = &'v Derived<'a>> {
+    pub(super) fn at<'v>(
+        derived: &'v [Derived<'a>],
+        events: &[&'a Event],
+    ) -> impl Iterator<Item = &'v Derived<'a>> {
         let here: BTreeSet<*const Event> = events.iter().map(|event| std::ptr::from_ref(*event)).collect();
         derived.iter().filter(move |value| here.contains(&std::ptr::from_ref(value.at)))
     }
 
     /// The events that pass its filters, but for those of its own prefix.
-    fn passing(&self, events: &[&'a Event], world: &World<'a>) -> Vec<&'a Event> {
+    pub(super) fn passing(&self, events: &[&'a Event], world: &World<'a>) -> Vec<&'a Event> {
         let prefix = self.json["column"].as_str().and_then(relational::scoped).map(|(prefix, _)| prefix);
         let mut object = self.json.clone();
         if let (Some(prefix), Some(filters)) = (prefix, object["filters"].as_array_mut()) {
@@ -203,7 +187,7 @@ impl<'a> Calculation<'a> {
     }
 
     /// The values that it takes, with their weights; without a column one for each event.
-    fn values<'e>(
+    pub(super) fn values<'e>(
         &self,
         events: &[&'e Event],
         world: Option<&World<'e>>,

@@ -15,10 +15,11 @@ use super::formula::Formulas;
 use super::names;
 use super::order::{Order, meets_havings};
 use super::relational::{Tie, World};
+use super::sampling::{self, Sure};
 
 /// Integers beyond ±(2^53 − 1) are strings in JSON.
 const SAFE_MAX: i64 = (1 << 53) - 1;
-/// The number of groups or rows when a specification states none.
+/// Groups or rows when a specification states none.
 const LIMIT_DEFAULT: usize = 100;
 
 /// What a specification answers.
@@ -34,6 +35,8 @@ pub enum Answer {
         total: Vec<Cell>,
         /// Over what the limit cut off, if it cut anything.
         other: Option<Vec<Cell>>,
+        /// How sure those two are.
+        sure: (Vec<Sure>, Vec<Sure>),
         /// Keys of the cells.
         names: Vec<String>,
         /// The answer of the earlier range that it is compared with.
@@ -69,8 +72,8 @@ pub struct Group {
     pub key: Map<String, Json>,
     /// A cell per calculation.
     pub cells: Vec<Cell>,
-    /// Which of them are exact.
-    pub exact: Vec<bool>,
+    /// How sure they are.
+    pub sure: Vec<Sure>,
 }
 
 pub(super) struct Open<'a> {
@@ -89,20 +92,20 @@ pub fn answer(events: &[Event], spec: &Json, found: Option<&Json>) -> Answer {
     let events = computed.as_deref().unwrap_or(events);
     let (start, end) = (seconds_ns(&spec["start_time"]), seconds_ns(&spec["end_time"]));
     let datasets = spec["datasets"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let in_datasets = |event: &Event| {
-        datasets.is_empty() || datasets.iter().any(|name| name.as_str() == event.text("dataset"))
+    let in_range = |event: &&Event| {
+        let named = |name: &Json| name.as_str() == event.text("dataset");
+        start <= event.time_ns && event.time_ns < end && (datasets.is_empty() || datasets.iter().any(named))
     };
     let world = World::new(events, spec, start, end);
-    let matched: Vec<&Event> = events
-        .iter()
-        .filter(|event| start <= event.time_ns && event.time_ns < end)
-        .filter(|event| in_datasets(event) && world.passes(event, spec))
-        .collect();
+    let matched: Vec<&Event> =
+        events.iter().filter(in_range).filter(|event| world.passes(event, spec)).collect();
     let limit = spec["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
     if spec["calculations"].as_array().is_some_and(Vec::is_empty) {
         rows(matched, spec, limit)
     } else {
-        let mut answer = groups(&matched, &world, spec, limit, found).unwrap_or(Answer::Unclear);
+        let sampled = events.iter().filter(in_range).filter(|_| spec["usage_mode"] != true);
+        let asked = (&matched[..], sampling::searched(sampled));
+        let mut answer = groups(asked, &world, spec, limit, found).unwrap_or(Answer::Unclear);
         if let (Answer::Groups { compare, .. }, Some(earlier)) = (&mut answer, earlier(spec)) {
             let found = found.map(|found| &found["compare"]);
             *compare = Some(Box::new(self::answer(events, &earlier, found)));
@@ -127,7 +130,7 @@ fn earlier(spec: &Json) -> Option<Json> {
 }
 
 fn groups<'a>(
-    matched: &[&'a Event],
+    (matched, searched): (&[&'a Event], Option<(f64, usize)>),
     world: &World<'a>,
     spec: &'a Json,
     limit: usize,
@@ -175,18 +178,17 @@ fn groups<'a>(
     }
     let cut = groups.split_off(groups.len().min(limit));
     let other: Vec<&'a Event> = cut.iter().flat_map(|group| group.events.iter().copied()).collect();
+    let sure = |events: &[&'a Event]| -> Vec<Sure> {
+        formulas.sure(&calculations, |one| one.sure(events, world, usage_mode, exact, searched))
+    };
     let show = |group: &Open<'a>| Group {
         key: key(group, &breakdowns),
         cells: formulas.shown(group.cells.clone()),
-        exact: {
-            let of = calculations.iter().map(|c| c.is_exact(&group.events, world, usage_mode, exact));
-            formulas.shown(formulas.with_exactness(&calculations, of.collect()))
-        },
+        sure: sure(&group.events),
     };
-    let has_heatmap = calculations.iter().any(|calculation| is_heatmap(calculation.json));
     Ok(Answer::Groups {
         series: match granularity_ns(spec) {
-            None if has_heatmap => Series::OfAnyLength,
+            None if calculations.iter().any(|one| is_heatmap(one.json)) => Series::OfAnyLength,
             None => Series::Absent,
             Some(0) => Series::OfAnyLength,
             Some(granularity) => {
@@ -195,6 +197,7 @@ fn groups<'a>(
                 Series::Entries(entries.map(shown).collect())
             }
         },
+        sure: (sure(matched), sure(&other)),
         total: formulas.shown(cells(matched)),
         other: (!cut.is_empty()).then(|| formulas.shown(cells(&other))),
         names: formulas.shown(formulas.names.clone()),

@@ -9,6 +9,7 @@ use super::event::{Event, Place};
 use super::execute::{double_json, integer_json};
 use super::expression::{Fields, evaluate};
 use super::number::Number;
+use super::sampling::Sure;
 
 /// A formula of a specification.
 struct Formula {
@@ -52,14 +53,19 @@ impl Formulas {
         cells
     }
 
-    /// Which are exact: a formula, when all is that it is made of.
-    pub fn with_exactness(&self, calculations: &[Calculation<'_>], mut exact: Vec<bool>) -> Vec<bool> {
+    /// How sure those are that are shown: a formula is exact when all is that it is made of.
+    pub fn sure<'a>(
+        &self,
+        calculations: &[Calculation<'a>],
+        of: impl Fn(&Calculation<'a>) -> Sure,
+    ) -> Vec<Sure> {
+        let mut sure: Vec<Sure> = calculations.iter().map(of).collect();
         let all = |formula: &Formula| {
-            calculations.iter().zip(&exact).all(|(c, exact)| *exact || !formula.of.contains(&c.name))
+            calculations.iter().zip(&sure).all(|(c, sure)| sure.exact || !formula.of.contains(&c.name))
         };
-        let all: Vec<bool> = self.list.iter().map(all).collect();
-        exact.extend(all);
-        exact
+        let of_formulas: Vec<Sure> = self.list.iter().map(|formula| Sure::of_formula(all(formula))).collect();
+        sure.extend(of_formulas);
+        self.shown(sure)
     }
 
     /// Those of some things by place that are shown.

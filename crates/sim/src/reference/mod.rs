@@ -10,7 +10,7 @@
 //! messages itself.
 //!
 //! Reading order: [`event`], [`flatten`], [`names`], [`number`], [`filter`], [`relational`], [`expression`],
-//! [`aggregate`], [`formula`], [`execute`], [`catalog`], [`trace`].
+//! [`aggregate`], [`sampling`], [`formula`], [`execute`], [`catalog`], [`trace`].
 
 pub mod aggregate;
 pub mod catalog;
@@ -24,6 +24,7 @@ pub mod names;
 pub mod number;
 mod order;
 pub mod relational;
+pub mod sampling;
 pub mod trace;
 
 pub use event::{Event, Place};

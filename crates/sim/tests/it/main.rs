@@ -5,6 +5,8 @@ mod cases;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod damage;
