@@ -86,6 +86,8 @@ impl Run<'_> {
             return Err(QueryError::internal("an aggregation was answered with rows"));
         };
         let mut meta = result.meta;
+        // Answers here have no intervals that could be missing.
+        meta.warnings.retain(|warning| warning.code != "few_traces");
         let cells = groups.results.iter().flat_map(|row| &row.cells);
         let inexact = cells.filter(|cell| !cell.stats.exact).count();
         if inexact > 0 {
