@@ -100,7 +100,7 @@ const STEP: f64 = 1e-6;
 
 /// How far the changes to either side may differ, in parts of the larger: a formula that jumps or bends here has no
 /// linear part.
-const BEND_MAX: f64 = 1e-3;
+const BEND: f64 = 1e-3;
 
 /// What traces contribute to a formula; nothing where that is not known.
 fn linear_part(
@@ -129,7 +129,7 @@ fn linear_part(
         };
         let (above, below) = ((moved(step)? - value) / step, (value - moved(-step)?) / step);
         // What is rounded off in the last places of the value is no bend.
-        let slack = BEND_MAX * above.abs().max(below.abs()) + value.abs() * 1e-14 / step;
+        let slack = BEND * above.abs().max(below.abs()) + value.abs() * 1e-14 / step;
         if !above.is_finite() || (above - below).abs() > slack {
             return None;
         }
