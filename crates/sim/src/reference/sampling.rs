@@ -177,6 +177,9 @@ fn claim(
     };
     let squares: Vec<f64> = units.values().map(|sums| contribution(sums).powi(2)).collect();
     let variance: f64 = squares.iter().sum();
+    if variance == 0.0 {
+        return Claim::Nothing;
+    }
     let effective = variance * variance / squares.iter().map(|square| square * square).sum::<f64>();
     #[expect(clippy::cast_precision_loss, reason = "a number of traces")]
     let n = squares.len() as f64;
