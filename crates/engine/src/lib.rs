@@ -16,7 +16,7 @@
 //! Reading order: [`snapshot`], `resolve`, `prune`, `mask`, `block`, `column`, `calculated`, `filter`, `counters`,
 //! `scan`, `workers`, `parts`, `relation`, `local`, `group`, `stores`, `calculation`, `aggregate`, `derived`, `first_pass`, `series`, `finish`, `formula`,
 //! `hints`, `compare`,
-//! `rows`, `insights`, `meta`, `partial`, `trace`, `trace_columns`, `catalog`, `explain`, `export`, `erasure`.
+//! `rows`, `insights`, `meta`, `partial`, `trace`, `trace_columns`, `catalog`, `explain`, `cohorts`, `templates`, `export`, `erasure`.
 
 mod aggregate;
 mod answer;
@@ -25,6 +25,7 @@ mod calculated;
 mod calculation;
 mod catalog;
 mod change;
+mod cohorts;
 mod column;
 mod compare;
 mod counters;
@@ -58,6 +59,7 @@ mod scan;
 mod series;
 pub mod snapshot;
 mod stores;
+mod templates;
 mod top;
 mod trace;
 mod trace_columns;

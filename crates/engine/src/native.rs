@@ -10,13 +10,17 @@ use crate::rows::{RowJob, RowPass};
 use crate::scan::{Counters, Failure, Scan};
 use crate::snapshot::{SnapshotView, Snapshots};
 use crate::workers::Workers;
-use crate::{catalog, compare, explain, export, insights, meta, resolve, trace, trace_columns};
+use crate::{
+    catalog, cohorts, compare, explain, export, insights, meta, resolve, templates, trace, trace_columns,
+};
 use skein_event::ids::Environment;
+use skein_query::cohorts::{Cohorts, CohortsPlan};
 use skein_query::engine::{InsightsPartial, ScanSink};
 use skein_query::explain::{Analyst, ExplainPlan};
 use skein_query::insights::{Answer, InsightsPlan};
 use skein_query::plan::{Column, Named, Output, Plan, RowPlan, TimeRange};
 use skein_query::result::{ColumnInfo, Data, DatasetInfo, Meta, QueryResult, TraceRows, ValueCount, Warning};
+use skein_query::templates::{Collected, TemplatesPlan};
 use skein_query::trace_columns::{TraceColumns, TraceForm};
 use skein_query::{Location, QueryEngine, QueryError, RunContext, complete};
 use skein_store::ErrorKind;
@@ -140,6 +144,29 @@ impl QueryEngine for NativeEngine {
         let (mut meta, warnings) = self.with_readable(&plan.selection.environment, context, run)?;
         meta.warnings.extend(warnings);
         Ok(meta)
+    }
+
+    fn cohorts(&self, plan: &CohortsPlan, context: &RunContext<'_>) -> Result<Cohorts, QueryError> {
+        let start_ns = context.clock.now_ns();
+        let run = |view: &SnapshotView, excluded: &[usize]| {
+            cohorts::run(plan, view, excluded, context, &self.workers)
+        };
+        let [a, _] = &plan.sides;
+        let (mut cohorts, warnings) = self.with_readable(&a.environment, context, run)?;
+        cohorts.meta.warnings.extend(warnings);
+        cohorts.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(cohorts)
+    }
+
+    fn templates(&self, plan: &TemplatesPlan, context: &RunContext<'_>) -> Result<Collected, QueryError> {
+        let start_ns = context.clock.now_ns();
+        let run = |view: &SnapshotView, excluded: &[usize]| {
+            templates::run(plan, view, excluded, context, &self.workers)
+        };
+        let (mut collected, warnings) = self.with_readable(&plan.now.environment, context, run)?;
+        collected.meta.warnings.extend(warnings);
+        collected.meta.elapsed_ns = context.clock.now_ns().saturating_sub(start_ns);
+        Ok(collected)
     }
 
     fn trace(

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use skein_event::ids::Environment;
 use skein_event::observe::Clock;
 
+use crate::cohorts::{Cohorts, CohortsPlan};
 use crate::error::{ErrorKind, QueryError};
 use crate::explain::{Analyst, ExplainPlan};
 use crate::insights::{Answer, InsightsPlan};
 use crate::plan::{Plan, TimeRange};
 use crate::result::{ColumnInfo, DatasetInfo, Meta, QueryResult, ScanBatch, TraceRows, ValueCount};
+use crate::templates::{Collected, TemplatesPlan};
 use crate::trace_columns::{TraceColumns, TraceForm};
 
 /// What a run may use, and whom it tells.
@@ -86,6 +88,20 @@ pub trait QueryEngine: Send + Sync {
         _analyst: &mut Analyst<'_>,
     ) -> Result<Meta, QueryError> {
         Err(QueryError::new(ErrorKind::Unavailable, "this engine does not compare events"))
+    }
+
+    /// Counts two cohorts of events, operation by operation, over one snapshot ([`crate::cohorts`]).
+    ///
+    /// POST: as of [`QueryEngine::run`], for the events of each side's plan; an event may be in both.
+    fn cohorts(&self, _plan: &CohortsPlan, _context: &RunContext<'_>) -> Result<Cohorts, QueryError> {
+        Err(QueryError::new(ErrorKind::Unavailable, "this engine does not compare cohorts"))
+    }
+
+    /// Collects the shapes of texts ([`crate::templates`]).
+    ///
+    /// POST: as of [`QueryEngine::run`]; every event is counted, in a shape, as other, or as one without a text.
+    fn templates(&self, _plan: &TemplatesPlan, _context: &RunContext<'_>) -> Result<Collected, QueryError> {
+        Err(QueryError::new(ErrorKind::Unavailable, "this engine does not mine templates"))
     }
 
     /// All events of a trace, whatever their time.

@@ -10,9 +10,10 @@
 //! never guesses: a field, an operator or a value it does not know is an error that says where it stands and
 //! what was probably meant.
 //!
-//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`insights`], [`complete`], [`test`], [`aggregate`], [`explain`], [`result`], [`trace_columns`], [`engine`], [`error`].
+//! Reading order: [`plan`], [`names`], [`text`], [`expression`], [`formula`], [`spec`], [`insights`], [`complete`], [`test`], [`aggregate`], [`explain`], [`cohorts`], [`templates`], [`result`], [`trace_columns`], [`engine`], [`error`].
 
 pub mod aggregate;
+pub mod cohorts;
 pub mod complete;
 pub mod engine;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod render;
 pub mod result;
 pub mod spec;
 pub mod suggest;
+pub mod templates;
 pub mod test;
 pub mod text;
 pub mod time_text;

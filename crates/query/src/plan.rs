@@ -109,6 +109,12 @@ impl TimeRange {
     pub fn length_ns(self) -> u64 {
         self.end_ns.abs_diff(self.start_ns)
     }
+
+    /// Its length in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "a length of time")]
+    pub fn seconds(self) -> f64 {
+        self.length_ns() as f64 / 1e9
+    }
 }
 
 /// What a question wants of the events.

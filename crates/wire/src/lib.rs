@@ -2,6 +2,7 @@
 //! alone. What is refused here: logic. A wire type is converted by hand at the edge.
 
 mod analysis;
+mod compare;
 mod explain;
 mod kept;
 pub mod openapi;
@@ -9,6 +10,7 @@ pub mod schema;
 mod types;
 
 pub use analysis::*;
+pub use compare::*;
 pub use explain::*;
 pub use kept::*;
 pub use types::*;

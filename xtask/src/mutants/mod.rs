@@ -11,6 +11,7 @@
 //! package in an order drawn from the commit (or `SKEIN_SEED`), so that commits take turns; it names the rest.
 
 mod table;
+mod table_cohorts;
 mod table_doors;
 mod table_explain;
 mod table_format;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use table::MUTANTS;
+use table_cohorts::COHORT_MUTANTS;
 use table_doors::DOOR_MUTANTS;
 use table_explain::EXPLAIN_MUTANTS;
 use table_format::FORMAT_MUTANTS;
@@ -62,6 +64,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Mutant> {
         .chain(EXPLAIN_MUTANTS)
         .chain(UPKEEP_MUTANTS)
         .chain(KEPT_MUTANTS)
+        .chain(COHORT_MUTANTS)
         .chain(DOOR_MUTANTS)
 }
 

@@ -87,13 +87,13 @@ impl Difference {
 }
 
 /// Cohen's h (Statistical Power Analysis, 1988, chapter 6).
-pub(super) fn cohen_h(share: [f64; 2]) -> f64 {
+pub(crate) fn cohen_h(share: [f64; 2]) -> f64 {
     let angle = |share: f64| 2.0 * share.clamp(0.0, 1.0).sqrt().asin();
     angle(share[0]) - angle(share[1])
 }
 
 /// How far off Cohen's h may be (95 %).
-pub(super) fn margin_of_h(effective: [f64; 2]) -> f64 {
+pub(crate) fn margin_of_h(effective: [f64; 2]) -> f64 {
     Z95 * (1.0 / effective[0].max(f64::MIN_POSITIVE) + 1.0 / effective[1].max(f64::MIN_POSITIVE)).sqrt()
 }
 
@@ -260,7 +260,7 @@ impl Weighting {
 
 /// The signed root of the likelihood ratio of two shares, with a continuity correction of half an event. Unlike the
 /// difference over its standard error it is right far out and for few events (Barndorff-Nielsen and Cox 1994).
-pub(super) fn signed_root(share: [f64; 2], effective: [f64; 2]) -> f64 {
+pub(crate) fn signed_root(share: [f64; 2], effective: [f64; 2]) -> f64 {
     let all = effective[0] + effective[1];
     let met = [share[0] * effective[0], share[1] * effective[1]];
     let pooled = (met[0] + met[1]) / all;
@@ -295,7 +295,7 @@ fn interval(share: [f64; 2], effective: [f64; 2]) -> (f64, f64) {
 }
 
 /// Wilson's interval of a share of so many events.
-pub(super) fn wilson(share: f64, events: f64) -> (f64, f64) {
+pub(crate) fn wilson(share: f64, events: f64) -> (f64, f64) {
     let events = events.max(f64::MIN_POSITIVE);
     let z2 = Z95 * Z95;
     let scale = 1.0 + z2 / events;

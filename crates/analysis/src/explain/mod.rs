@@ -11,10 +11,10 @@
 //! Reading order: [`Explanation`], [`candidates`], [`difference`], [`normal`], [`tails`], [`rates`], [`groups`].
 
 mod candidates;
-mod difference;
+pub(crate) mod difference;
 mod groups;
-mod normal;
-mod rates;
+pub(crate) mod normal;
+pub(crate) mod rates;
 mod tails;
 
 #[cfg(test)]

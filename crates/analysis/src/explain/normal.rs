@@ -1,7 +1,7 @@
 //! The tail of the normal distribution, far out as well.
 
 /// The chance that a normal variable is larger than `z`, which is not negative.
-pub(super) fn tail(z: f64) -> f64 {
+pub(crate) fn tail(z: f64) -> f64 {
     if z.is_nan() {
         return 1.0;
     }

@@ -5,7 +5,7 @@
 //! many powers of ten.
 
 /// The rate of each of some chances, which are the smallest of `tests` or count as larger than all of them.
-pub(super) fn rates(chances: &[f64], tests: usize) -> Vec<f64> {
+pub(crate) fn rates(chances: &[f64], tests: usize) -> Vec<f64> {
     let tests = tests.max(chances.len());
     #[expect(clippy::cast_precision_loss, reason = "a number of tests")]
     let factor = (1..=tests).map(|rank| 1.0 / rank as f64).sum::<f64>() * tests as f64;

@@ -13,9 +13,6 @@ use crate::state::Api;
 /// Method, path, name, and what to use meanwhile.
 const LATER: &[(&str, &str, &str, &str)] = &[
     ("POST", "/api/v1/sql", "sql", USE_QUERY),
-    ("POST", "/api/v1/compare", "compare", USE_QUERY),
-    ("POST", "/api/v1/map", "map", USE_QUERY),
-    ("POST", "/api/v1/templates", "templates", USE_QUERY),
     ("GET", "/api/v1/tail", "tail", "POST /api/v1/query with \"calculations\": [] lists the newest events"),
 ];
 

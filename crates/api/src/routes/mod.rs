@@ -4,6 +4,7 @@
 //! the other does not.
 
 mod boards;
+mod compare;
 mod complete;
 mod datasets;
 mod demo;
@@ -14,10 +15,12 @@ mod health;
 mod insights;
 mod kept;
 mod later;
+mod map;
 mod markers;
 mod openapi;
 mod query;
 mod rejections;
+mod templates;
 mod traces;
 mod usage;
 
@@ -37,6 +40,7 @@ use skein_event::limits::JSON_BYTES_MAX;
 use skein_query::suggest;
 use skein_query::{QueryEngine, QueryError, RunContext};
 use skein_wire::openapi::Operation;
+use skein_wire::schema::Object;
 
 use crate::door;
 use crate::error::{ApiError, Code};
@@ -60,6 +64,9 @@ pub(crate) fn table() -> Vec<Route> {
         insights::routes(),
         complete::routes(),
         explain::routes(),
+        compare::routes(),
+        map::routes(),
+        templates::routes(),
         traces::routes(),
         datasets::routes(),
         rejections::routes(),
@@ -128,6 +135,14 @@ async fn unknown(State(_api): State<Arc<Api>>, request: Request) -> Result<Respo
 fn json(value: &impl Serialize) -> Result<Response, ApiError> {
     let bytes = serde_json::to_vec(value).map_err(|error| ApiError::internal(error.to_string()))?;
     Ok(json_text(bytes))
+}
+
+/// The members of an object.
+fn members(value: serde_json::Value) -> Object {
+    match value {
+        serde_json::Value::Object(members) => members,
+        _ => Object::new(),
+    }
 }
 
 /// A JSON answer that was written already.

@@ -35,6 +35,7 @@ use crate::metrics::{Gauges, Metric, Metrics, Sample};
 use crate::rejections::{Entry, Rejections};
 use crate::state::{Exporter, NoDemo, NoKeeper, QueryLimits};
 
+mod compare;
 mod exports;
 mod health;
 mod insights;
@@ -156,6 +157,22 @@ impl QueryEngine for Told {
     ) -> Result<TraceRows, QueryError> {
         let rows = if trace_id == [1; 16] { self.trace.lock().unwrap().clone() } else { Vec::new() };
         Ok(TraceRows { trace_id, rows, complete_to_ns: NOW_NS, meta: Meta::default() })
+    }
+
+    fn cohorts(
+        &self,
+        plan: &query::cohorts::CohortsPlan,
+        _: &RunContext<'_>,
+    ) -> Result<query::cohorts::Cohorts, QueryError> {
+        Ok(compare::cohorts(plan))
+    }
+
+    fn templates(
+        &self,
+        plan: &query::templates::TemplatesPlan,
+        _: &RunContext<'_>,
+    ) -> Result<query::templates::Collected, QueryError> {
+        Ok(compare::collected(plan))
     }
 
     fn datasets(&self, _: &Environment, _: &RunContext<'_>) -> Result<Vec<DatasetInfo>, QueryError> {

@@ -1,6 +1,7 @@
 //! The engine over small segments in memory. Each guarantee has a test of its name.
 
 mod build;
+mod cohorts;
 mod explain;
 mod guarantees;
 mod insights;

@@ -129,8 +129,6 @@ pub const INSIGHTS_BINS_MAX: usize = 10_000;
 /// Ranges of a `histogram`: more is no picture any more.
 pub const INSIGHTS_RANGES_MAX: u16 = 1_000;
 
-/// Texts shown with a template.
-pub const INSIGHTS_SAMPLES_MAX: usize = 3;
 /// Columns that an explanation is asked for by name; without names it looks at all of them.
 pub const EXPLAIN_COLUMNS_MAX: usize = 1_000;
 
@@ -211,3 +209,31 @@ pub const BOARD_ROWS_MAX: u64 = 10_000;
 /// Calls that change or read markers and boards at once; the others wait, each a small request. SQLite takes one after
 /// another anyway.
 pub const REGISTRY_CALLS_MAX: usize = 4;
+
+/// Columns that make an operation of a comparison.
+pub const COMPARE_BY_MAX: usize = 4;
+
+/// Operations of a comparison: more is a table to search, not to read.
+pub const COMPARE_OPERATIONS_MAX: usize = 1_000;
+
+/// Operations when no number is asked for.
+pub const COMPARE_OPERATIONS_DEFAULT: usize = 100;
+
+/// Shapes of texts that are told apart when templates are mined; what comes beyond is counted as other. With its counts
+/// each takes under a kilobyte.
+pub const TEMPLATE_SHAPES_MAX: usize = 1 << 16;
+
+/// Gatherings of shapes that begin alike which a shape is compared with: as many as Drain allows children.
+pub const TEMPLATES_ALIKE_MAX: usize = 100;
+
+/// Characters of a text that is shown with its template.
+pub const TEMPLATE_EXAMPLE_CHARS_MAX: usize = 512;
+
+/// Templates of an answer: more is a list to search, not to read.
+pub const TEMPLATES_SHOWN_MAX: usize = 1_000;
+
+/// Templates when no number is asked for.
+pub const TEMPLATES_SHOWN_DEFAULT: usize = 100;
+
+/// Edges of a map: more is a ball of wool.
+pub const MAP_EDGES_MAX: usize = 2_000;

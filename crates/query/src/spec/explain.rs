@@ -11,7 +11,7 @@ use crate::explain::{ExplainPlan, Rect};
 use crate::plan::{Calculation, Column, GroupPlan, Named, Operation, Output, Plan, Scope, TimeRange};
 
 /// What says which events a side has.
-const SIDE: [&str; 9] = [
+pub(super) const SIDE: [&str; 9] = [
     "filters",
     "filter_combination",
     "datasets",
@@ -56,7 +56,7 @@ pub fn explain(request: &Value, environment: &Environment, now_ns: i64) -> Resul
 }
 
 /// One side's events. What a baseline does not say is as in the selection, but for its time.
-fn side(
+pub(super) fn side(
     object: &Object<'_>,
     environment: &Environment,
     now_ns: i64,

@@ -8,6 +8,7 @@
 //! column that no segment of the environment has (docs/adr/0012-unknown-columns.md).
 
 mod calculations;
+mod cohorts;
 mod complete;
 mod explain;
 mod fields;
@@ -18,6 +19,7 @@ mod limits;
 mod node;
 mod over_time;
 mod relational;
+mod templates;
 mod text;
 mod times;
 
@@ -25,6 +27,7 @@ mod times;
 mod tests;
 
 pub use complete::completion;
+pub use templates::templates;
 pub use text::{TextRange, text_question};
 
 use std::sync::Arc;
@@ -33,6 +36,7 @@ use serde_json::Value;
 use skein_event::ids::{Environment, EventId, Offset, Partition};
 use skein_event::limits::{COLUMN_NAME_BYTES_MAX, QUERY_LIMIT_DEFAULT, QUERY_LIMIT_MAX};
 
+pub use self::cohorts::cohorts;
 pub use self::explain::explain;
 pub use self::kept::{BoardText, MarkerText, board, marker};
 use self::node::{Node, Object};

@@ -12,6 +12,7 @@ mod doors_grpc;
 mod doors_http;
 mod erase;
 mod hostile;
+mod kept;
 mod lifecycle;
 mod limits;
 mod memory;
