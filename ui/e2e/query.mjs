@@ -29,8 +29,7 @@ for (const viewport of [undefined, PHONE]) {
     await settled(page);
     const { paths } = await (await fetch(`${url}/api/v1/openapi.json`)).json();
     if (paths['/api/v1/explain'].post.requestBody) {
-      const first = page.getByRole('region', { name: 'Explain' }).locator('li button').first();
-      await first.click();
+      // The best finding is open.
       await page.getByRole('button', { name: 'only these' }).click();
       await page.waitForURL((to) => !to.search.includes('sel=') && to.search.includes('%22w%22'));
       await page.goBack();

@@ -39,12 +39,18 @@ async function start(command, more, until) {
     child.on('exit', (code) => failed(new Error(`skein ${command} ended with ${code}: ${err}`)));
   });
   const server = `http://${ready.http}`;
-  return { url: await pagesOf(server), server, child };
+  return { url: await pagesOf(server), server, child, said: () => out.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)) };
 }
 
 let demoServer;
 /** A server with the demo's data: a quarter of an hour and an incident in it. SKEIN_UI_URL names one that runs already. */
 export const demo = () => (demoServer ??= process.env.SKEIN_UI_URL ? Promise.resolve({ url: process.env.SKEIN_UI_URL, server: process.env.SKEIN_UI_URL }) : start('demo', ['--incident', '7', '--minutes', '15', '--rate', '6'], 'Three questions'));
+
+/** A server with the incident of a seed, and the truth about it: `service` and `operation`. */
+export async function incident(seed) {
+  const started = await start('demo', ['--incident', String(seed), '--reveal', '--minutes', '15', '--rate', '6'], 'Three questions');
+  return { ...started, truth: started.said().find(({ event }) => event === 'incident') };
+}
 
 /** A server that holds nothing. */
 export const empty = () => start('serve', []);

@@ -10,4 +10,5 @@ pub mod map;
 pub mod picture;
 pub mod templates;
 pub mod trace;
+pub mod unusual;
 pub mod waterfall;

@@ -395,3 +395,6 @@ pub const QUERY_TOP_CANDIDATES_MAX: usize = 4_096;
 /// Bits that say which codes of a column a COUNT_DISTINCT has seen in a part, over all its slots: a bit costs less than
 /// an entry of a table as long as they fit the caches.
 pub const DISTINCT_BITS_BYTES_MAX: usize = 8 << 20;
+
+/// Pairs of caller and called that a search for what is unusual looks at: more than the services of most environments have.
+pub const UNUSUAL_CALLS_MAX: usize = 1_000;

@@ -8,9 +8,11 @@ mod kept;
 pub mod openapi;
 pub mod schema;
 mod types;
+mod unusual;
 
 pub use analysis::*;
 pub use compare::*;
 pub use explain::*;
 pub use kept::*;
 pub use types::*;
+pub use unusual::*;

@@ -130,4 +130,22 @@ pub(crate) const EXPLAIN_MUTANTS: &[Mutant] = &[
         package: "skein-sim",
         test: "an_explanation_counts_what_the_reference_counts",
     },
+    Mutant {
+        name: "waiting-counts-as-work",
+        breaks: "an operation that waits for a slow one is unusual itself",
+        file: "crates/analysis/src/unusual/graph.rs",
+        find: "add(&mut parent.own_ms, at, -total_ms);",
+        replace: "let _ = total_ms;",
+        package: "skein-analysis",
+        test: "who_waits_is_not_who_is_slow",
+    },
+    Mutant {
+        name: "failures-of-others-counted",
+        breaks: "an operation that fails because another failed is unusual itself",
+        file: "crates/analysis/src/unusual/graph.rs",
+        find: "add(&mut parent.own_failed, at, -failed);",
+        replace: "let _ = failed;",
+        package: "skein-analysis",
+        test: "who_fails_because_another_failed_is_not_named",
+    },
 ];

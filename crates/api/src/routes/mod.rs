@@ -22,6 +22,7 @@ mod query;
 mod rejections;
 mod templates;
 mod traces;
+mod unusual;
 mod usage;
 
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub(crate) fn table() -> Vec<Route> {
         compare::routes(),
         map::routes(),
         templates::routes(),
+        unusual::routes(),
         traces::routes(),
         datasets::routes(),
         rejections::routes(),
