@@ -94,7 +94,7 @@ pub fn mine(collector: Collector) -> Mined {
     Mined { templates, other, left_out }
 }
 
-/// What shapes must share to be compared: what stands between their words, and the first word.
+/// What shapes must share to be compared: what stands between their words, the first word, and how severe they are.
 fn bucket_of(tokens: &[Token]) -> String {
     let mut key = String::new();
     for token in tokens {
@@ -103,12 +103,24 @@ fn bucket_of(tokens: &[Token]) -> String {
             TokenKind::Mark(mark) => mark,
             _ => '\u{2}',
         });
+        if let TokenKind::Word(word) = &token.kind
+            && is_level(word)
+        {
+            key.push_str(word);
+        }
     }
     if let Some(Token { kind: TokenKind::Word(word), .. }) = tokens.first() {
         key.push('\u{3}');
         key.push_str(word);
     }
     key
+}
+
+/// A level parts what happened, however alike the rest is.
+fn is_level(word: &str) -> bool {
+    const LEVELS: [&str; 10] =
+        ["trace", "debug", "info", "notice", "warn", "warning", "error", "critical", "fatal", "panic"];
+    LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level))
 }
 
 /// Shapes that are alike.
@@ -232,7 +244,7 @@ fn join(mut found: Vec<Found<'_>>) -> Vec<Found<'_>> {
     for place in 0..width {
         let mut alike: HashMap<(String, Vec<TokenKind>), Vec<usize>> = HashMap::new();
         for (number, template) in found.iter().enumerate() {
-            if !matches!(template.tokens.get(place), Some(TokenKind::Word(_))) {
+            if !matches!(template.tokens.get(place), Some(TokenKind::Word(word)) if !is_level(word)) {
                 continue;
             }
             let mut rest = template.tokens.clone();
