@@ -79,7 +79,7 @@ enum Held<'p> {
     Stats(Grouping<'p>),
     Running(Runner<'p>),
     Whole(&'p Whole, Vec<Row>),
-    Patterns { text: usize, diff: bool, miner: Miner },
+    Patterns { text: usize, diff: bool, miner: Box<Miner> },
 }
 
 /// A row by its place in an order. Greater is later in the answer.
@@ -130,7 +130,7 @@ impl<'p> Pipeline<'p> {
             Stage::Running(running) => Held::Running(Runner::new(running)),
             Stage::Whole(whole) => Held::Whole(whole, Vec::new()),
             Stage::Patterns { text, diff } => {
-                Held::Patterns { text: *text, diff: *diff, miner: Miner::default() }
+                Held::Patterns { text: *text, diff: *diff, miner: Box::default() }
             }
             Stage::Filter(_) | Stage::Compute(..) | Stage::Unnest { .. } | Stage::Matches { .. } => {
                 Held::Passing(stage)
