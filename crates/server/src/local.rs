@@ -20,7 +20,7 @@ use skein_engine as engine;
 use skein_event as event;
 use skein_log as log;
 use skein_query as query;
-use skein_registry::{Registry, SqliteRegistry};
+use skein_registry::SqliteRegistry;
 use skein_store as store;
 use store::catalog::SqliteCatalog;
 use store::{
@@ -84,6 +84,7 @@ pub(crate) fn open(
     let keeper = LocalKeeper { store: store.clone(), log: Arc::clone(&log), data: config.data.clone() };
     let known = Arc::new(Known { store: store.clone(), log: Arc::clone(&log), partitions });
     let registry = open_registry(config)?;
+    let registry_to_close = Arc::clone(&registry);
     Ok(Storage {
         sink: Arc::clone(&log) as Arc<dyn EventSink>,
         engine: Arc::new(NativeEngine::new(Arc::clone(&known) as Arc<dyn Snapshots>)),
@@ -94,13 +95,14 @@ pub(crate) fn open(
         flush: Box::new(move || flush(&store)),
         close: Box::new(move || {
             upkeep.stop();
+            registry_to_close.close();
             close(&log, &background, directory)
         }),
     })
 }
 
 /// Opens the registry. One that is damaged keeps nobody from the events: its routes say so until it is restored.
-fn open_registry(config: &Config) -> anyhow::Result<Arc<dyn Registry>> {
+fn open_registry(config: &Config) -> anyhow::Result<Arc<SqliteRegistry>> {
     let registry = SqliteRegistry::new(&config.data.join("registry.sqlite"))?;
     match registry.check() {
         Err(error) if error.kind() == skein_registry::ErrorKind::Unsupported => return Err(error.into()),

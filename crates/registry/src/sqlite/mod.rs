@@ -35,17 +35,24 @@ const CALLS_WAITING_MAX: usize = 64;
 type Work<'c, T> = Pin<Box<dyn Future<Output = T> + 'c>>;
 type Call = Box<dyn for<'c> FnOnce(Result<&'c mut SqliteConnection, Error>) -> Work<'c, ()> + Send>;
 
+/// What the thread is asked for.
+enum Message {
+    Call(Call),
+    /// To close the file, and to tell when that is done.
+    Close(mpsc::SyncSender<()>),
+}
+
 /// The registry of one machine.
 #[derive(Debug)]
 pub struct SqliteRegistry {
-    calls: mpsc::SyncSender<Call>,
+    calls: mpsc::SyncSender<Message>,
 }
 
 impl SqliteRegistry {
     /// A registry in a file, which is made when there is none. It is opened by the first call that succeeds in it, so
     /// that a file that is damaged or gone is an error of calls, and serves again once it is restored.
     pub fn new(path: &Path) -> Result<SqliteRegistry, Error> {
-        let (calls, received) = mpsc::sync_channel::<Call>(CALLS_WAITING_MAX);
+        let (calls, received) = mpsc::sync_channel::<Message>(CALLS_WAITING_MAX);
         let path = path.to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::from(sqlx::Error::from(error)))?;
@@ -65,6 +72,16 @@ impl SqliteRegistry {
         self.call(|_connection| Box::pin(async { Ok(()) }))
     }
 
+    /// Closes the file; a later call opens it again.
+    ///
+    /// POST: nothing is written to it any more, so that it may be copied or replaced.
+    pub fn close(&self) {
+        let (answer, outcome) = mpsc::sync_channel(1);
+        if self.calls.send(Message::Close(answer)).is_ok() {
+            outcome.recv().ok();
+        }
+    }
+
     fn call<T: Send + 'static>(
         &self,
         work: impl for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, Result<T, Error>> + Send + 'static,
@@ -80,7 +97,7 @@ impl SqliteRegistry {
                 answer.send(done).ok();
             })
         });
-        self.calls.send(call).map_err(|_| gone())?;
+        self.calls.send(Message::Call(call)).map_err(|_| gone())?;
         outcome.recv().unwrap_or_else(|_| Err(gone()))
     }
 }
@@ -89,9 +106,17 @@ fn gone() -> Error {
     Error::new(ErrorKind::Io, "the registry's thread has ended; start the server again")
 }
 
-async fn serve(path: &Path, calls: &mpsc::Receiver<Call>) {
-    let mut open = None;
-    while let Ok(call) = calls.recv() {
+async fn serve(path: &Path, calls: &mpsc::Receiver<Message>) {
+    let mut open: Option<SqliteConnection> = None;
+    while let Ok(message) = calls.recv() {
+        let call = match message {
+            Message::Call(call) => call,
+            Message::Close(answer) => {
+                close(open.take()).await;
+                answer.send(()).ok();
+                continue;
+            }
+        };
         let connection = match open.take() {
             Some(connection) => Ok(connection),
             None => connect(path).await,
@@ -101,7 +126,11 @@ async fn serve(path: &Path, calls: &mpsc::Receiver<Call>) {
             Err(error) => call(Err(error)).await,
         }
     }
-    // Every change is durable by itself; closing only tidies the journal up.
+    close(open).await;
+}
+
+/// Every change is durable by itself; closing only tidies the journal up.
+async fn close(open: Option<SqliteConnection>) {
     if let Some(connection) = open {
         connection.close().await.ok();
     }
