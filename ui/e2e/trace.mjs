@@ -137,6 +137,8 @@ test('the keyboard reaches every span, folds, finds and follows links', async ()
   // Log records in place; the address says so, and a reload shows the same.
   await page.keyboard.press('l');
   await page.waitForURL(/logs=1/);
+  // The choice follows when it has come to rest.
+  await page.waitForURL((address) => address.searchParams.get('span') === id(1));
   await page.reload({ waitUntil: 'domcontentloaded' });
   await opened(page);
   await page.locator('[role=treegrid]').getByText('giving up on card 4711').waitFor({ state: 'attached' });
